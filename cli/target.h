@@ -1,0 +1,56 @@
+/* target.h - something that answers calls: a vas space, or a live process of the running kernel.
+ *
+ * Both start as the same nearly empty process: one r-x page (the kernel side's stub, imported on the
+ * vas side), a break, no stack, no vdso, addresses not randomised. So the same script gives the same
+ * answers, addresses included.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_CLI_TARGET_H
+#define VAS_CLI_TARGET_H
+
+#include <stdio.h>
+
+#include "strace.h"
+
+struct target;
+
+struct target_ops {
+	const char *name; /* "vas", "kernel" */
+	/* Makes the call; fills *answer (the caller frees it). False: the target itself broke (the
+	 * process died, ptrace failed): a message has been printed on stderr. */
+	bool (*call)(struct target *, const struct call *call, struct answer *answer);
+	/* /proc/PID/maps as text (malloc'ed), or NULL if the target broke. */
+	char *(*maps)(struct target *);
+	/* VmSize, VmLck, VmData ... The fields a target cannot know are left 0 on both. */
+	bool (*status)(struct target *, struct vas_status *status);
+	void (*destroy)(struct target *);
+};
+
+struct target {
+	const struct target_ops *ops;
+};
+
+/* How Linux is set up: read from the running kernel, or given by a log or a script. */
+struct machine {
+	uint32_t version;             /* VAS_LINUX(6, 18) */
+	char release[64];             /* uname -r */
+	struct vas_settings settings;
+	char thp[16], shmem_thp[16];  /* the chosen word of each */
+	bool vas_verified;            /* vas has been verified against this version */
+};
+
+/* Reads the running kernel's (uname, sysctls, /sys, the real lowest address by trying). False: a
+ * message has been printed. */
+bool machine_read(struct machine *machine);
+
+/* The kernel side. Its process is a child, traced. NULL: a message has been printed. */
+struct target *target_kernel_create(void);
+
+/* The vas side, in a process like the kernel side's: start map, limits, base as given by `like`
+ * (a kernel target), or as the same process would have them if `like` is NULL. */
+struct target *target_vas_create(const struct machine *machine, struct target *like);
+
+/* The space behind a vas target, for walk, check and audit. */
+struct vas *target_vas_space(struct target *target);
+
+#endif

@@ -1,0 +1,57 @@
+/* port.h - all that an embedder supplies.
+ *
+ * The only thing that must be given is memory: one region, from which vas takes page frames,
+ * page tables, their reference counts and its own small objects. Every hook may be NULL; each says
+ * what happens then. Hooks are called with the locks of the calling public function held and must
+ * not call back into vas for the same system.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_PORT_H
+#define VAS_PORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct vas;
+
+struct vas_port {
+	/* The region: `memory` is where vas can read and write it, aligned to the page size of the
+	 * format; `memory_len` is its length in bytes (whole pages; at least VAS_MEMORY_MIN); `phys`
+	 * is the physical address of its first byte as the page tables name it (page aligned; 0 is a
+	 * good value for an emulator). The bytes need not be zero. vas writes no byte outside it. */
+	void *memory;
+	uint64_t memory_len;
+	uint64_t phys;
+
+	/* Handed to every hook. */
+	void *ctx;
+
+	/* Invalidates what the CPUs running `space` may have cached of [start, end): called after the
+	 * tables were changed and before any frame that was reachable through them is used again.
+	 * NULL: nothing but the registered software TLBs (struct vas_tlb) caches translations. */
+	void (*invalidate)(void *ctx, struct vas *space, uint64_t start, uint64_t end);
+
+	/* A broken promise of vas's own (never something a guest or a caller's argument can cause):
+	 * `what` names the condition. Must not return. NULL: __builtin_trap(). */
+	void (*panic)(void *ctx, const char *file, int line, const char *what);
+};
+
+/* The smallest usable region: the system's own records and one empty space. */
+#define VAS_MEMORY_MIN ((uint64_t)256 * 1024)
+
+/* What stands behind a file's pages. A memory file (an object created with `ops` NULL) needs none
+ * of it. */
+struct vas_object_ops {
+	/* Fills `page` (one zeroed page) with page number `index` of the file. 0, or a negative errno:
+	 * the access that needed it gets SIGBUS (a call that populates: its documented errno). */
+	int64_t (*read_page)(void *ctx, uint64_t index, void *page);
+
+	/* Writes page number `index` back. 0 or a negative errno, which msync returns; the page stays
+	 * dirty then. NULL: pages are never written back (they live in the object only). */
+	int64_t (*write_page)(void *ctx, uint64_t index, const void *page);
+
+	/* The object is gone: nothing maps it and no handle is left. NULL: nothing to do. */
+	void (*release)(void *ctx);
+};
+
+#endif

@@ -1,0 +1,460 @@
+/* vas.h - Linux's virtual memory system as a library: all that a user calls.
+ *
+ * A *system* (struct vas_system) holds what address spaces share: frames, overcommit accounting,
+ * the page-table format and the Linux version answered for. A *space* (struct vas) is one address
+ * space, Linux's mm. Calls are named like the system call and take the space first; they return a
+ * result or a negative Linux errno (-VAS_EINVAL ...), which is what a system-call table wants.
+ *
+ * All addresses, lengths and offsets are in bytes unless a name says pages. Any value whatever may
+ * come from a guest: a call checks it as Linux does. Pointers are the embedder's and are trusted.
+ *
+ * Threads: until a system is given locks, one thread at a time may use a system and everything
+ * that belongs to it. Different systems are independent: the library has no global state.
+ *
+ * Errors common to all calls: -VAS_ENOMEM also when vas's own memory (struct vas_port) is used up;
+ * then nothing has been changed unless the call says otherwise.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_H
+#define VAS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vas/port.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vas_system;
+struct vas;
+struct vas_object;
+struct vas_file;
+
+/* ---- Versions ------------------------------------------------------------------------------- */
+
+#define VAS_LINUX(major, minor) ((uint32_t)(major) << 16 | (uint32_t)(minor))
+#define VAS_LINUX_LATEST VAS_LINUX(6, 18) /* the newest behaviour vas knows; later ones act as it */
+
+/* ---- Numbers, as Linux has them ------------------------------------------------------------- */
+
+enum vas_errno {
+	VAS_EPERM = 1, VAS_EIO = 5, VAS_EBADF = 9, VAS_EAGAIN = 11, VAS_ENOMEM = 12, VAS_EACCES = 13,
+	VAS_EFAULT = 14, VAS_EBUSY = 16, VAS_EEXIST = 17, VAS_ENODEV = 19, VAS_EINVAL = 22,
+	VAS_ENOSYS = 38, VAS_EOVERFLOW = 75, VAS_EOPNOTSUPP = 95,
+};
+
+#define VAS_PROT_NONE 0x0u
+#define VAS_PROT_READ 0x1u
+#define VAS_PROT_WRITE 0x2u
+#define VAS_PROT_EXEC 0x4u
+#define VAS_PROT_SEM 0x8u
+#define VAS_PROT_GROWSDOWN 0x01000000u
+#define VAS_PROT_GROWSUP 0x02000000u
+
+#define VAS_MAP_SHARED 0x01u
+#define VAS_MAP_PRIVATE 0x02u
+#define VAS_MAP_SHARED_VALIDATE 0x03u
+#define VAS_MAP_DROPPABLE 0x08u
+#define VAS_MAP_TYPE 0x0fu
+#define VAS_MAP_FIXED 0x10u
+#define VAS_MAP_ANONYMOUS 0x20u
+#define VAS_MAP_32BIT 0x40u
+#define VAS_MAP_GROWSDOWN 0x0100u
+#define VAS_MAP_DENYWRITE 0x0800u
+#define VAS_MAP_EXECUTABLE 0x1000u
+#define VAS_MAP_LOCKED 0x2000u
+#define VAS_MAP_NORESERVE 0x4000u
+#define VAS_MAP_POPULATE 0x8000u
+#define VAS_MAP_NONBLOCK 0x10000u
+#define VAS_MAP_STACK 0x20000u
+#define VAS_MAP_HUGETLB 0x40000u
+#define VAS_MAP_SYNC 0x80000u
+#define VAS_MAP_FIXED_NOREPLACE 0x100000u
+
+#define VAS_MREMAP_MAYMOVE 1u
+#define VAS_MREMAP_FIXED 2u
+#define VAS_MREMAP_DONTUNMAP 4u
+
+#define VAS_MLOCK_ONFAULT 1u
+#define VAS_MCL_CURRENT 1u
+#define VAS_MCL_FUTURE 2u
+#define VAS_MCL_ONFAULT 4u
+
+#define VAS_MS_ASYNC 1u
+#define VAS_MS_INVALIDATE 2u
+#define VAS_MS_SYNC 4u
+
+enum vas_advice {
+	VAS_MADV_NORMAL = 0, VAS_MADV_RANDOM = 1, VAS_MADV_SEQUENTIAL = 2, VAS_MADV_WILLNEED = 3,
+	VAS_MADV_DONTNEED = 4, VAS_MADV_FREE = 8, VAS_MADV_REMOVE = 9, VAS_MADV_DONTFORK = 10,
+	VAS_MADV_DOFORK = 11, VAS_MADV_MERGEABLE = 12, VAS_MADV_UNMERGEABLE = 13,
+	VAS_MADV_HUGEPAGE = 14, VAS_MADV_NOHUGEPAGE = 15, VAS_MADV_DONTDUMP = 16, VAS_MADV_DODUMP = 17,
+	VAS_MADV_WIPEONFORK = 18, VAS_MADV_KEEPONFORK = 19, VAS_MADV_COLD = 20, VAS_MADV_PAGEOUT = 21,
+	VAS_MADV_POPULATE_READ = 22, VAS_MADV_POPULATE_WRITE = 23, VAS_MADV_DONTNEED_LOCKED = 24,
+	VAS_MADV_COLLAPSE = 25, VAS_MADV_HWPOISON = 100, VAS_MADV_SOFT_OFFLINE = 101,
+	VAS_MADV_GUARD_INSTALL = 102, VAS_MADV_GUARD_REMOVE = 103,
+};
+
+enum { VAS_SIGBUS = 7, VAS_SIGSEGV = 11 };
+enum { VAS_SEGV_MAPERR = 1, VAS_SEGV_ACCERR = 2, VAS_BUS_ADRERR = 2, VAS_SI_KERNEL = 0x80 };
+
+/* Attributes of a vma. The two letters are those of VmFlags in /proc/PID/smaps. */
+#define VAS_VM_READ ((uint64_t)1 << 0)         /* rd */
+#define VAS_VM_WRITE ((uint64_t)1 << 1)        /* wr */
+#define VAS_VM_EXEC ((uint64_t)1 << 2)         /* ex */
+#define VAS_VM_SHARED ((uint64_t)1 << 3)       /* sh: writes reach the object */
+#define VAS_VM_MAYREAD ((uint64_t)1 << 4)      /* mr: mprotect may set PROT_READ */
+#define VAS_VM_MAYWRITE ((uint64_t)1 << 5)     /* mw */
+#define VAS_VM_MAYEXEC ((uint64_t)1 << 6)      /* me */
+#define VAS_VM_MAYSHARE ((uint64_t)1 << 7)     /* ms: was mapped MAP_SHARED */
+#define VAS_VM_GROWSDOWN ((uint64_t)1 << 8)    /* gd */
+#define VAS_VM_PFNMAP ((uint64_t)1 << 9)       /* pf: frames without reference counts */
+#define VAS_VM_LOCKED ((uint64_t)1 << 10)      /* lo */
+#define VAS_VM_IO ((uint64_t)1 << 11)          /* io */
+#define VAS_VM_SEQ_READ ((uint64_t)1 << 12)    /* sr */
+#define VAS_VM_RAND_READ ((uint64_t)1 << 13)   /* rr */
+#define VAS_VM_DONTCOPY ((uint64_t)1 << 14)    /* dc: MADV_DONTFORK */
+#define VAS_VM_DONTEXPAND ((uint64_t)1 << 15)  /* de */
+#define VAS_VM_LOCKONFAULT ((uint64_t)1 << 16) /* lf */
+#define VAS_VM_ACCOUNT ((uint64_t)1 << 17)     /* ac: charged against the commit limit */
+#define VAS_VM_NORESERVE ((uint64_t)1 << 18)   /* nr */
+#define VAS_VM_HUGETLB ((uint64_t)1 << 19)     /* ht */
+#define VAS_VM_WIPEONFORK ((uint64_t)1 << 20)  /* wf */
+#define VAS_VM_DONTDUMP ((uint64_t)1 << 21)    /* dd */
+#define VAS_VM_MIXEDMAP ((uint64_t)1 << 22)    /* mm */
+#define VAS_VM_HUGEPAGE ((uint64_t)1 << 23)    /* hg */
+#define VAS_VM_NOHUGEPAGE ((uint64_t)1 << 24)  /* nh */
+#define VAS_VM_MERGEABLE ((uint64_t)1 << 25)   /* mg */
+#define VAS_VM_DROPPABLE ((uint64_t)1 << 26)   /* dp */
+#define VAS_VM_SEALED ((uint64_t)1 << 27)      /* sl */
+#define VAS_VM_SYNC ((uint64_t)1 << 28)        /* sf */
+#define VAS_VM_UFFD ((uint64_t)1 << 29)        /* um, uw, ui: registered with a userfaultfd */
+#define VAS_VM_SPECIAL ((uint64_t)1 << 30)     /* the kernel's own (vdso, vvar): moved whole or not */
+#define VAS_VM_OPAQUE ((uint64_t)1 << 31)      /* imported; vas knows its range, not what is behind */
+#define VAS_VM_POLICY ((uint64_t)1 << 32)      /* has a memory policy of its own (mbind) */
+
+/* ---- Formats -------------------------------------------------------------------------------- */
+
+/* A page-table format. TASK_SIZE (the end of the user's addresses) follows from it. */
+struct vas_format;
+extern const struct vas_format vas_format_x86_64;     /* 4 levels, 48-bit addresses */
+extern const struct vas_format vas_format_x86_64_la57; /* 5 levels, 57-bit addresses */
+
+/* ---- Systems -------------------------------------------------------------------------------- */
+
+/* What on Linux are sysctls, /sys files and the kernel's own configuration. */
+struct vas_settings {
+	uint64_t mmap_min_addr;     /* vm.mmap_min_addr, bytes */
+	uint64_t lsm_mmap_min_addr; /* CONFIG_LSM_MMAP_MIN_ADDR, bytes; 0: none */
+	uint64_t max_map_count;     /* vm.max_map_count */
+	uint64_t ram_pages;         /* MemTotal, pages */
+	uint64_t swap_pages;        /* SwapTotal, pages */
+	uint32_t overcommit_memory; /* vm.overcommit_memory: 0 heuristic, 1 always, 2 never */
+	uint32_t overcommit_ratio;  /* vm.overcommit_ratio, percent */
+	uint64_t overcommit_kbytes; /* vm.overcommit_kbytes; 0: the ratio counts */
+	uint64_t admin_reserve_kbytes; /* vm.admin_reserve_kbytes */
+	uint64_t user_reserve_kbytes;  /* vm.user_reserve_kbytes */
+	uint64_t committed_elsewhere;  /* pages committed by what vas does not hold (mode 2) */
+	bool thp;                   /* transparent huge pages built in: 2 MiB aligned addresses */
+	bool ignore_rlimit_data;    /* kernel parameter of that name */
+	bool anon_vma_name;         /* CONFIG_ANON_VMA_NAME */
+	bool ksm;                   /* CONFIG_KSM: MADV_MERGEABLE is known */
+	bool memory_failure;        /* CONFIG_MEMORY_FAILURE: HWPOISON, SOFT_OFFLINE are known */
+};
+
+struct vas_config {
+	uint32_t linux_version;          /* VAS_LINUX(6, 18); 0: VAS_LINUX_LATEST */
+	const struct vas_format *format; /* NULL: vas_format_x86_64 */
+	struct vas_port port;
+	struct vas_settings settings;
+};
+
+/* Fills `settings` with what a Debian kernel has: mmap_min_addr and LSM floor 65536, max_map_count
+ * 65530, overcommit 0 with 50 %, THP built in, `ram_pages` as given. */
+void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages);
+
+/* Makes a system inside config->port.memory; *config may be discarded afterwards. The system lives
+ * until its memory is taken away; all spaces and objects should be destroyed before.
+ * 0, -VAS_EINVAL: memory missing or misaligned, -VAS_ENOMEM: region smaller than VAS_MEMORY_MIN. */
+int64_t vas_system_create(const struct vas_config *config, struct vas_system **system);
+
+/* The settings in force; they may be changed between calls, as root changes sysctls. */
+struct vas_settings *vas_system_settings(struct vas_system *system);
+
+uint32_t vas_system_version(const struct vas_system *system);
+
+/* Frames in all, and free ones, in pages. */
+void vas_system_frames(const struct vas_system *system, uint64_t *total, uint64_t *free);
+
+/* Pages charged against the commit limit (Committed_AS). */
+uint64_t vas_system_committed(const struct vas_system *system);
+
+/* Testing aid: the n-th allocation from now on (0: the next) and all after it fail; negative: none
+ * fails. Counts frames and small objects alike. */
+void vas_system_fail_after(struct vas_system *system, int64_t n);
+
+/* ---- Spaces --------------------------------------------------------------------------------- */
+
+enum vas_rlimit { /* the order is vas's own; units are bytes as with setrlimit(2) */
+	VAS_RLIMIT_AS, VAS_RLIMIT_DATA, VAS_RLIMIT_STACK, VAS_RLIMIT_MEMLOCK, VAS_NRLIMITS
+};
+#define VAS_RLIM_INFINITY (~(uint64_t)0)
+
+struct vas_limit {
+	uint64_t soft, hard;
+};
+
+#define VAS_CAP_IPC_LOCK 0x1u  /* RLIMIT_MEMLOCK does not count */
+#define VAS_CAP_SYS_RAWIO 0x2u /* may map below mmap_min_addr */
+#define VAS_CAP_SYS_ADMIN 0x4u /* may use the last admin_reserve_kbytes (overcommit 2) */
+
+/* What exec decides about a space. */
+struct vas_params {
+	uint64_t mmap_base;   /* addresses are chosen downwards from here; 0: as Linux without
+	                         randomisation computes it from the soft RLIMIT_STACK */
+	uint64_t legacy_base; /* bottom-up searches start here; 0: P(TASK_SIZE / 3) */
+	bool legacy;          /* the legacy layout: bottom-up first */
+	uint64_t start_brk;   /* first byte of the heap; 0: no heap, vas_brk refuses everything */
+	uint64_t brk;         /* the break itself; 0: start_brk */
+	uint64_t data_len;    /* bytes of the program's own data, which RLIMIT_DATA counts in brk */
+	uint64_t start_stack; /* the vma holding it is called [stack] */
+	uint32_t capabilities; /* VAS_CAP_* */
+	struct vas_limit limit[VAS_NRLIMITS];
+};
+
+/* No limits but a stack of 8 MiB (hard: none) and RLIMIT_MEMLOCK 8 MiB, all capabilities. */
+void vas_params_default(struct vas_params *params);
+
+/* An empty space. `params` NULL: the defaults. 0 or -VAS_ENOMEM. */
+int64_t vas_create(struct vas_system *system, const struct vas_params *params, struct vas **space);
+
+/* Unmaps everything and frees the space. No CPU may use its tables any more. */
+void vas_destroy(struct vas *space);
+
+struct vas_system *vas_system_of(struct vas *space);
+
+/* setrlimit for what belongs to memory; checks nothing (that is the caller's prlimit). */
+void vas_set_limit(struct vas *space, enum vas_rlimit which, struct vas_limit limit);
+struct vas_limit vas_get_limit(const struct vas *space, enum vas_rlimit which);
+void vas_set_capabilities(struct vas *space, uint32_t capabilities);
+
+/* Physical address of the top page table: for CR3, satp or TTBR0. Constant for a space's life. */
+uint64_t vas_root(const struct vas *space);
+
+/* End of the user's addresses: 0x7ffffffff000 with vas_format_x86_64. */
+uint64_t vas_task_size(const struct vas *space);
+
+/* ---- Objects and files ---------------------------------------------------------------------- */
+
+/* An *object* is what has pages (an inode's page cache, a memory file); a *file* is an open file
+ * description: an object with access modes and a name. Mappings hold the file, so both may be let
+ * go right after vas_mmap. Two files never merge, even of one object, as on Linux. */
+
+/* An object of `size` bytes. `ops` NULL: a memory file, its pages start as zeros and live in the
+ * object. The caller holds one reference. 0 or -VAS_ENOMEM. */
+int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops *ops, void *ctx,
+                          uint64_t size, struct vas_object **object);
+
+/* The size has become `size` bytes (ftruncate): pages past the end are unmapped everywhere and
+ * freed, the tail of the last page becomes zero. 0 or -VAS_ENOMEM. */
+int64_t vas_object_resize(struct vas_object *object, uint64_t size);
+
+void vas_object_put(struct vas_object *object);
+
+#define VAS_FILE_READ 0x1u      /* opened for reading */
+#define VAS_FILE_WRITE 0x2u     /* opened for writing */
+#define VAS_FILE_NOEXEC 0x4u    /* on a noexec mount */
+#define VAS_FILE_THP_ALIGN 0x8u /* its filesystem asks for 2 MiB aligned addresses (ext4, xfs) */
+#define VAS_FILE_NOMAP 0x10u    /* cannot be mapped: mmap answers ENODEV */
+#define VAS_FILE_SHMEM 0x20u    /* shmem-like: MADV_REMOVE works */
+#define VAS_FILE_OWN_AREA 0x40u /* its driver chooses addresses: no part of a multi-vma mremap */
+
+struct vas_file_info {
+	uint32_t mode;           /* VAS_FILE_* */
+	uint32_t major, minor;   /* device, as maps shows it */
+	uint64_t inode;
+	const char *path;        /* as maps shows it; must outlive the file; NULL: "" */
+};
+
+/* Opens `object`; takes a reference on it. The caller holds one reference. 0 or -VAS_ENOMEM. */
+int64_t vas_file_open(struct vas_object *object, const struct vas_file_info *info,
+                      struct vas_file **file);
+void vas_file_put(struct vas_file *file);
+const struct vas_file_info *vas_file_info(const struct vas_file *file);
+
+/* ---- The calls ------------------------------------------------------------------------------ */
+
+/* mmap(2). `file`: what the descriptor means; NULL without MAP_ANONYMOUS is a bad descriptor.
+ * Returns the address.
+ * EINVAL  offset or MAP_FIXED address unaligned; len 0; no or unknown map type; GROWSDOWN of a
+ *         file or shared mapping; SHARED_VALIDATE or DROPPABLE where they do not belong
+ * EBADF   neither MAP_ANONYMOUS nor a file
+ * ENOMEM  no room; a limit (RLIMIT_AS, RLIMIT_DATA, max_map_count, overcommit)
+ * EEXIST  MAP_FIXED_NOREPLACE and the range is not free
+ * EPERM   below mmap_min_addr; MAP_LOCKED without right; PROT_EXEC of a noexec mount; sealed
+ * EAGAIN  locked pages would exceed RLIMIT_MEMLOCK
+ * EACCES  file not readable; shared and writable but the file is not open for writing
+ * EOVERFLOW  offset + len beyond what a file can have;  ENODEV  file cannot be mapped
+ * EOPNOTSUPP  SHARED_VALIDATE with unknown flags, MAP_SYNC
+ * On failure nothing is unmapped; a sealed mapping in the range may have been split. */
+int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
+                 struct vas_file *file, uint64_t offset);
+
+/* munmap(2). EINVAL: unaligned, len 0 or out of range, part of a special mapping; EPERM: sealed
+ * (nothing removed, the first vma may be left split); ENOMEM: the split exceeds max_map_count. */
+int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len);
+
+/* mremap(2), Linux 6.18 (earlier behaviour by version). Returns the address.
+ * EINVAL  unknown flags, unaligned, new_len 0 or too large, overlap, old_len 0 of a private mapping,
+ *         DONTUNMAP with unequal lengths or of a special mapping
+ * EFAULT  nothing mapped at old_addr, or the range passes the end of its vma
+ * EPERM   sealed; FIXED below mmap_min_addr
+ * EAGAIN  locked pages would exceed RLIMIT_MEMLOCK
+ * ENOMEM  cannot grow in place without MAYMOVE; no room; a limit
+ * A FIXED move that fails late (sealed, low address, overcommit, RLIMIT_AS with DONTUNMAP) may have
+ * unmapped the destination and cut the tail, as on Linux; a move of several vmas keeps those
+ * already moved. */
+int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
+                   uint64_t flags, uint64_t new_addr);
+
+/* mprotect(2). EINVAL, ENOMEM (gap, limit; what lies before it is changed), EACCES, EPERM (sealed). */
+int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot);
+
+/* brk(2) as the kernel has it: returns the break after the call, never an errno. */
+int64_t vas_brk(struct vas *space, uint64_t brk);
+
+/* mlock(2), mlock2(2), munlock(2), mlockall(2), munlockall(2). EINVAL; ENOMEM (gap, limit, or a page
+ * that cannot be made present: the flags stay set then); EPERM (no right to lock). */
+int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len);
+int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
+int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len);
+int64_t vas_mlockall(struct vas *space, uint64_t flags);
+int64_t vas_munlockall(struct vas *space);
+
+/* madvise(2); see enum vas_advice. EINVAL: unaligned, unknown, or not for this mapping; ENOMEM: gap
+ * (the rest is processed); EACCES, EPERM, EFAULT, EBUSY as the man page says. */
+int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice);
+
+/* msync(2). EINVAL, ENOMEM (gap; the rest is done), EBUSY (INVALIDATE of a locked vma), EIO. */
+int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
+
+/* mincore(2). `vec` is an address in the space. EINVAL, ENOMEM (gap), EFAULT (vec). */
+int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec);
+
+/* mseal(2). EINVAL, ENOMEM (gap: nothing sealed). Before Linux 6.10: ENOSYS. */
+int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
+
+/* fork: a copy-on-write copy of `parent`. 0 or -VAS_ENOMEM (no child, parent unchanged). */
+int64_t vas_fork(struct vas *parent, struct vas **child);
+
+/* ---- Access --------------------------------------------------------------------------------- */
+
+enum vas_access { VAS_READ = 1, VAS_WRITE = 2, VAS_EXEC = 4 };
+
+struct vas_signal {
+	int32_t signo; /* 0, VAS_SIGSEGV or VAS_SIGBUS */
+	int32_t code;  /* VAS_SEGV_MAPERR ... */
+	uint64_t addr; /* si_addr */
+};
+
+/* A page fault at `addr`: what the CPU should do next. 0: go on (the page is now present with the
+ * right asked for); -VAS_EFAULT: deliver *signal; -VAS_ENOMEM: no frame left, nothing changed.
+ * `access` is one of enum vas_access. `signal` may be NULL. */
+int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
+                  struct vas_signal *signal);
+
+/* Copies between the space and the caller's memory, faulting pages in as a CPU would. 0;
+ * -VAS_EFAULT: *signal says where it stopped, the bytes before it are copied; -VAS_ENOMEM. */
+int64_t vas_read(struct vas *space, void *to, uint64_t addr, uint64_t len,
+                 struct vas_signal *signal);
+int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t len,
+                  struct vas_signal *signal);
+
+/* A translation cache for one CPU; contents are vas's own. Register it with a space before its
+ * first use and unregister it before its memory goes. */
+#define VAS_TLB_ENTRIES 256u
+struct vas_tlb {
+	struct {
+		uint64_t page[2]; /* page address that may be read, written; ~0: none */
+		uint8_t *host;    /* where that page's bytes are */
+	} entry[VAS_TLB_ENTRIES];
+	struct vas *space;
+	struct vas_tlb *next;
+};
+void vas_tlb_register(struct vas *space, struct vas_tlb *tlb);
+void vas_tlb_unregister(struct vas_tlb *tlb);
+
+/* Where the byte at `addr` is for the host, faulting it in if need be; the page around it may be
+ * accessed until the next call that changes the space. *host is set on 0. Errors as vas_fault. */
+int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr,
+                      enum vas_access access, void **host, struct vas_signal *signal);
+
+/* ---- Looking at a space --------------------------------------------------------------------- */
+
+/* One vma. */
+struct vas_region {
+	uint64_t start, end;
+	uint64_t flags;        /* VAS_VM_* */
+	uint64_t offset;       /* bytes; of anonymous private memory, the address it was mapped at */
+	struct vas_file *file; /* NULL: anonymous (or the kernel's own) */
+	const char *name;      /* of a special or opaque mapping ("[vdso]"); must outlive it; or NULL */
+	bool touched;          /* some private page of it was once written (has an anon_vma) */
+	bool forked;           /* touched, and that by inheritance through fork */
+};
+
+/* The first vma that ends above `addr`: true and *region filled, or false. */
+bool vas_next_region(struct vas *space, uint64_t addr, struct vas_region *region);
+
+/* Places a vma as it is, without the checks of mmap: an imported start map, a kernel's vdso or
+ * stack. The range must be free and inside the user's addresses, flags consistent: else
+ * -VAS_EINVAL; -VAS_ENOMEM. Limits do not apply, counters are kept. It merges with nothing. */
+int64_t vas_import(struct vas *space, const struct vas_region *region);
+
+/* What /proc/PID/status and statm count, in pages. */
+struct vas_status {
+	uint64_t size, locked, data, stack, exec; /* VmSize, VmLck, VmData, VmStk, text+lib */
+	uint64_t map_count;
+	uint64_t brk; /* bytes */
+};
+void vas_get_status(const struct vas *space, struct vas_status *status);
+
+/* Whether a page is present at `addr` (pagemap's bit 63), without faulting. */
+bool vas_present(struct vas *space, uint64_t addr);
+
+/* /proc/PID/maps, byte for byte, handed to `out` in pieces (not terminated). */
+typedef void vas_sink(void *ctx, const char *text, size_t len);
+void vas_maps(struct vas *space, vas_sink *out, void *ctx);
+
+/* The VmFlags of a vma as smaps prints them ("rd wr mr mw me ac "), into `text`. */
+#define VAS_VMFLAGS_MAX 128
+size_t vas_vmflags(const struct vas_region *region, char text[VAS_VMFLAGS_MAX]);
+
+/* One step of the hardware walk of `addr`: entries from the top table down. Returns how many of
+ * the VAS_LEVELS_MAX entries were filled (the last is a leaf or absent). */
+#define VAS_LEVELS_MAX 5
+struct vas_walk_step {
+	unsigned level;    /* 0: the leaf tables */
+	uint64_t table;    /* physical address of the table */
+	unsigned index;    /* in it */
+	uint64_t word;     /* the entry as the hardware reads it */
+	bool present, leaf;
+	uint64_t phys;     /* what it points to */
+	unsigned rights;   /* VAS_PROT_* of a leaf */
+};
+unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VAS_LEVELS_MAX]);
+
+/* Verifies every invariant of a space. NULL: all hold; else the words of the first that does not. */
+const char *vas_check(struct vas *space);
+
+/* Verifies every frame of a system: its count is the number of its users, none is lost. Needs the
+ * system for itself. NULL or the words of what does not hold. */
+const char *vas_audit(struct vas_system *system);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
