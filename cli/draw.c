@@ -83,7 +83,7 @@ static size_t parse_rows(char *text, struct row *rows)
 	return nrows;
 }
 
-/* "132 KiB", "1.5 GiB": three digits at most before the point, one after it where it says something. */
+/* "132 KiB", "1.5 GiB": one digit after the point where it says something. */
 static void format_size(char *buf, size_t size, uint64_t bytes)
 {
 	static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
