@@ -1,0 +1,77 @@
+# The front door. CMake does the work (CMakePresets.json names the builds); all is put into build/.
+# `make help` lists what there is: the words after ## below.
+
+MAKEFLAGS += --no-print-directory
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 60
+export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
+
+# $(call build,PRESET,configure arguments,build arguments)
+# CMake reconfigures by itself when a file appears or goes; what configuring says is shown if it fails.
+define build
+@mkdir -p build
+@cmake --preset $(1) $(2) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
+@cmake --build --preset $(1) $(3)
+endef
+
+.PHONY: all help demo test fuzz tidy format single install deps clean
+.PHONY: dev asan tsan release freestanding
+
+all: release
+
+help: ## this list
+	@printf '%-18s%s\n' make 'build/libvas.a and build/vas, as they ship'
+	@sed -n 's/^\([a-z]*\):.*## *\(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
+		if [ $$name != fuzz ] || [ -d fuzz ]; then printf 'make %-13s%s\n' "$$name" "$$what"; fi; \
+	done
+
+demo: deps release ## check real programs against the running kernel, draw one
+	@scripts/demo build/vas
+
+test: deps ## build and run every test, in every build
+	@scripts/test
+
+tidy: dev ## layers, limits, formatting, dead files, documents
+	@scripts/deps tidy
+	@scripts/tidy build/dev
+
+format: ## clang-format over the .c files
+	@scripts/deps tidy
+	@scripts/tidy --format
+
+single: ## build/vas.c and build/vas.h: the library as one file of each
+	$(call build,release,,--target single)
+
+install: ## into $(DESTDIR)$(PREFIX): headers, archive, program, pkg-config and CMake files
+	@scripts/deps build
+	$(call build,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX),--target vas vas_cli)
+	@DESTDIR=$(DESTDIR) cmake --install build/release
+
+deps: ## what is needed beyond compiler, make and cmake (root on Debian: installs it)
+	@scripts/deps
+
+clean: ## remove build/
+	rm -rf build
+
+dev: deps ## many objects, every invariant checked: build/dev
+	$(call build,dev)
+
+asan: deps ## as dev, with AddressSanitizer and UndefinedBehaviorSanitizer
+	$(call build,asan)
+
+tsan: deps ## as dev, with ThreadSanitizer
+	$(call build,tsan)
+
+release:
+	@scripts/deps build
+	$(call build,release,,--target vas vas_cli)
+
+freestanding: ## the core alone, as a kernel would compile it
+	$(call build,freestanding)
+
+fuzz: ## libFuzzer targets (clang), FUZZ_SECONDS each
+	@scripts/deps fuzz
+	$(call build,fuzz)
+	@scripts/fuzz build/fuzz $(FUZZ_SECONDS)
