@@ -1,0 +1,32 @@
+#!/bin/sh
+# Installs into an empty directory, then builds and runs an example against what is there, found
+# once by pkg-config and once by CMake's find_package.
+#
+# usage: install.sh CMAKE BUILD_DIR EXAMPLE_C CC
+set -eu
+cmake=$1 build=$2 example=$3 cc=$4
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+
+"$cmake" --install "$build" --prefix "$root/usr" >"$root/log" || { cat "$root/log"; exit 1; }
+test -x "$root/usr/bin/vas"
+
+pc=$(find "$root/usr" -name vas.pc)
+export PKG_CONFIG_PATH="${pc%/vas.pc}"
+"$cc" -std=c11 -o "$root/by-pkg-config" "$example" \
+	$(pkg-config --define-variable=prefix="$root/usr" --cflags --libs vas)
+"$root/by-pkg-config"
+
+mkdir "$root/project"
+cp "$example" "$root/project/main.c"
+cat >"$root/project/CMakeLists.txt" <<'EOF'
+cmake_minimum_required(VERSION 3.21)
+project(user LANGUAGES C)
+find_package(vas REQUIRED)
+add_executable(user main.c)
+target_link_libraries(user PRIVATE vas::vas)
+EOF
+"$cmake" -S "$root/project" -B "$root/project/build" -DCMAKE_PREFIX_PATH="$root/usr" \
+	-DCMAKE_C_COMPILER="$cc" >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
+"$cmake" --build "$root/project/build" >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
+"$root/project/build/user"
