@@ -96,7 +96,7 @@ static void format_size(char *buf, size_t size, uint64_t bytes)
 		whole /= 1024;
 		u++;
 	}
-	if (rest && whole < 100)
+	if (rest && whole < 1000)
 		snprintf(buf, size, "%" PRIu64 ".%" PRIu64 " %s", whole, rest * 10 / 1024, unit[u]);
 	else
 		snprintf(buf, size, "%" PRIu64 " %s", whole, unit[u]);

@@ -54,7 +54,7 @@ static void assert_drawn(struct vas *space, const char *expected)
 static void an_empty_space_is_one_gap(void **state)
 {
 	(void)state;
-	assert_drawn(new_space(), "             :                    :   127 TiB  free\n" LEGEND);
+	assert_drawn(new_space(), "             :                    : 127.9 TiB  free\n" LEGEND);
 }
 
 static void neighbours_share_a_frame_and_gaps_have_a_size(void **state)
@@ -65,7 +65,7 @@ static void neighbours_share_a_frame_and_gaps_have_a_size(void **state)
 	map(space, 0x10000000, 0x1000, VAS_PROT_READ | VAS_PROT_EXEC);
 	map(space, 0x10001000, 0x2000, VAS_PROT_READ);
 	map(space, 0x10005000, 0x100000, VAS_PROT_READ | VAS_PROT_WRITE);
-	assert_drawn(space, "             :                    :   127 TiB  free\n"
+	assert_drawn(space, "             :                    : 127.9 TiB  free\n"
 	                    "    10105000 +--------------------+\n"
 	                    "    10005000 |#########           |     1 MiB  rw-p\n"
 	                    "             +--------------------+\n"
@@ -90,7 +90,7 @@ static void vmas_of_one_file_are_one_line(void **state)
 	region.end += 0x3000;
 	region.flags |= VAS_VM_EXEC | VAS_VM_MAYEXEC;
 	assert_int_equal(vas_import(space, &region), 0);
-	assert_drawn(space, "             :                    :   127 TiB  free\n"
+	assert_drawn(space, "             :                    : 127.9 TiB  free\n"
 	                    "    10004000 +--------------------+\n"
 	                    "    10000000 |=xx                 |    16 KiB  2 vmas  "
 	                    "/lib/libexample.so.1\n"
