@@ -56,8 +56,9 @@ struct answer {
 		ANSWER_VALUE,  /* value >= 0, or a negative errno */
 		ANSWER_SIGNAL, /* signal */
 		ANSWER_TEXT,   /* flags(), maps(), mincore's vector: text, owned by the answer (malloc) */
+		ANSWER_REFUSED, /* the target will not make this call: text says why; not Linux's answer */
 	} kind;
-	int64_t value;
+	int64_t value; /* also 0 beside a text */
 	struct vas_signal signal; /* addr is not printed or compared unless it differs from the access */
 	char *text;
 };
@@ -81,6 +82,8 @@ size_t call_print(char *buf, size_t size, const struct call *call, const struct 
 /* Only the answer, as after "= ". */
 size_t answer_print(char *buf, size_t size, const struct call *call, const struct answer *answer);
 
+/* Whether both say the same. Of two answers of which one has no text (mincore without its vector)
+ * only the values count; two refusals are equal whatever their reasons. */
 bool answer_equal(const struct answer *a, const struct answer *b);
 void answer_free(struct answer *answer); /* frees text; leaves kind ANSWER_NONE */
 
