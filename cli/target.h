@@ -46,11 +46,41 @@ bool machine_read(struct machine *machine);
 /* The kernel side. Its process is a child, traced. NULL: a message has been printed. */
 struct target *target_kernel_create(void);
 
+/* How a target's process began: what exec decided, its limits, its only mapping. */
+struct target_start {
+	struct vas_params params;
+	char *maps; /* /proc/PID/maps of the beginning, owned by the target */
+};
+const struct target_start *target_kernel_start(const struct target *target);
+
 /* The vas side, in a process like the kernel side's: start map, limits, base as given by `like`
  * (a kernel target), or as the same process would have them if `like` is NULL. */
 struct target *target_vas_create(const struct machine *machine, struct target *like);
 
 /* The space behind a vas target, for walk, check and audit. */
 struct vas *target_vas_space(struct target *target);
+
+/* vas_check and vas_audit in one: NULL, or the words of what does not hold. */
+const char *target_vas_check(struct target *target);
+
+/* ---- What both targets share (target.c) ------------------------------------------------------ */
+
+/* True and *answer a refusal if a target must not make the call: it would touch the stub page, or
+ * open what a script may not. Both targets ask this first, so that both refuse alike. */
+bool target_refuses(const struct call *call, struct answer *answer);
+void answer_refuse(struct answer *answer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The paths a script may open. Files in /tmp/vas/ are each run's own: made by O_CREAT and gone at
+ * the end; the kernel side keeps them elsewhere and shows them under this name. */
+#define SCRATCH_DIR "/tmp/vas/"
+
+/* A copy (malloc'ed; NULL: no memory) of maps that can be compared across targets and runs: files
+ * without a lasting inode (deleted ones, memory files, /dev/zero, SCRATCH_DIR) show 00:01 and their
+ * ordinal of first appearance; the vsyscall line is left out, for it is no vma. */
+char *maps_canonical(const char *maps);
+
+/* The answer of maps(): canonical, without the stub's line, runs of blanks made one. */
+char *maps_answer(const char *maps);
 
 #endif

@@ -1,0 +1,57 @@
+/* stub.h - the traced process behind the kernel side: one page of code and nothing else.
+ *
+ *   0x400000 | ELF header | syscall; int3 | load; int3 | ... | scratch: strings, structs |
+ *
+ * It does nothing by itself: the tracer sets its registers, lets it run to the next int3, and reads
+ * what came of it. It knows nothing of calls in the notation; kernel.c translates those.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_CLI_STUB_H
+#define VAS_CLI_STUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "vas/vas.h"
+
+#define STUB_ADDR ((uint64_t)0x400000)
+#define STUB_LEN ((uint64_t)4096)
+#define STUB_SCRATCH 0x800u /* offset of what the tracer may write */
+#define STUB_SCRATCH_LEN 0x800u
+#define STUB_PATH "/memfd:vas-stub (deleted)"
+
+struct stub; /* registers and saved affinity are stub.c's own */
+
+enum stub_access { STUB_LOAD, STUB_STORE, STUB_TOUCH };
+
+/* A new process with the limits of vas_params_default (as far as this user may set them), not
+ * randomised, everything but the stub page unmapped, descriptors 0 to 2 on /dev/null and no other.
+ * It dies with its tracer. NULL: a message has been printed. */
+struct stub *stub_start(void);
+void stub_stop(struct stub *stub);
+
+pid_t stub_pid(const struct stub *stub);
+
+/* What exec gave the process, read before the rest was unmapped. */
+struct stub_origin {
+	uint64_t start_brk, start_stack, data_len;
+};
+const struct stub_origin *stub_origin(const struct stub *stub);
+
+/* Each of these answers false when the process has broken or gone; a message has been printed. */
+bool stub_syscall(struct stub *stub, long number, const uint64_t arg[6], int64_t *result);
+
+/* One byte at `addr`; signal->signo is 0 if nothing was raised. */
+bool stub_access(struct stub *stub, uint64_t addr, enum stub_access access, uint8_t *byte,
+                 struct vas_signal *signal);
+bool stub_fetch(struct stub *stub, uint64_t addr, struct vas_signal *signal);
+
+/* Puts `len` bytes at `offset` of the scratch; *addr is where the process sees them. */
+bool stub_put(struct stub *stub, size_t offset, const void *data, size_t len, uint64_t *addr);
+
+/* Reads the process's memory without regard to protection; false (and no message) if unmapped. */
+bool stub_peek(struct stub *stub, uint64_t addr, void *data, size_t len);
+
+#endif
