@@ -1,0 +1,56 @@
+/* main.c - the program `vas`: finds the subcommand.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+#define VERSION "0.1.0"
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *synopsis, *what;
+};
+
+static const struct command commands[] = {
+	{"exec", cmd_exec, "[--on vas|kernel|both] SCRIPT...", "runs scripts of calls and compares"},
+};
+
+static void help(FILE *out)
+{
+	fprintf(out, "usage: vas COMMAND [ARGUMENT]...\n\n"
+	             "Linux's virtual memory system, as a library; this program tries it.\n\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-7s %-36s %s\n", commands[i].name, commands[i].synopsis,
+		        commands[i].what);
+	fprintf(out, "\n'vas COMMAND --help' says more about each. 'vas --version' tells the versions.\n");
+}
+
+static void version(void)
+{
+	printf("vas " VERSION ", answering as Linux %u.%u and earlier\n",
+	       (unsigned)(VAS_LINUX_LATEST >> 16), (unsigned)(VAS_LINUX_LATEST & 0xffff));
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	if (strcmp(name, "--version") == 0) {
+		version();
+		return EXIT_SAME;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+		help(stdout);
+		return EXIT_SAME;
+	}
+	if (*name)
+		fprintf(stderr, "vas: there is no command '%s'; 'vas --help' lists them\n", name);
+	else
+		help(stderr);
+	return EXIT_USAGE;
+}

@@ -1,0 +1,40 @@
+/* options.c - what the subcommands' command lines have in common.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+bool sides_parse(const char *text, enum sides *sides)
+{
+	if (strcmp(text, "vas") == 0)
+		*sides = SIDES_VAS;
+	else if (strcmp(text, "kernel") == 0)
+		*sides = SIDES_KERNEL;
+	else if (strcmp(text, "both") == 0)
+		*sides = SIDES_BOTH;
+	else
+		fprintf(stderr, "vas: --on takes vas, kernel or both, not '%s'\n", text);
+	return strcmp(text, "vas") == 0 || strcmp(text, "kernel") == 0 || strcmp(text, "both") == 0;
+}
+
+enum sides sides_default(void)
+{
+#if defined(__linux__) && defined(__x86_64__)
+	return SIDES_BOTH;
+#else
+	return SIDES_VAS;
+#endif
+}
+
+bool machine_or_default(struct machine *machine)
+{
+#ifdef __linux__
+	return machine_read(machine);
+#else
+	*machine = (struct machine){.version = VAS_LINUX_LATEST, .vas_verified = true};
+	vas_settings_default(&machine->settings, (uint64_t)1 << 20);
+	return true;
+#endif
+}
