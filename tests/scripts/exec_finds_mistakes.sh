@@ -1,0 +1,23 @@
+# A harness that cannot fail shows nothing: wrong answers and wrong text must be found, and said where.
+set -euo pipefail
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+expect() { # STATUS PATTERN SCRIPT-TEXT
+	local status=0
+	printf '%s\n' "$3" >"$dir/case.strace"
+	"$VAS" exec --on vas "$dir/case.strace" >"$dir/out" 2>&1 || status=$?
+	if [ $status != "$1" ] || ! grep -q -- "$2" "$dir/out"; then
+		printf 'wanted status %s and "%s", got status %s and:\n' "$1" "$2" $status
+		cat "$dir/out"
+		exit 1
+	fi
+}
+
+good='mmap(0x10000000, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = 0x10000000'
+expect 0 '' "$good"
+expect 1 'case.strace' "${good%0000}1000"
+expect 1 'case.strace' 'munmap(0x10000001, 4096) = 0'
+expect 2 'case.strace:1:' 'munmap(0x10000000, ) = 0'
+expect 2 'case.strace:2:' "$good
+unmap(0x10000000, 4096) = 0"
