@@ -5,10 +5,14 @@
  * what happens then. Hooks are called with the locks of the calling public function held and must
  * not call back into vas for the same system.
  *
+ * A broken promise of vas's own (never something that a guest or an argument can cause) ends in
+ * __builtin_trap(); build with -DVAS_PANIC(file,line,what)=... to say more first.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_PORT_H
 #define VAS_PORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,10 +22,11 @@ struct vas_port {
 	/* The region: `memory` is where vas can read and write it, aligned to the page size of the
 	 * format; `memory_len` is its length in bytes (whole pages; at least VAS_MEMORY_MIN); `phys`
 	 * is the physical address of its first byte as the page tables name it (page aligned; 0 is a
-	 * good value for an emulator). The bytes need not be zero. vas writes no byte outside it. */
+	 * good value for an emulator). vas writes no byte outside it. */
 	void *memory;
 	uint64_t memory_len;
 	uint64_t phys;
+	bool zeroed; /* all its bytes are zero already (fresh from mmap): spares clearing the records */
 
 	/* Handed to every hook. */
 	void *ctx;
@@ -30,10 +35,6 @@ struct vas_port {
 	 * tables were changed and before any frame that was reachable through them is used again.
 	 * NULL: nothing but the registered software TLBs (struct vas_tlb) caches translations. */
 	void (*invalidate)(void *ctx, struct vas *space, uint64_t start, uint64_t end);
-
-	/* A broken promise of vas's own (never something a guest or a caller's argument can cause):
-	 * `what` names the condition. Must not return. NULL: __builtin_trap(). */
-	void (*panic)(void *ctx, const char *file, int line, const char *what);
 };
 
 /* The smallest usable region: the system's own records and one empty space. */

@@ -163,6 +163,8 @@ struct vas_settings {
 	bool anon_vma_name;         /* CONFIG_ANON_VMA_NAME */
 	bool ksm;                   /* CONFIG_KSM: MADV_MERGEABLE is known */
 	bool memory_failure;        /* CONFIG_MEMORY_FAILURE: HWPOISON, SOFT_OFFLINE are known */
+	bool leak_locked;           /* imitate Linux 6.15 and later, where DONTUNMAP of locked memory
+	                               counts its pages twice for ever (docs/differences.md) */
 };
 
 struct vas_config {

@@ -1,0 +1,177 @@
+/* address.c - the choice of an address for a new mapping.
+ *
+ * Linux searches downwards from mmap_base for the highest hole that is large enough, keeps a gap
+ * below stacks, and aligns what may become huge pages. The rules and their order are those of
+ * get_unmapped_area as observed; mremap asks the same question as mmap.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "space.h"
+
+#define HUGE_SIZE ((uint64_t)2 << 20)
+#define LOW_2G ((uint64_t)1 << 31)
+#define LOW_1G ((uint64_t)1 << 30)
+
+uint64_t space_floor(const struct vas *space)
+{
+	const struct vas_settings *settings = &space->system->settings;
+
+	return max_u64(settings->mmap_min_addr, settings->lsm_mmap_min_addr);
+}
+
+uint64_t space_guard_start(const struct vas *space, const struct vma *vma)
+{
+	uint64_t gap = STACK_GUARD_PAGES * space_page_size(space);
+
+	return vma->flags & VAS_VM_GROWSDOWN ? sub_saturated(vma->start, gap) : vma->start;
+}
+
+/* A hole's answer: where in [low, high) does a mapping of len bytes go? */
+struct hole {
+	uint64_t low, high, len;
+	bool highest; /* its upper end in the highest hole; else the lower end in the lowest */
+};
+
+/* Looks for a hole that also keeps clear of the guard gap of the vma above it. */
+static int64_t hole_find(const struct vas *space, struct hole hole)
+{
+	uint64_t start, end;
+	struct vma above;
+
+	while (hole.low < hole.high &&
+	       vma_tree_gap(&space->tree, hole.low, hole.high, hole.len, hole.highest, &start, &end)) {
+		uint64_t limit = end;
+
+		if (vma_tree_find(&space->tree, end, &above))
+			limit = min_u64(end, space_guard_start(space, &above));
+		if (limit > start && limit - start >= hole.len)
+			return (int64_t)(hole.highest ? limit - hole.len : start);
+		if (hole.highest)
+			hole.high = limit;
+		else
+			hole.low = end;
+	}
+	return -VAS_ENOMEM;
+}
+
+
+/* Whether [addr, addr + len) is free and keeps clear of the guard gap above it. */
+static bool range_is_free(const struct vas *space, uint64_t addr, uint64_t len)
+{
+	struct vma above;
+
+	return !vma_tree_find(&space->tree, addr, &above) ||
+	       addr + len <= space_guard_start(space, &above);
+}
+
+/* The window for a search downwards: a hint above it (5 levels) opens the upper addresses. */
+static uint64_t search_high(const struct vas *space, const struct place *place)
+{
+	const struct vas_format *format = space->system->format;
+
+	if (format->task_size > format->window && place->hint > format->window)
+		return space->mmap_base + (format->task_size - format->window);
+	return space->mmap_base;
+}
+
+static int64_t search_bottom_up(const struct vas *space, const struct place *place)
+{
+	const struct vas_format *format = space->system->format;
+	uint64_t low = space->legacy_base, high = format->window, hint = place->hint;
+
+	if (place->map_32bit) {
+		low = LOW_1G;
+		high = LOW_2G;
+	} else if (format->task_size > format->window && place->hint > format->window) {
+		high = format->task_size;
+	}
+	hint = space_align(space, hint);
+	if (hint && place->len <= high && high - place->len >= hint &&
+	    range_is_free(space, hint, place->len))
+		return (int64_t)hint;
+	return hole_find(space, (struct hole){ .low = low, .high = high, .len = place->len });
+}
+
+/* The hint if it can be had, else a search: downwards, or upwards in the legacy layout. */
+static int64_t search(const struct vas *space, const struct place *place)
+{
+	uint64_t task_size = space->system->format->task_size, len = place->len;
+	uint64_t hint = align_down(place->hint, space_page_size(space));
+	struct hole hole = { .len = len, .highest = true };
+	int64_t addr;
+
+	if (len > task_size)
+		return -VAS_ENOMEM;
+	if (place->map_32bit || space->legacy)
+		return search_bottom_up(space, place);
+	if (hint && hint <= task_size - len && range_is_free(space, hint, len))
+		return (int64_t)hint;
+	hole.low = max_u64(space_page_size(space), space_floor(space));
+	hole.high = search_high(space, place);
+	addr = hole_find(space, hole);
+	return addr < 0 ? search_bottom_up(space, place) : addr;
+}
+
+/* The address congruent with `offset` modulo 2 MiB in a hole with 2 MiB to spare; 0: none. */
+static int64_t search_huge(const struct vas *space, const struct place *place, uint64_t offset)
+{
+	struct place padded = *place;
+	uint64_t shift;
+	int64_t addr;
+
+	padded.len = place->len + HUGE_SIZE;
+	if (padded.len < place->len || offset + padded.len < offset)
+		return 0;
+	addr = search(space, &padded);
+	if (addr < 0)
+		return 0;
+	if (place->hint && (uint64_t)addr == place->hint)
+		return addr;
+	shift = (offset - (uint64_t)addr) & (HUGE_SIZE - 1);
+	if (!space->legacy && shift == 0)
+		return addr + (int64_t)HUGE_SIZE;
+	return addr + (int64_t)shift;
+}
+
+/* Whether [offset, offset + len) holds a whole aligned 2 MiB block. */
+static bool holds_huge_block(uint64_t offset, uint64_t len)
+{
+	uint64_t end = offset + len, block = align_up(offset, HUGE_SIZE);
+
+	return end > block && end - block >= HUGE_SIZE;
+}
+
+static int64_t search_aligned(const struct vas *space, const struct place *place)
+{
+	int64_t addr = 0;
+
+	if (!space->system->settings.thp)
+		return search(space, place);
+	if (place->file) {
+		if ((place->file->info.mode & VAS_FILE_THP_ALIGN) &&
+		    holds_huge_block(place->offset, place->len))
+			addr = search_huge(space, place, place->offset);
+	} else if (!place->shared && !place->hint && is_aligned(place->len, HUGE_SIZE)) {
+		addr = search_huge(space, place, 0);
+	}
+	return addr ? addr : search(space, place);
+}
+
+int64_t space_place(const struct vas *space, const struct place *place)
+{
+	uint64_t task_size = space->system->format->task_size;
+	int64_t addr;
+
+	if (place->len > task_size)
+		return -VAS_ENOMEM;
+	addr = place->fixed ? (int64_t)place->hint : search_aligned(space, place);
+	if (!place->fixed && addr < 0)
+		return addr;
+	if ((uint64_t)addr > task_size - place->len)
+		return -VAS_ENOMEM;
+	if (!space_aligned(space, (uint64_t)addr))
+		return -VAS_EINVAL;
+	if ((uint64_t)addr < space->system->settings.mmap_min_addr &&
+	    !(space->capabilities & VAS_CAP_SYS_RAWIO))
+		return -VAS_EPERM;
+	return addr;
+}

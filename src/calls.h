@@ -1,0 +1,49 @@
+/* calls.h - what the calls do for each other.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_CALLS_H
+#define VAS_CALLS_H
+
+#include "vma.h"
+
+/* ---- munmap.c ---- */
+
+/* The first half of unmapping: checks, and splits at both ends, so that whole vmas lie in the
+ * range. Errors as munmap; splits made before an error stay, as on Linux. */
+VAS_INTERNAL int64_t munmap_prepare(struct vas *space, uint64_t start, uint64_t end);
+
+/* The second half, which cannot fail. */
+VAS_INTERNAL void munmap_commit(struct vas *space, uint64_t start, uint64_t end);
+
+/* Both, with munmap's own argument checks; `len` is in bytes, rounded up. */
+VAS_INTERNAL int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len);
+
+/* ---- fault.c ---- */
+
+/* Makes one page present as an access would. The vma holds addr and allows the access. 0; -EFAULT: a
+ * guard page; -EIO: nothing behind it (SIGBUS); -ENOMEM. */
+VAS_INTERNAL int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr,
+                                enum vas_access access);
+
+/* Makes all pages of [start, end) present, as mlock and MAP_POPULATE do: written to where memory is
+ * private and writable. 0 or the first error (-EFAULT, -ENOMEM); stops there unless `keep_going`,
+ * which goes on with the next vma and answers 0. */
+VAS_INTERNAL int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end,
+                                    bool keep_going);
+
+/* ---- mmap.c ---- */
+
+/* The rights a call asks for, as vma flags. */
+VAS_INTERNAL uint64_t mmap_prot_flags(uint64_t prot);
+
+/* ---- rmap.c ---- */
+
+/* Unmaps pages [first, last) of the object in all spaces; `private_too`: copies of them made by
+ * writing to private mappings as well. */
+VAS_INTERNAL void rmap_zap(struct vas_object *object, uint64_t first, uint64_t last,
+                           bool private_too);
+
+/* Makes the next write to pages [first, last) fault, so that it is seen. */
+VAS_INTERNAL void rmap_clean(struct vas_object *object, uint64_t first, uint64_t last);
+
+#endif

@@ -1,0 +1,210 @@
+/* check.c - every invariant of a space and every frame of a system, verified.
+ *
+ * The words of an answer are those that stand beside the structures.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls.h"
+
+/* ---- A space -------------------------------------------------------------------------------- */
+
+struct census {
+	struct vas *space;
+	uint64_t size, locked;
+	struct vma vma; /* the one whose leaves are being looked at */
+	const char *broken;
+};
+
+static void check_vma(struct census *census, const struct vma *vma)
+{
+	struct vas *space = census->space;
+	uint64_t npages = vma_pages(space, vma);
+
+	census->size += npages;
+	if (vma->flags & VAS_VM_LOCKED)
+		census->locked += npages;
+	if (!space_aligned(space, vma->start | vma->end) || vma->end > vas_task_size(space))
+		census->broken = "every vma is page aligned and below the end of the user's addresses";
+	if (vma->anon && (vma->flags & VAS_VM_SHARED))
+		census->broken = "a touched vma is private";
+	if (vma->file && vma->file->refs == 0)
+		census->broken = "a vma's file has a reference";
+	if ((vma->flags & VAS_VM_SHARED) && !(vma->flags & VAS_VM_MAYSHARE))
+		census->broken = "what is shared was mapped shared";
+}
+
+static bool check_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	struct census *census = ctx;
+	struct vas *space = census->space;
+	const struct frame_pool *frames = &space->system->frames;
+	uint64_t end = addr + format_span(space->system->format, level);
+	unsigned readable = census->vma.flags & space->system->format->readable ? RIGHT_READ : 0;
+	struct vma *vma = &census->vma;
+
+	if (vma->end <= addr || vma->start > addr) {
+		if (!vma_at(space, addr, vma)) {
+			census->broken = "every leaf and mark lies in a vma";
+			return false;
+		}
+		readable = vma->flags & space->system->format->readable ? RIGHT_READ : 0;
+	}
+	if (end > vma->end)
+		census->broken = "no leaf reaches over the end of its vma";
+	if (entry->kind != ENTRY_LEAF)
+		return !census->broken;
+	if (entry->rights & ~(vma_rights(vma->flags) | readable))
+		census->broken = "no leaf has a right that its vma has not";
+	if (entry->phys < frames->phys ||
+	    frame_of_phys(frames, entry->phys) < frames->reserved ||
+	    frame_of_phys(frames, entry->phys) >= frames->count)
+		census->broken = "every leaf maps a frame of the region";
+	else if (frames->frame[frame_of_phys(frames, entry->phys)].refs == 0)
+		census->broken = "every mapped frame has a reference";
+	else if (frame_of_phys(frames, entry->phys) == space->system->zero &&
+	         (entry->rights & RIGHT_WRITE))
+		census->broken = "the frame of zeros is never writable";
+	return !census->broken;
+}
+
+static const char *check_counters(struct census *census)
+{
+	struct vas *space = census->space;
+	struct vas sums = { .system = space->system };
+	struct vma vma;
+
+	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+		check_vma(census, &vma);
+		space_count(&sums, vma.flags, vma_pages(space, &vma));
+	}
+	if (census->broken)
+		return census->broken;
+	if (sums.size != space->size || sums.data != space->data || sums.stack != space->stack ||
+	    sums.exec != space->exec)
+		return "size, data, stack and exec are the sums over the vmas they count";
+	if (census->locked != space->locked)
+		return "locked is the sum over the locked vmas";
+	return NULL;
+}
+
+const char *vas_check(struct vas *space)
+{
+	struct census census = { .space = space };
+	const char *broken = vma_tree_check(&space->tree);
+
+	if (!broken)
+		broken = check_counters(&census);
+	if (!broken)
+		broken = pagemap_check(&space->pages);
+	if (!broken) {
+		pagemap_walk(&space->pages, 0, vas_task_size(space), check_leaf, &census);
+		broken = census.broken;
+	}
+	return broken;
+}
+
+/* ---- A system ------------------------------------------------------------------------------- */
+
+/* Counts references down over all users; what is right ends at zero, and is counted up again. */
+struct audit {
+	struct vas_system *system;
+	uint32_t step;  /* added to a frame's count per reference: -1, then +1 */
+	uint64_t used;  /* frames met for the first time */
+};
+
+static void audit_frame(void *ctx, uint32_t frame)
+{
+	struct audit *audit = ctx;
+
+	audit->system->frames.frame[frame].refs += audit->step;
+}
+
+static bool audit_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	struct audit *audit = ctx;
+	uint32_t frame = frame_of_phys(&audit->system->frames, entry->phys);
+	uint32_t n = 1u << (level * audit->system->format->index_bits);
+
+	(void)addr;
+	if (entry->kind != ENTRY_LEAF || frame == audit->system->zero)
+		return true;
+	for (uint32_t i = 0; i < n; i++)
+		audit_frame(audit, frame + i);
+	return true;
+}
+
+static void audit_users(struct audit *audit)
+{
+	struct vas_system *system = audit->system;
+
+	audit_frame(audit, system->zero);
+	for (struct vas *space = system->spaces; space; space = space->next) {
+		pagemap_tables(&space->pages, audit_frame, audit);
+		pagemap_walk(&space->pages, 0, system->format->task_size, audit_leaf, audit);
+	}
+	for (struct vas_object *object = system->objects; object; object = object->next)
+		object_frames(object, audit_frame, audit);
+}
+
+/* Frames that still have references after all users were subtracted: those of slabs. */
+static const char *audit_left(const struct vas_system *system, uint64_t *left)
+{
+	const struct frame_pool *frames = &system->frames;
+
+	*left = 0;
+	for (uint32_t i = frames->reserved; i < frames->count; i++) {
+		if (frames->frame[i].refs > 1)
+			return "a frame's count is the number of its users";
+		*left += frames->frame[i].refs;
+		if (frames->frame[i].refs && frames->frame[i].state == FRAME_FREE)
+			return "a free frame has no references";
+	}
+	return NULL;
+}
+
+static const char *audit_free(const struct vas_system *system)
+{
+	const struct frame_pool *frames = &system->frames;
+	uint64_t used = 0;
+
+	for (uint32_t i = frames->reserved; i < frames->count; i++)
+		used += frames->frame[i].refs > 0;
+	if (used + frames->nfree != frames->count - frames->reserved)
+		return "every frame is free or in use";
+	return NULL;
+}
+
+static const char *audit_committed(const struct vas_system *system)
+{
+	uint64_t charged = 0;
+	struct vma vma;
+
+	for (struct vas *space = system->spaces; space; space = space->next) {
+		for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end)
+			charged += vma.flags & VAS_VM_ACCOUNT ? vma_pages(space, &vma) : 0;
+	}
+	for (struct vas_object *object = system->objects; object; object = object->next)
+		charged += object->charged;
+	return charged == system->committed ? NULL : "committed is the sum of what is charged";
+}
+
+const char *vas_audit(struct vas_system *system)
+{
+	struct audit audit = { .system = system, .step = (uint32_t)-1 };
+	const char *broken;
+	uint64_t left;
+
+	for (struct vas_object *object = system->objects; object; object = object->next) {
+		broken = object_check(object);
+		if (broken)
+			return broken;
+	}
+	audit_users(&audit);
+	broken = audit_left(system, &left);
+	if (!broken && left != system->slab.nslabs)
+		broken = "no frame is lost";
+	audit.step = 1;
+	audit_users(&audit);
+	if (!broken)
+		broken = audit_free(system);
+	return broken ? broken : audit_committed(system);
+}

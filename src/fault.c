@@ -1,0 +1,286 @@
+/* fault.c - page faults: what the CPU could not do, done or answered by a signal.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls.h"
+
+/* ---- One page ------------------------------------------------------------------------------- */
+
+static struct entry leaf_of(struct vas *space, uint32_t frame, unsigned rights,
+                            enum vas_access access)
+{
+	return (struct entry){
+		.kind = ENTRY_LEAF,
+		.rights = rights,
+		.accessed = true,
+		.dirty = access == VAS_WRITE,
+		.phys = frame_phys(&space->system->frames, frame),
+	};
+}
+
+/* Replaces the leaf at addr (or nothing) by another that maps `frame`, whose reference it takes
+ * over. False: no memory. */
+static bool leaf_replace(struct vas *space, uint64_t addr, const struct entry *old,
+                         const struct entry *new)
+{
+	struct frame_pool *frames = &space->system->frames;
+	struct tlb_gather gather;
+
+	if (!pagemap_set(&space->pages, addr, 0, new))
+		return false;
+	if (old->kind != ENTRY_LEAF)
+		return true;
+	tlb_gather_begin(&gather, &space->tlb);
+	tlb_gather_range(&gather, addr, addr + space_page_size(space));
+	if (frame_of_phys(frames, old->phys) != space->system->zero && old->phys != new->phys)
+		tlb_gather_put(&gather, frame_of_phys(frames, old->phys));
+	tlb_gather_end(&gather);
+	return true;
+}
+
+/* The frame whose bytes a private copy starts from: FRAME_NONE means zeros. */
+static int64_t copy_source(struct vas *space, const struct vma *vma, uint64_t addr,
+                           const struct entry *old, uint32_t *frame)
+{
+	*frame = FRAME_NONE;
+	if (old->kind == ENTRY_LEAF)
+		*frame = frame_of_phys(&space->system->frames, old->phys);
+	else if (vma->file)
+		return object_page(vma->file->object, vma_pgoff(space, vma, addr), frame);
+	if (*frame == space->system->zero)
+		*frame = FRAME_NONE;
+	return 0;
+}
+
+/* A write to private memory: the page becomes the space's own. */
+static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t addr,
+                                   const struct entry *old)
+{
+	struct frame_pool *frames = &space->system->frames;
+	struct entry new;
+	uint32_t source, copy;
+	int64_t err;
+
+	err = copy_source(space, vma, addr, old, &source);
+	if (err)
+		return err;
+	if (old->kind == ENTRY_LEAF && source != FRAME_NONE && frames->frame[source].refs == 1) {
+		/* Nobody shares it any more (an object would hold a reference too). */
+		new = leaf_of(space, source, vma_rights(vma->flags), VAS_WRITE);
+		return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
+	}
+	copy = source == FRAME_NONE ? frame_alloc_zeroed(frames) : frame_alloc(frames, 0);
+	if (copy == FRAME_NONE)
+		return -VAS_ENOMEM;
+	if (source != FRAME_NONE)
+		memcpy(frame_host(frames, copy), frame_host(frames, source),
+		       (size_t)space_page_size(space));
+	new = leaf_of(space, copy, vma_rights(vma->flags), VAS_WRITE);
+	if (!leaf_replace(space, addr, old, &new)) {
+		frame_put(frames, copy);
+		frame_free(frames, copy);
+		return -VAS_ENOMEM;
+	}
+	vma_touch(space, vma);
+	return 0;
+}
+
+/* A page of the object, mapped as it is: for private memory never writable. */
+static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t addr,
+                            const struct entry *old, enum vas_access access)
+{
+	uint64_t index = vma_pgoff(space, vma, addr);
+	unsigned rights = vma_rights(vma->flags);
+	struct entry new;
+	uint32_t frame;
+	int64_t err = object_page(vma->file->object, index, &frame);
+
+	if (err)
+		return err;
+	if (access != VAS_WRITE)
+		rights &= ~(unsigned)RIGHT_WRITE;
+	new = leaf_of(space, frame, rights, access);
+	if (!leaf_replace(space, addr, old, &new))
+		return -VAS_ENOMEM;
+	if (old->kind != ENTRY_LEAF)
+		frame_get(&space->system->frames, frame);
+	if (access == VAS_WRITE)
+		object_dirty(vma->file->object, index);
+	return 0;
+}
+
+static int64_t fault_zero_page(struct vas *space, const struct vma *vma, uint64_t addr,
+                               const struct entry *old)
+{
+	unsigned rights = vma_rights(vma->flags) & ~(unsigned)RIGHT_WRITE;
+	struct entry new = leaf_of(space, space->system->zero, rights, VAS_READ);
+
+	return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
+}
+
+/* The right an access needs of a leaf. */
+static bool leaf_allows(const struct entry *leaf, enum vas_access access)
+{
+	return leaf->kind == ENTRY_LEAF && (leaf->rights & access);
+}
+
+int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access)
+{
+	uint64_t page = align_down(addr, space_page_size(space));
+	unsigned level;
+	struct entry old = pagemap_lookup(&space->pages, page, &level);
+
+	if (leaf_allows(&old, access))
+		return 0;
+	if (old.kind == ENTRY_MARK)
+		return -VAS_EFAULT;
+	if ((vma->flags & VAS_VM_OPAQUE) || (vma->file && !vma->file->object))
+		return -VAS_EIO;
+	if (old.kind == ENTRY_LEAF && level > 0) {
+		if (!space_cut(space, page, page + space_page_size(space)))
+			return -VAS_ENOMEM;
+		old = pagemap_lookup(&space->pages, page, &level);
+	}
+	if (access == VAS_WRITE && !(vma->flags & VAS_VM_SHARED))
+		return fault_private_write(space, vma, page, &old);
+	if (vma->file)
+		return fault_object(space, vma, page, &old, access);
+	return fault_zero_page(space, vma, page, &old);
+}
+
+/* ---- Many pages ----------------------------------------------------------------------------- */
+
+/* How mlock and MAP_POPULATE access a page; 0: they cannot. */
+static unsigned populate_access(const struct vma *vma)
+{
+	if (vma_is_private_writable(vma->flags))
+		return VAS_WRITE;
+	return vma->flags & VMA_ACCESS ? VAS_READ : 0;
+}
+
+static int64_t populate_vma(struct vas *space, struct vma *vma, uint64_t start, uint64_t end)
+{
+	unsigned access = populate_access(vma);
+
+	if (!access)
+		return -VAS_EFAULT;
+	if (access == VAS_READ && !(vma->flags & VAS_VM_READ))
+		access = vma->flags & VAS_VM_EXEC ? VAS_EXEC : VAS_READ;
+	for (uint64_t addr = start; addr < end; addr += space_page_size(space)) {
+		int64_t err = fault_page(space, vma, addr, (enum vas_access)access);
+
+		if (err)
+			return err == -VAS_EIO ? -VAS_EFAULT : err;
+	}
+	return 0;
+}
+
+int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end, bool keep_going)
+{
+	struct vma vma;
+
+	for (uint64_t addr = start; vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
+	     addr = vma.end) {
+		int64_t err;
+
+		if (vma.flags & (VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_LOCKONFAULT))
+			continue;
+		err = populate_vma(space, &vma, max_u64(vma.start, addr), min_u64(vma.end, end));
+		if (err && !keep_going)
+			return err;
+	}
+	return 0;
+}
+
+/* ---- Stacks --------------------------------------------------------------------------------- */
+
+static bool stack_limits_allow(struct vas *space, const struct vma *vma, uint64_t start)
+{
+	uint64_t npages = space_pages(space, vma->start - start);
+
+	if (!space_may_expand(space, vma->flags, npages))
+		return false;
+	if (vma->end - start > space->limit[VAS_RLIMIT_STACK].soft)
+		return false;
+	return !(vma->flags & VAS_VM_LOCKED) || space_may_lock(space, npages);
+}
+
+/* Grows a growsdown vma down to the page of addr, if nothing forbids it. */
+static bool stack_grow(struct vas *space, struct vma *vma, uint64_t addr)
+{
+	uint64_t start = align_down(addr, space_page_size(space));
+	uint64_t npages = space_pages(space, vma->start - start);
+	uint64_t gap = STACK_GUARD_PAGES * space_page_size(space);
+	struct vma below;
+
+	if (!(vma->flags & VAS_VM_GROWSDOWN) || start < space_floor(space) || npages > vma->pgoff)
+		return false;
+	if (vma_tree_before(&space->tree, vma->start, &below) &&
+	    !(below.flags & VAS_VM_GROWSDOWN) && (below.flags & VMA_ACCESS) &&
+	    start - below.end < gap)
+		return false;
+	if (!stack_limits_allow(space, vma, start))
+		return false;
+	if ((vma->flags & VAS_VM_ACCOUNT) && !space_charge(space, npages))
+		return false;
+	vma_touch(space, vma);
+	below = *vma;
+	below.start = start;
+	below.pgoff -= npages;
+	vma_tree_replace(&space->tree, vma->start, &below);
+	*vma = below;
+	space_count(space, vma->flags, npages);
+	if (vma->flags & VAS_VM_LOCKED)
+		space->locked += npages;
+	return true;
+}
+
+/* ---- The call ------------------------------------------------------------------------------- */
+
+static int64_t raise_signal(struct vas_signal *signal, int32_t signo, int32_t code, uint64_t addr)
+{
+	if (signal)
+		*signal = (struct vas_signal){ .signo = signo, .code = code, .addr = addr };
+	return -VAS_EFAULT;
+}
+
+/* An address beyond the user's half. */
+static int64_t raise_beyond(const struct vas_format *format, struct vas_signal *signal,
+                            uint64_t addr)
+{
+	unsigned bits = format->page_shift + format->levels * format->index_bits;
+	uint64_t upper = addr >> (bits - 1), ones = ~(uint64_t)0 >> (bits - 1);
+
+	if (format->noncanonical_traps && upper != 0 && upper != ones)
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SI_KERNEL, 0);
+	return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
+}
+
+static bool vma_allows(const struct vas *space, const struct vma *vma, enum vas_access access)
+{
+	if (access == VAS_READ)
+		return vma->flags & space->system->format->readable;
+	return vma->flags & (access == VAS_WRITE ? VAS_VM_WRITE : VAS_VM_EXEC);
+}
+
+int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
+                  struct vas_signal *signal)
+{
+	struct vma vma;
+	int64_t err;
+
+	if (signal)
+		*signal = (struct vas_signal){ 0 };
+	if (addr >= vas_task_size(space))
+		return raise_beyond(space->system->format, signal, addr);
+	if (!vma_tree_find(&space->tree, addr, &vma) ||
+	    (vma.start > addr && !stack_grow(space, &vma, addr)))
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
+	if (!vma_allows(space, &vma, access))
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_ACCERR, addr);
+	err = fault_page(space, &vma, addr, access);
+	if (err == -VAS_EFAULT)
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
+	if (err == -VAS_EIO)
+		return raise_signal(signal, VAS_SIGBUS, VAS_BUS_ADRERR, addr);
+	return err;
+}

@@ -1,0 +1,91 @@
+/* fork.c - the memory half of fork(2): a copy-on-write copy of a space.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls.h"
+
+/* The child's vma: without locks; what was touched has an identity of its own. */
+static void child_vma(struct vas *child, struct vma *vma)
+{
+	vma->flags &= ~(uint64_t)VMA_LOCKS;
+	if (vma->flags & VAS_VM_WIPEONFORK)
+		vma->anon = 0;
+	else if (vma->anon)
+		vma->anon = (++child->system->anon_ids << 1) | 1;
+	if (vma->file)
+		file_get(vma->file);
+	vma_insert(child, vma);
+	space_count(child, vma->flags, vma_pages(child, vma));
+}
+
+/* Pages that a fault could find again in the object are not copied. */
+static bool pages_are_copied(const struct vma *vma)
+{
+	if (vma->flags & (VAS_VM_WIPEONFORK | VAS_VM_OPAQUE))
+		return false;
+	return vma->anon || vma->flags & VAS_VM_PFNMAP;
+}
+
+static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma *vma)
+{
+	uint64_t npages = vma_pages(parent, vma);
+	struct vma copy = *vma;
+
+	if (vma->flags & VAS_VM_DONTCOPY)
+		return 0;
+	if (!space_reserve(child))
+		return -VAS_ENOMEM;
+	if ((vma->flags & VAS_VM_ACCOUNT) && !space_charge(child, npages))
+		return -VAS_ENOMEM;
+	child_vma(child, &copy);
+	if (pages_are_copied(vma) &&
+	    !pagemap_copy(&child->pages, &parent->pages, vma->start, vma->end, true))
+		return -VAS_ENOMEM;
+	return 0;
+}
+
+/* What is shared now must fault in the parent too before it is written. */
+static void parent_protect(struct vas *parent)
+{
+	struct tlb_gather gather;
+	struct vma vma;
+
+	tlb_gather_begin(&gather, &parent->tlb);
+	for (uint64_t addr = 0; vma_tree_find(&parent->tree, addr, &vma); addr = vma.end) {
+		if (!(vma.flags & VAS_VM_DONTCOPY) && pages_are_copied(&vma))
+			pagemap_protect(&parent->pages, vma.start, vma.end,
+			                vma_rights(vma.flags) & ~(unsigned)RIGHT_WRITE, &gather);
+	}
+	tlb_gather_end(&gather);
+}
+
+int64_t vas_fork(struct vas *parent, struct vas **out)
+{
+	struct vas_params params = {
+		.mmap_base = parent->mmap_base,
+		.legacy_base = parent->legacy_base,
+		.legacy = parent->legacy,
+		.start_brk = parent->start_brk,
+		.brk = parent->brk,
+		.data_len = parent->data_len,
+		.start_stack = parent->start_stack,
+		.capabilities = parent->capabilities,
+	};
+	struct vas *child;
+	struct vma vma;
+	int64_t err;
+
+	for (unsigned i = 0; i < VAS_NRLIMITS; i++)
+		params.limit[i] = parent->limit[i];
+	err = vas_create(parent->system, &params, &child);
+	if (err)
+		return err;
+	for (uint64_t addr = 0; !err && vma_tree_find(&parent->tree, addr, &vma); addr = vma.end)
+		err = fork_vma(parent, child, &vma);
+	if (err) {
+		vas_destroy(child);
+		return err;
+	}
+	parent_protect(parent);
+	*out = child;
+	return 0;
+}

@@ -1,0 +1,78 @@
+/* format.h - page-table formats as data.
+ *
+ * A format is a geometry and two pure functions between an entry and the word the hardware reads.
+ * Laws, tested for each format and level:
+ *   1. the zero word is ENTRY_ABSENT;
+ *   2. decode(encode(e)) is e, with rights raised to what the hardware can express;
+ *   3. a word that encodes a table never decodes as a leaf, nor the reverse.
+ * Nothing outside this directory knows a bit of any format.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_FORMAT_H
+#define VAS_FORMAT_H
+
+#include "../base.h"
+
+enum entry_kind {
+	ENTRY_ABSENT, /* nothing here: the zero word */
+	ENTRY_MARK,   /* no page, but something to remember (enum entry_mark) */
+	ENTRY_TABLE,  /* the next table down */
+	ENTRY_LEAF,   /* a page */
+};
+
+enum entry_mark {
+	MARK_NONE,
+	MARK_GUARD, /* MADV_GUARD_INSTALL: an access is SEGV_MAPERR */
+};
+
+enum { RIGHT_READ = 1, RIGHT_WRITE = 2, RIGHT_EXEC = 4 }; /* PROT_* */
+
+struct entry {
+	enum entry_kind kind;
+	enum entry_mark mark; /* of ENTRY_MARK */
+	unsigned rights;      /* of a leaf; 0: present for us, absent for the hardware */
+	bool accessed, dirty; /* of a leaf */
+	uint64_t phys;        /* of a leaf or table */
+};
+
+struct vas_format {
+	const char *name;
+	uint8_t levels;         /* the top table is of level `levels - 1`, leaf tables of level 0 */
+	uint8_t page_shift;     /* log2 of the page size */
+	uint8_t index_bits;     /* log2 of the entries of a table; a table fits in one page */
+	uint8_t max_leaf_level; /* leaves may stand at levels 0 to this one */
+	unsigned readable;      /* rights that imply the right to read: RIGHT_* */
+	bool noncanonical_traps; /* such an address is no page fault: SIGSEGV without an address */
+	uint64_t task_size;     /* end of the user's addresses */
+	uint64_t window;        /* addresses are chosen below this unless a hint asks for more */
+	uint64_t (*encode)(const struct entry *entry, unsigned level);
+	struct entry (*decode)(uint64_t word, unsigned level);
+};
+
+static inline uint64_t format_page_size(const struct vas_format *format)
+{
+	return (uint64_t)1 << format->page_shift;
+}
+
+/* log2 of what one entry at `level` covers. */
+static inline unsigned format_shift(const struct vas_format *format, unsigned level)
+{
+	return format->page_shift + level * format->index_bits;
+}
+
+static inline uint64_t format_span(const struct vas_format *format, unsigned level)
+{
+	return (uint64_t)1 << format_shift(format, level);
+}
+
+static inline unsigned format_entries(const struct vas_format *format)
+{
+	return 1u << format->index_bits;
+}
+
+static inline unsigned format_index(const struct vas_format *format, uint64_t addr, unsigned level)
+{
+	return (unsigned)(addr >> format_shift(format, level)) & (format_entries(format) - 1);
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* frame.h - physical frames: blocks of 4 KiB, 2 MiB, 1 GiB (any power of two), reference counts.
+ *
+ * A frame is named by its index in the region. Index 0 holds vas's own records and is never handed
+ * out, so it serves as "none". Every frame in use has a count of its own, also inside a larger
+ * block: a 2 MiB leaf holds one reference on each of its 512 frames, so it can be split, shared and
+ * freed in parts without any further record.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_FRAME_H
+#define VAS_FRAME_H
+
+#include "base.h"
+
+#define FRAME_NONE 0u
+#define FRAME_ORDERS 19 /* up to 2^18 frames: 1 GiB of 4 KiB frames */
+
+enum frame_state {
+	FRAME_USED,      /* refs > 0 and no part of a free block; or the inside of a free block */
+	FRAME_FREE,      /* the first frame of a free block of 2^order */
+	FRAME_CONDEMNED, /* refs == 0, waits in a gather for invalidation */
+};
+
+/* One record for each frame of the region. Invariants:
+ *   state FRAME_FREE: refs == 0, the block is aligned to its size and linked in free[order]
+ *   live counts the words that are not zero, if the frame is a page table (pagetable.c) */
+struct frame {
+	uint32_t refs;
+	uint16_t live;
+	uint8_t order;
+	uint8_t state;
+	uint32_t next, prev; /* in a free list, or next in a gather */
+};
+
+struct frame_pool {
+	struct frame *frame; /* `count` records at the start of the region */
+	uint8_t *memory;
+	uint64_t phys;
+	uint32_t count;
+	uint32_t reserved; /* the first frames, never handed out */
+	unsigned page_shift;
+	uint32_t free[FRAME_ORDERS];
+	uint64_t nfree;
+	int64_t fail_after; /* test aid: allocations left before failure; < 0: no limit */
+};
+
+VAS_INTERNAL void frame_pool_init(struct frame_pool *pool, uint32_t reserved);
+
+/* 2^order frames, aligned to their size, each with one reference; bytes undefined. FRAME_NONE: none. */
+VAS_INTERNAL uint32_t frame_alloc(struct frame_pool *pool, unsigned order);
+VAS_INTERNAL uint32_t frame_alloc_zeroed(struct frame_pool *pool);
+
+/* Gives back frames whose counts have reached 0. */
+VAS_INTERNAL void frame_free(struct frame_pool *pool, uint32_t index);
+
+/* Whether the next allocation may be tried (counts down fail_after). */
+VAS_INTERNAL bool frame_may_alloc(struct frame_pool *pool);
+
+static inline void frame_get(struct frame_pool *pool, uint32_t index)
+{
+	vas_assert(pool->frame[index].refs > 0);
+	pool->frame[index].refs++;
+}
+
+/* True when that was the last reference: the caller frees it, now or after invalidation. */
+static inline bool frame_put(struct frame_pool *pool, uint32_t index)
+{
+	vas_assert(pool->frame[index].refs > 0);
+	return --pool->frame[index].refs == 0;
+}
+
+static inline void *frame_host(const struct frame_pool *pool, uint32_t index)
+{
+	return pool->memory + ((uint64_t)index << pool->page_shift);
+}
+
+static inline uint64_t frame_phys(const struct frame_pool *pool, uint32_t index)
+{
+	return pool->phys + ((uint64_t)index << pool->page_shift);
+}
+
+static inline uint32_t frame_of_phys(const struct frame_pool *pool, uint64_t phys)
+{
+	return (uint32_t)((phys - pool->phys) >> pool->page_shift);
+}
+
+static inline uint32_t frame_of_host(const struct frame_pool *pool, const void *host)
+{
+	return (uint32_t)((uint64_t)((const uint8_t *)host - pool->memory) >> pool->page_shift);
+}
+
+#endif

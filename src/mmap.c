@@ -1,0 +1,304 @@
+/* mmap.c - mmap(2).
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls.h"
+
+/* Flags every kernel knows; MAP_SHARED drops what it does not know, SHARED_VALIDATE refuses it. */
+#define MAP_KNOWN                                                                                  \
+	(VAS_MAP_SHARED | VAS_MAP_PRIVATE | VAS_MAP_FIXED | VAS_MAP_ANONYMOUS | VAS_MAP_DENYWRITE |    \
+	 VAS_MAP_EXECUTABLE | VAS_MAP_GROWSDOWN | VAS_MAP_LOCKED | VAS_MAP_NORESERVE |                 \
+	 VAS_MAP_POPULATE | VAS_MAP_NONBLOCK | VAS_MAP_STACK | VAS_MAP_HUGETLB | VAS_MAP_32BIT)
+
+/* One call on its way: what was asked for, and what has been decided. */
+struct mapping {
+	struct vas *space;
+	uint64_t addr, len, offset; /* len rounded up to pages */
+	uint64_t map;               /* MAP_* */
+	struct vas_file *file;      /* NULL: anonymous */
+	uint64_t flags;             /* VAS_VM_* of the new vma */
+};
+
+uint64_t mmap_prot_flags(uint64_t prot)
+{
+	return prot & VMA_ACCESS; /* PROT_* and VAS_VM_* agree */
+}
+
+static uint64_t map_flags(uint64_t map)
+{
+	uint64_t flags = 0;
+
+	if (map & VAS_MAP_GROWSDOWN)
+		flags |= VAS_VM_GROWSDOWN;
+	if (map & VAS_MAP_LOCKED)
+		flags |= VAS_VM_LOCKED;
+	if (map & VAS_MAP_SYNC)
+		flags |= VAS_VM_SYNC;
+	if (map & VAS_MAP_STACK)
+		flags |= VAS_VM_NOHUGEPAGE;
+	return flags;
+}
+
+/* ---- Checks --------------------------------------------------------------------------------- */
+
+static int64_t check_length(struct mapping *m, uint64_t len)
+{
+	struct vas *space = m->space;
+	uint64_t first = space_pages(space, m->offset);
+
+	if (!m->file && !(m->map & VAS_MAP_ANONYMOUS))
+		return -VAS_EBADF;
+	if (m->map & VAS_MAP_ANONYMOUS)
+		m->file = NULL;
+	if (m->map & VAS_MAP_HUGETLB)
+		return m->file ? -VAS_EINVAL : -VAS_ENOMEM; /* no pool of huge pages */
+	if (len == 0)
+		return -VAS_EINVAL;
+	m->len = space_align(space, len);
+	if (m->len == 0)
+		return -VAS_ENOMEM;
+	if (first + space_pages(space, m->len) < first)
+		return -VAS_EOVERFLOW;
+	if (space->tree.count > space->system->settings.max_map_count)
+		return -VAS_ENOMEM;
+	return 0;
+}
+
+static int64_t choose_address(struct mapping *m)
+{
+	struct vas *space = m->space;
+	bool noreplace = m->map & VAS_MAP_FIXED_NOREPLACE;
+	struct place place = {
+		.hint = m->addr,
+		.len = m->len,
+		.fixed = (m->map & VAS_MAP_FIXED) || noreplace,
+		.map_32bit = m->map & VAS_MAP_32BIT,
+		.shared = (m->map & VAS_MAP_TYPE) != VAS_MAP_PRIVATE,
+		.file = m->file,
+		.offset = m->offset,
+	};
+	int64_t addr;
+
+	if (!place.fixed) {
+		place.hint = align_down(place.hint, space_page_size(space));
+		if (place.hint && place.hint < space_floor(space))
+			place.hint = space_align(space, space_floor(space));
+	}
+	addr = space_place(space, &place);
+	if (addr < 0)
+		return addr;
+	m->addr = (uint64_t)addr;
+	if (noreplace && vma_overlaps(space, m->addr, m->addr + m->len))
+		return -VAS_EEXIST;
+	return 0;
+}
+
+static int64_t check_lock(const struct mapping *m)
+{
+	if ((m->map & VAS_MAP_LOCKED) && !space_can_lock(m->space))
+		return -VAS_EPERM;
+	if ((m->flags & VAS_VM_LOCKED) &&
+	    !space_may_lock(m->space, space_pages(m->space, m->len)))
+		return -VAS_EAGAIN;
+	return 0;
+}
+
+/* The largest offset a file can have: pages are counted in bytes of a signed 64-bit size. */
+static bool passes_file_end(const struct mapping *m)
+{
+	uint64_t max = INT64_MAX;
+
+	return m->len > max || m->offset > max - m->len;
+}
+
+static int64_t check_shared_file(struct mapping *m)
+{
+	uint32_t mode = m->file->info.mode;
+
+	if ((m->flags & VAS_VM_WRITE) && !(mode & VAS_FILE_WRITE))
+		return -VAS_EACCES;
+	m->flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
+	if (!(mode & VAS_FILE_WRITE))
+		m->flags &= ~(VAS_VM_MAYWRITE | VAS_VM_SHARED);
+	return 0;
+}
+
+static int64_t check_file(struct mapping *m)
+{
+	uint32_t mode = m->file->info.mode;
+	int64_t err = 0;
+
+	if (passes_file_end(m))
+		return -VAS_EOVERFLOW;
+	switch (m->map & VAS_MAP_TYPE) {
+	case VAS_MAP_SHARED_VALIDATE:
+		if (m->map & ~(uint64_t)MAP_KNOWN & ~(uint64_t)VAS_MAP_SHARED_VALIDATE)
+			return -VAS_EOPNOTSUPP;
+		err = check_shared_file(m);
+		break;
+	case VAS_MAP_SHARED:
+		err = check_shared_file(m);
+		break;
+	case VAS_MAP_PRIVATE:
+		break;
+	default:
+		return -VAS_EINVAL;
+	}
+	if (err)
+		return err;
+	if (!(mode & VAS_FILE_READ))
+		return -VAS_EACCES;
+	if (mode & VAS_FILE_NOEXEC) {
+		if (m->flags & VAS_VM_EXEC)
+			return -VAS_EPERM;
+		m->flags &= ~VAS_VM_MAYEXEC;
+	}
+	if (mode & VAS_FILE_NOMAP || !m->file->object)
+		return -VAS_ENODEV;
+	return m->flags & VAS_VM_GROWSDOWN ? -VAS_EINVAL : 0;
+}
+
+static int64_t check_anonymous(struct mapping *m)
+{
+	switch (m->map & VAS_MAP_TYPE) {
+	case VAS_MAP_SHARED:
+		if (m->flags & VAS_VM_GROWSDOWN)
+			return -VAS_EINVAL;
+		m->flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
+		return 0;
+	case VAS_MAP_DROPPABLE:
+		if (!space_linux(m->space, VAS_LINUX(6, 11)))
+			return -VAS_EINVAL;
+		if (m->flags & (VAS_VM_LOCKED | VAS_VM_GROWSDOWN))
+			return -VAS_EINVAL;
+		m->flags |= VAS_VM_DROPPABLE | VAS_VM_NORESERVE | VAS_VM_WIPEONFORK |
+			    VAS_VM_DONTDUMP;
+		return 0;
+	case VAS_MAP_PRIVATE:
+		return 0;
+	}
+	return -VAS_EINVAL;
+}
+
+/* ---- Mapping -------------------------------------------------------------------------------- */
+
+/* The pages that the new mapping replaces, and those of them that are charged. */
+static void replaced_pages(const struct mapping *m, uint64_t *npages, uint64_t *charged)
+{
+	struct vas *space = m->space;
+	uint64_t end = m->addr + m->len;
+	struct vma vma;
+
+	*npages = *charged = 0;
+	for (uint64_t addr = m->addr; vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
+	     addr = vma.end) {
+		*npages += vma_pages(space, &vma);
+		if (vma.flags & VAS_VM_ACCOUNT)
+			*charged += vma_pages(space, &vma);
+	}
+}
+
+/* Limits and commit charge for the mapping less what it replaces. */
+static int64_t admit(struct mapping *m)
+{
+	struct vas *space = m->space;
+	uint64_t npages = space_pages(space, m->len), replaced, charged;
+
+	replaced_pages(m, &replaced, &charged);
+	if (!space_may_expand(space, m->flags, npages - replaced))
+		return -VAS_ENOMEM;
+	if (!vma_is_accountable(m->flags))
+		return 0;
+	m->flags |= VAS_VM_ACCOUNT;
+	if (!space_charge(space, npages - charged))
+		return -VAS_ENOMEM;
+	/* What is replaced gives its charge back in a moment. */
+	space->system->committed += charged;
+	return 0;
+}
+
+/* Gives shared anonymous memory its object; the commit charge belongs to that. */
+static int64_t make_shared(struct mapping *m)
+{
+	struct vas *space = m->space;
+	uint64_t npages = space_pages(space, m->len);
+	bool accounted = !(m->flags & VAS_VM_NORESERVE);
+
+	if (accounted && !space_charge(space, npages))
+		return -VAS_ENOMEM;
+	m->file = file_shared_anon(space->system, npages);
+	if (!m->file) {
+		if (accounted)
+			space_uncharge(space, npages);
+		return -VAS_ENOMEM;
+	}
+	m->file->object->charged = accounted ? npages : 0;
+	return 0;
+}
+
+static int64_t map_region(struct mapping *m)
+{
+	struct vas *space = m->space;
+	uint64_t end = m->addr + m->len, npages = space_pages(space, m->len);
+	struct vma vma = { .start = m->addr, .end = end };
+	int64_t err;
+
+	err = munmap_prepare(space, m->addr, end);
+	if (!err)
+		err = space_reserve(space) ? admit(m) : -VAS_ENOMEM;
+	if (err)
+		return err;
+	if (!m->file && (m->flags & VAS_VM_SHARED))
+		err = make_shared(m);
+	else if (m->file)
+		file_get(m->file);
+	if (err)
+		return err;
+	munmap_commit(space, m->addr, end);
+
+	vma.flags = m->flags;
+	vma.file = m->file;
+	vma.pgoff = space_pages(space, m->file ? m->offset : m->addr);
+	vma_place(space, &vma, JOIN_BOTH);
+	space_count(space, m->flags, npages);
+	if (m->flags & VAS_VM_LOCKED)
+		space->locked += npages;
+	return 0;
+}
+
+int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
+                 struct vas_file *file, uint64_t offset)
+{
+	struct mapping m = {
+		.space = space,
+		.addr = addr,
+		.offset = offset,
+		.map = flags,
+		.file = file,
+	};
+	int64_t err = space_aligned(space, offset) ? 0 : -VAS_EINVAL;
+
+	if (!err)
+		err = check_length(&m, len);
+	if (!err)
+		err = choose_address(&m);
+	if (err)
+		return err;
+	m.flags = mmap_prot_flags(prot) | map_flags(flags) | space->def_flags | VAS_VM_MAYREAD |
+		  VAS_VM_MAYWRITE | VAS_VM_MAYEXEC;
+	err = check_lock(&m);
+	if (!err)
+		err = m.file ? check_file(&m) : check_anonymous(&m);
+	if (err)
+		return err;
+	if ((flags & VAS_MAP_NORESERVE) && space->system->settings.overcommit_memory != 2)
+		m.flags |= VAS_VM_NORESERVE;
+	if (!m.file)
+		m.offset = 0;
+	err = map_region(&m);
+	if (err)
+		return err;
+	if ((m.flags & VAS_VM_LOCKED) ||
+	    (flags & (VAS_MAP_POPULATE | VAS_MAP_NONBLOCK)) == VAS_MAP_POPULATE)
+		fault_populate(space, m.addr, m.addr + m.len, true);
+	return (int64_t)m.addr;
+}

@@ -1,0 +1,380 @@
+/* mremap.c - mremap(2): grow, shrink and move a mapping by moving page-table entries.
+ *
+ * A call is checked, classified, and carried out for one vma; a move that keeps its size
+ * (MREMAP_FIXED, since Linux 6.17) does so for each vma of the range in turn. "Placed" means that
+ * new_addr counts: FIXED or DONTUNMAP.
+ *
+ * Linux's order of checks and effects is visible (errno, what a late error leaves behind) and is
+ * kept here step by step; the cases under tests/cases/mremap show each.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls.h"
+
+/* One remapping of one vma. The lengths are whole pages. */
+struct remap {
+	struct vas *space;
+	uint64_t old, old_len;
+	uint64_t new, new_len; /* new: where to, once decided */
+	uint64_t flags;
+	struct vma vma; /* the vma that holds `old` */
+};
+
+static bool is_placed(const struct remap *r)
+{
+	return r->flags & (VAS_MREMAP_FIXED | VAS_MREMAP_DONTUNMAP);
+}
+
+static uint64_t delta_pages(const struct remap *r)
+{
+	uint64_t delta = r->new_len > r->old_len ? r->new_len - r->old_len
+						 : r->old_len - r->new_len;
+
+	return space_pages(r->space, delta);
+}
+
+/* ---- Checks --------------------------------------------------------------------------------- */
+
+static bool ranges_overlap(const struct remap *r)
+{
+	return r->old + r->old_len > r->new && r->new + r->new_len > r->old;
+}
+
+/* What can be said without looking at the space. */
+static int64_t check_arguments(const struct remap *r)
+{
+	const uint64_t known = VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED | VAS_MREMAP_DONTUNMAP;
+	const struct vas *space = r->space;
+	uint64_t task_size = vas_task_size(space);
+
+	if ((r->flags & ~known) || !space_aligned(space, r->old) || r->new_len == 0 ||
+	    r->new_len > task_size)
+		return -VAS_EINVAL;
+	if (!is_placed(r))
+		return 0;
+	if (r->new > task_size - r->new_len || !space_aligned(space, r->new) ||
+	    !(r->flags & VAS_MREMAP_MAYMOVE))
+		return -VAS_EINVAL;
+	if ((r->flags & VAS_MREMAP_DONTUNMAP) && r->old_len != r->new_len)
+		return -VAS_EINVAL;
+	if (ranges_overlap(r))
+		return -VAS_EINVAL;
+	/* A move may split the source twice and the target twice: refused while that might fail. */
+	if (space->tree.count + 2 + 3 >= space->system->settings.max_map_count)
+		return -VAS_ENOMEM;
+	return 0;
+}
+
+/* Growing (or cutting while moving): the limits. */
+static int64_t check_resize(const struct remap *r)
+{
+	uint64_t npages = delta_pages(r), pgoff = vma_pgoff(r->space, &r->vma, r->old);
+
+	if (pgoff + space_pages(r->space, r->new_len) < pgoff)
+		return -VAS_EINVAL;
+	if (r->vma.flags & (VAS_VM_DONTEXPAND | VAS_VM_PFNMAP))
+		return -VAS_EFAULT;
+	if ((r->vma.flags & VAS_VM_LOCKED) && !space_may_lock(r->space, npages))
+		return -VAS_EAGAIN;
+	if (!space_may_expand(r->space, r->vma.flags, npages))
+		return -VAS_ENOMEM;
+	return 0;
+}
+
+/* Whether the vma may be remapped so at all. */
+static int64_t check_vma(const struct remap *r)
+{
+	uint64_t in_vma = r->new_len < r->old_len ? r->new_len : r->old_len;
+
+	if (r->old_len == 0 && !(r->vma.flags & VAS_VM_MAYSHARE))
+		return -VAS_EINVAL;
+	if ((r->flags & VAS_MREMAP_DONTUNMAP) &&
+	    (r->vma.flags & (VAS_VM_DONTEXPAND | VAS_VM_PFNMAP)))
+		return -VAS_EINVAL;
+	if (in_vma > r->vma.end - r->old)
+		return -VAS_EFAULT;
+	return r->new_len > r->old_len ? check_resize(r) : 0;
+}
+
+/* ---- In place ------------------------------------------------------------------------------- */
+
+static int64_t shrink(struct remap *r)
+{
+	int64_t err = 0;
+
+	if (r->new_len < r->old_len)
+		err = munmap_range(r->space, r->old + r->new_len, r->old_len - r->new_len);
+	return err ? err : (int64_t)r->old;
+}
+
+static bool can_grow_in_place(const struct remap *r)
+{
+	const struct vma *vma = &r->vma;
+	uint64_t end = vma->end + (r->new_len - r->old_len);
+	struct place whole = { .hint = vma->start, .len = end - vma->start, .fixed = true };
+
+	return r->old_len > 0 && r->old + r->old_len == vma->end && end > vma->end &&
+	       !vma_overlaps(r->space, vma->end, end) && space_place(r->space, &whole) >= 0;
+}
+
+static int64_t grow_in_place(struct remap *r)
+{
+	struct vas *space = r->space;
+	uint64_t end = r->vma.end, npages = delta_pages(r), flags = r->vma.flags;
+
+	if ((flags & VAS_VM_ACCOUNT) && !space_charge(space, npages))
+		return -VAS_ENOMEM;
+	vma_extend(space, &r->vma, end + (r->new_len - r->old_len));
+	space_count(space, flags, npages);
+	if (flags & VAS_VM_LOCKED) {
+		space->locked += npages;
+		fault_populate(space, end, r->old + r->new_len, true);
+	}
+	return (int64_t)r->old;
+}
+
+/* ---- Moving --------------------------------------------------------------------------------- */
+
+/* Where the mapping goes: where mmap would put it, at the hint, or at the fixed address. */
+static int64_t choose_target(struct remap *r)
+{
+	struct place place = {
+		.hint = is_placed(r) ? r->new : 0,
+		.len = r->new_len,
+		.fixed = r->flags & VAS_MREMAP_FIXED,
+		.shared = r->vma.flags & VAS_VM_MAYSHARE,
+		.file = r->vma.file,
+		.offset = vma_pgoff(r->space, &r->vma, r->old) *
+			  space_page_size(r->space),
+	};
+	int64_t addr = space_place(r->space, &place);
+
+	if (addr < 0)
+		return addr;
+	r->new = (uint64_t)addr;
+	return 0;
+}
+
+/* Commit charge of what the move adds. */
+static bool charge_move(const struct remap *r)
+{
+	uint64_t npages = r->flags & VAS_MREMAP_DONTUNMAP ? space_pages(r->space, r->new_len)
+							  : delta_pages(r);
+
+	return !(r->vma.flags & VAS_VM_ACCOUNT) || space_charge(r->space, npages);
+}
+
+static void uncharge_move(const struct remap *r)
+{
+	uint64_t npages = r->flags & VAS_MREMAP_DONTUNMAP ? space_pages(r->space, r->new_len)
+							  : delta_pages(r);
+
+	if (r->vma.flags & VAS_VM_ACCOUNT)
+		space_uncharge(r->space, npages);
+}
+
+/* The tables of the target are made, and room for the vmas: the rest cannot fail. */
+static bool prepare_move(struct remap *r)
+{
+	struct vas *space = r->space;
+	struct tlb_gather gather;
+	bool ok;
+
+	if (!space_reserve(space) || !space_cut(space, r->old, r->old + r->old_len))
+		return false;
+	tlb_gather_begin(&gather, &space->tlb);
+	ok = pagemap_prepare_move(&space->pages, r->old, r->new, r->old_len, &gather);
+	tlb_gather_end(&gather);
+	return ok;
+}
+
+/* The vma at the target. Anonymous memory that was never written takes the page offset of its new
+ * place, as if mapped there; everything else keeps its own. */
+static void place_target(struct remap *r)
+{
+	struct vas *space = r->space;
+	struct vma vma = r->vma;
+
+	vma.start = r->new;
+	vma.end = r->new + r->new_len;
+	vma.pgoff = vma_pgoff(space, &r->vma, r->old);
+	if (!vma.file && !vma.anon)
+		vma.pgoff = space_pages(space, r->new);
+	if (vma.file)
+		file_get(vma.file);
+	space_count(space, vma.flags, space_pages(space, r->new_len));
+	if (vma.flags & VAS_VM_LOCKED)
+		space->locked += space_pages(space, r->new_len);
+	vma_place(space, &vma, JOIN_BOTH);
+}
+
+/* DONTUNMAP: the source stays, empty. All of it loses its locks, even if only a part moved, and if
+ * all of it moved it counts as never written. */
+static void leave_source(struct remap *r)
+{
+	struct vas *space = r->space;
+	struct vma source;
+
+	if (!vma_at(space, r->old, &source))
+		return;
+	if (source.flags & VAS_VM_LOCKED) {
+		uint64_t npages = vma_pages(space, &source);
+
+		space->locked -= npages;
+		if (space->system->settings.leak_locked && space_linux(space, VAS_LINUX(6, 15)))
+			space->leaked += npages;
+	}
+	source.flags &= ~(uint64_t)VMA_LOCKS;
+	if (source.start == r->old && source.end == r->old + r->old_len)
+		source.anon = 0;
+	vma_tree_replace(&space->tree, source.start, &source);
+}
+
+/* The source goes. Its charge has moved along, so what unmapping gives back is taken first. */
+static void drop_source(struct remap *r)
+{
+	struct vas *space = r->space;
+
+	if (r->old_len == 0)
+		return;
+	if (r->vma.flags & VAS_VM_ACCOUNT)
+		space->system->committed += space_pages(space, r->old_len);
+	if (munmap_prepare(space, r->old, r->old + r->old_len) == 0)
+		munmap_commit(space, r->old, r->old + r->old_len);
+}
+
+static int64_t move(struct remap *r)
+{
+	struct vas *space = r->space;
+	bool whole = r->old == r->vma.start && r->old_len == vma_len(&r->vma);
+	struct tlb_gather gather;
+
+	if (space->tree.count + 3 >= space->system->settings.max_map_count)
+		return -VAS_ENOMEM;
+	if ((r->vma.flags & VAS_VM_SPECIAL) && !whole)
+		return -VAS_EINVAL;
+	if (!charge_move(r))
+		return -VAS_ENOMEM;
+	if (!prepare_move(r)) {
+		uncharge_move(r);
+		return -VAS_ENOMEM;
+	}
+	place_target(r);
+	tlb_gather_begin(&gather, &space->tlb);
+	pagemap_move(&space->pages, r->old, r->new, r->old_len, &gather);
+	tlb_gather_end(&gather);
+	if (r->flags & VAS_MREMAP_DONTUNMAP)
+		leave_source(r);
+	else
+		drop_source(r);
+	if ((r->vma.flags & VAS_VM_LOCKED) && r->new_len > r->old_len)
+		fault_populate(space, r->new + r->old_len, r->new + r->new_len, true);
+	return (int64_t)r->new;
+}
+
+/* FIXED or DONTUNMAP: makes room at the target, cuts the tail, then moves. From here on an error
+ * leaves behind what was done before it. */
+static int64_t move_placed(struct remap *r)
+{
+	struct vas *space = r->space;
+	int64_t err = 0;
+
+	if (r->flags & VAS_MREMAP_FIXED)
+		err = munmap_range(space, r->new, r->new_len);
+	if (!err && !vma_at(space, r->old, &r->vma))
+		err = -VAS_EFAULT;
+	if (!err && r->old_len > r->new_len) {
+		err = munmap_range(space, r->old + r->new_len, r->old_len - r->new_len);
+		r->old_len = r->new_len;
+		if (!err && !vma_at(space, r->old, &r->vma))
+			err = -VAS_EFAULT;
+	}
+	if (!err && (r->flags & VAS_MREMAP_DONTUNMAP) &&
+	    !space_may_expand(space, r->vma.flags, space_pages(space, r->old_len)))
+		err = -VAS_ENOMEM;
+	if (!err)
+		err = choose_target(r);
+	return err ? err : move(r);
+}
+
+static int64_t grow(struct remap *r)
+{
+	int64_t err;
+
+	if (can_grow_in_place(r))
+		return grow_in_place(r);
+	if (!(r->flags & VAS_MREMAP_MAYMOVE))
+		return -VAS_ENOMEM;
+	err = choose_target(r);
+	return err ? err : move(r);
+}
+
+/* ---- The call ------------------------------------------------------------------------------- */
+
+static int64_t remap_one(struct remap *r)
+{
+	int64_t err;
+
+	if (!vma_at(r->space, r->old, &r->vma))
+		return -VAS_EFAULT;
+	if (r->vma.flags & VAS_VM_SEALED)
+		return -VAS_EPERM;
+	if (r->new_len <= r->old_len && !is_placed(r))
+		return shrink(r);
+	err = check_vma(r);
+	if (err)
+		return err;
+	return is_placed(r) ? move_placed(r) : grow(r);
+}
+
+/* A vma that can only be moved by itself. */
+static bool moves_alone(const struct vma *vma)
+{
+	return (vma->flags & VAS_VM_UFFD) ||
+	       (vma->file && (vma->file->info.mode & VAS_FILE_OWN_AREA));
+}
+
+/* Each vma of the range goes to the same distance; gaps stay gaps, and what lies at the target
+ * behind a gap stays too. An error leaves the vmas before it moved. */
+static int64_t remap_each(const struct remap *r)
+{
+	uint64_t end = r->old + r->old_len;
+	struct vma vma;
+
+	if (!vma_at(r->space, r->old, &vma))
+		return -VAS_EFAULT;
+	for (uint64_t addr = r->old; vma_tree_find(&r->space->tree, addr, &vma) && vma.start < end;
+	     addr = vma.end) {
+		struct remap one = *r;
+		int64_t err;
+
+		one.old = max_u64(vma.start, r->old);
+		one.old_len = one.new_len = min_u64(vma.end, end) - one.old;
+		one.new = r->new + (one.old - r->old);
+		if (moves_alone(&vma) && (one.old > r->old || vma.end < end))
+			return -VAS_EFAULT;
+		err = remap_one(&one);
+		if (err < 0)
+			return err;
+	}
+	return (int64_t)r->new;
+}
+
+int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
+                   uint64_t flags, uint64_t new_addr)
+{
+	struct remap r = {
+		.space = space,
+		.old = old_addr,
+		.old_len = space_align(space, old_len),
+		.new = new_addr,
+		.new_len = space_align(space, new_len),
+		.flags = flags,
+	};
+	int64_t err = check_arguments(&r);
+
+	if (err)
+		return err;
+	if ((flags & VAS_MREMAP_FIXED) && r.old_len == r.new_len)
+		return remap_each(&r);
+	return remap_one(&r);
+}

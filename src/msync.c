@@ -1,0 +1,96 @@
+/* msync.c - msync(2) and mincore(2): what calls ask of the page cache.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls.h"
+
+static int64_t sync_part(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t first = vma_pgoff(space, vma, start), last = vma_pgoff(space, vma, end);
+
+	if (!(vma->flags & VAS_VM_SHARED) || !vma->file || !vma->file->object)
+		return 0;
+	/* First make the next write fault, so that none is missed after the page was written. */
+	rmap_clean(vma->file->object, first, last);
+	return object_sync(vma->file->object, first, last);
+}
+
+int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	uint64_t end = addr + space_align(space, len);
+	int64_t gap = 0;
+	struct vma vma;
+
+	if ((flags & ~(uint64_t)(VAS_MS_ASYNC | VAS_MS_INVALIDATE | VAS_MS_SYNC)) ||
+	    !space_aligned(space, addr) ||
+	    (flags & (VAS_MS_ASYNC | VAS_MS_SYNC)) == (VAS_MS_ASYNC | VAS_MS_SYNC))
+		return -VAS_EINVAL;
+	if (end < addr)
+		return -VAS_ENOMEM;
+	while (addr < end) {
+		uint64_t part_end;
+		int64_t err = 0;
+
+		if (!vma_tree_find(&space->tree, addr, &vma))
+			return -VAS_ENOMEM;
+		if (vma.start > addr) {
+			if (vma.start >= end)
+				return -VAS_ENOMEM;
+			gap = -VAS_ENOMEM;
+			addr = vma.start;
+		}
+		if ((flags & VAS_MS_INVALIDATE) && (vma.flags & VAS_VM_LOCKED))
+			return -VAS_EBUSY;
+		part_end = min_u64(end, vma.end);
+		if (flags & VAS_MS_SYNC)
+			err = sync_part(space, &vma, addr, part_end);
+		if (err)
+			return err;
+		addr = part_end;
+	}
+	return gap;
+}
+
+/* ---- mincore -------------------------------------------------------------------------------- */
+
+/* Whether the page is in memory: mapped here, or in the file's cache. */
+static bool page_in_core(const struct vas *space, const struct vma *vma, uint64_t addr)
+{
+	unsigned level;
+	struct entry e = pagemap_lookup(&space->pages, addr, &level);
+
+	if (e.kind == ENTRY_LEAF)
+		return true;
+	if (!vma->file || !vma->file->object)
+		return false;
+	return object_find(vma->file->object, vma_pgoff(space, vma, addr)) != FRAME_NONE;
+}
+
+int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec)
+{
+	uint64_t task_size = vas_task_size(space), page = space_page_size(space);
+	uint64_t npages = space_pages(space, len) + !space_aligned(space, len);
+	uint8_t answers[64];
+
+	if (!space_aligned(space, addr))
+		return -VAS_EINVAL;
+	if (addr > task_size || len > task_size - addr)
+		return -VAS_ENOMEM;
+	if (vec > task_size || npages > task_size - vec)
+		return -VAS_EFAULT;
+	while (npages > 0) {
+		uint64_t n = 0;
+		struct vma vma;
+
+		if (!vma_at(space, addr, &vma))
+			return -VAS_ENOMEM;
+		while (n < npages && n < sizeof(answers) && addr < vma.end) {
+			answers[n++] = page_in_core(space, &vma, addr);
+			addr += page;
+		}
+		if (vas_write(space, vec, answers, n, NULL) < 0)
+			return -VAS_EFAULT;
+		vec += n;
+		npages -= n;
+	}
+	return 0;
+}

@@ -1,0 +1,94 @@
+/* pagemap.h - the one question: which frame is behind this page, with what rights?
+ *
+ * The calls see only this interface. It owns the tables and the references that leaves hold on
+ * frames; it knows nothing of vmas. Addresses and lengths are page aligned and below the end of
+ * the format's addresses. What can run out of memory says so and is done before anything else is
+ * changed; the rest cannot fail.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_PAGEMAP_H
+#define VAS_PAGEMAP_H
+
+#include "format/format.h"
+#include "frame.h"
+#include "tlb.h"
+
+/* Invariants (verified by pagemap_check):
+ *   a table's frame has live == its words that are not zero; only the root may have live == 0
+ *   every leaf but those of the zero frame holds a reference on each of its frames
+ *   ntables is the number of tables, the root included */
+struct pagemap {
+	const struct vas_format *format;
+	struct frame_pool *frames;
+	uint32_t zero; /* the shared frame of zeros: never counted, never written */
+	uint32_t root;
+	uint64_t ntables;
+};
+
+VAS_INTERNAL bool pagemap_init(struct pagemap *pm);
+
+/* Frees the root; everything has been cleared. */
+VAS_INTERNAL void pagemap_destroy(struct pagemap *pm);
+
+/* The entry that decides over addr, and its level: a leaf, a mark, or absent. */
+VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr,
+                                         unsigned *level);
+
+/* Puts a leaf or mark at addr; takes over the reference the caller holds on its frames. What was
+ * there is overwritten: the caller drops its frame. False: no memory, nothing changed. */
+VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,
+                              const struct entry *entry);
+
+/* Splits large leaves so that none crosses addr. False: no memory. */
+VAS_INTERNAL bool pagemap_cut(struct pagemap *pm, uint64_t addr);
+
+/* Removes all leaves and marks of [start, end), drops their frames and frees empty tables. No
+ * leaf crosses a border. pagemap_zap leaves the marks. */
+VAS_INTERNAL void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end,
+                                struct tlb_gather *gather);
+VAS_INTERNAL void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end,
+                              struct tlb_gather *gather);
+
+/* Gives the leaves of [start, end) these rights, but lets no leaf become writable that is not: the
+ * next write faults and decides. */
+VAS_INTERNAL void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end,
+                                  unsigned rights, struct tlb_gather *gather);
+
+/* Makes the tables that moving [from, from + len) to `to` will need. Nothing is mapped at the
+ * target; the ranges do not overlap. False: no memory, nothing changed. */
+VAS_INTERNAL bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to,
+                                       uint64_t len, struct tlb_gather *gather);
+
+/* Moves all leaves and marks; a frame's bytes and references are not touched. */
+VAS_INTERNAL void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
+                               struct tlb_gather *gather);
+
+/* Calls `visit` for each leaf and mark that begins in [start, end), in order, until it returns
+ * false; false then. It may change or zap the entry it is shown, nothing else. */
+typedef bool pagemap_visit(void *ctx, uint64_t addr, unsigned level, const struct entry *entry);
+VAS_INTERNAL bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_t end,
+                               pagemap_visit *visit, void *ctx);
+
+/* Copies the leaves and marks of [start, end) into another map, taking references; `cow`: without
+ * the right to write. False: no memory (what was copied stays). */
+VAS_INTERNAL bool pagemap_copy(struct pagemap *to, const struct pagemap *from, uint64_t start,
+                               uint64_t end, bool cow);
+
+/* The word of addr at each level from the top; how many levels there were. */
+struct pagemap_step {
+	unsigned level;
+	uint32_t table;
+	unsigned index;
+	uint64_t word;
+};
+VAS_INTERNAL unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr,
+                                    struct pagemap_step *steps);
+
+/* Calls `visit` for each table, root first. */
+VAS_INTERNAL void pagemap_tables(const struct pagemap *pm, void (*visit)(void *, uint32_t frame),
+                                 void *ctx);
+
+/* NULL, or the words of the invariant that does not hold. */
+VAS_INTERNAL const char *pagemap_check(const struct pagemap *pm);
+
+#endif

@@ -1,0 +1,243 @@
+/* report.c - a space as Linux shows it: maps, VmFlags, counters, the hardware walk.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls.h"
+
+#define MAPS_NAME_COLUMN 73
+
+/* ---- Text ----------------------------------------------------------------------------------- */
+
+struct line {
+	char text[128];
+	size_t len;
+};
+
+static void put_char(struct line *line, char c)
+{
+	vas_assert(line->len < sizeof(line->text));
+	line->text[line->len++] = c;
+}
+
+static void put_number(struct line *line, uint64_t value, unsigned base, unsigned width)
+{
+	char digits[24];
+	unsigned n = 0;
+
+	do {
+		digits[n++] = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value > 0 || n < width);
+	while (n > 0)
+		put_char(line, digits[--n]);
+}
+
+static size_t text_len(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len])
+		len++;
+	return len;
+}
+
+/* ---- maps ----------------------------------------------------------------------------------- */
+
+/* What stands in the last column; "" for none. */
+static const char *vma_name(const struct vas *space, const struct vma *vma)
+{
+	if (vma->file)
+		return vma->file->info.path;
+	if (vma->start <= space->brk && vma->end >= space->start_brk && space->start_brk)
+		return "[heap]";
+	if (vma->start <= space->start_stack && vma->end >= space->start_stack && space->start_stack)
+		return "[stack]";
+	return "";
+}
+
+static void put_vma(struct line *line, const struct vas *space, const struct vma *vma)
+{
+	const struct vas_file_info *info = vma->file ? &vma->file->info : NULL;
+
+	put_number(line, vma->start, 16, 8);
+	put_char(line, '-');
+	put_number(line, vma->end, 16, 8);
+	put_char(line, ' ');
+	put_char(line, vma->flags & VAS_VM_READ ? 'r' : '-');
+	put_char(line, vma->flags & VAS_VM_WRITE ? 'w' : '-');
+	put_char(line, vma->flags & VAS_VM_EXEC ? 'x' : '-');
+	put_char(line, vma->flags & VAS_VM_MAYSHARE ? 's' : 'p');
+	put_char(line, ' ');
+	put_number(line, vma->file && !(vma->flags & VAS_VM_SPECIAL)
+				 ? vma->pgoff * space_page_size(space) : 0, 16, 8);
+	put_char(line, ' ');
+	put_number(line, info ? info->major : 0, 16, 2);
+	put_char(line, ':');
+	put_number(line, info ? info->minor : 0, 16, 2);
+	put_char(line, ' ');
+	put_number(line, info ? info->inode : 0, 10, 1);
+	put_char(line, ' ');
+}
+
+void vas_maps(struct vas *space, vas_sink *out, void *ctx)
+{
+	struct vma vma;
+
+	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+		const char *name = vma_name(space, &vma);
+		struct line line = { .len = 0 };
+
+		put_vma(&line, space, &vma);
+		while (name[0] && line.len < MAPS_NAME_COLUMN)
+			put_char(&line, ' ');
+		out(ctx, line.text, line.len);
+		out(ctx, name, text_len(name));
+		out(ctx, "\n", 1);
+	}
+}
+
+/* ---- VmFlags -------------------------------------------------------------------------------- */
+
+/* In the order in which smaps prints them: that of Linux's own bits. */
+static const struct {
+	uint64_t flag;
+	char name[3];
+} flag_names[] = {
+	{ VAS_VM_READ, "rd" },       { VAS_VM_WRITE, "wr" },     { VAS_VM_EXEC, "ex" },
+	{ VAS_VM_SHARED, "sh" },     { VAS_VM_MAYREAD, "mr" },   { VAS_VM_MAYWRITE, "mw" },
+	{ VAS_VM_MAYEXEC, "me" },    { VAS_VM_MAYSHARE, "ms" },  { VAS_VM_GROWSDOWN, "gd" },
+	{ VAS_VM_PFNMAP, "pf" },     { VAS_VM_LOCKED, "lo" },    { VAS_VM_IO, "io" },
+	{ VAS_VM_SEQ_READ, "sr" },   { VAS_VM_RAND_READ, "rr" }, { VAS_VM_DONTCOPY, "dc" },
+	{ VAS_VM_DONTEXPAND, "de" }, { VAS_VM_LOCKONFAULT, "lf" }, { VAS_VM_ACCOUNT, "ac" },
+	{ VAS_VM_NORESERVE, "nr" },  { VAS_VM_HUGETLB, "ht" },   { VAS_VM_SYNC, "sf" },
+	{ VAS_VM_WIPEONFORK, "wf" }, { VAS_VM_DONTDUMP, "dd" },  { VAS_VM_MIXEDMAP, "mm" },
+	{ VAS_VM_HUGEPAGE, "hg" },   { VAS_VM_NOHUGEPAGE, "nh" }, { VAS_VM_MERGEABLE, "mg" },
+	{ VAS_VM_UFFD, "um" },       { VAS_VM_DROPPABLE, "dp" }, { VAS_VM_SEALED, "sl" },
+};
+
+size_t vas_vmflags(const struct vas_region *region, char text[VAS_VMFLAGS_MAX])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(flag_names); i++) {
+		if (!(region->flags & flag_names[i].flag))
+			continue;
+		text[len++] = flag_names[i].name[0];
+		text[len++] = flag_names[i].name[1];
+		text[len++] = ' ';
+	}
+	text[len] = '\0';
+	return len;
+}
+
+/* ---- Regions and counters ------------------------------------------------------------------- */
+
+bool vas_next_region(struct vas *space, uint64_t addr, struct vas_region *region)
+{
+	const char *name;
+	struct vma vma;
+
+	if (!vma_tree_find(&space->tree, addr, &vma))
+		return false;
+	name = vma_name(space, &vma);
+	*region = (struct vas_region){
+		.start = vma.start,
+		.end = vma.end,
+		.flags = vma.flags,
+		.offset = vma.pgoff * space_page_size(space),
+		.file = vma.file && vma.file->object ? vma.file : NULL,
+		.name = name[0] && (!vma.file || !vma.file->object) ? name : NULL,
+		.touched = vma.anon != 0,
+		.forked = vma_is_forked(&vma),
+	};
+	return true;
+}
+
+static bool region_is_sound(const struct vas *space, const struct vas_region *r)
+{
+	return r->start < r->end && r->end <= vas_task_size(space) &&
+	       space_aligned(space, r->start | r->end | r->offset) &&
+	       !vma_overlaps(space, r->start, r->end) &&
+	       !((r->flags & VAS_VM_SHARED) && !(r->flags & VAS_VM_MAYSHARE)) &&
+	       !(r->touched && (r->flags & VAS_VM_MAYSHARE)) && !(r->forked && !r->touched);
+}
+
+int64_t vas_import(struct vas *space, const struct vas_region *region)
+{
+	struct vma vma = {
+		.start = region->start,
+		.end = region->end,
+		.flags = region->flags,
+		.pgoff = space_pages(space, region->offset),
+		.file = region->file,
+	};
+	uint64_t npages = space_pages(space, region->end - region->start);
+
+	if (!region_is_sound(space, region))
+		return -VAS_EINVAL;
+	if (!space_reserve(space))
+		return -VAS_ENOMEM;
+	if (vma.file) {
+		file_get(vma.file);
+	} else if (region->name) {
+		struct vas_file_info info = { .path = region->name };
+
+		vma.file = file_named(space->system, &info);
+		if (!vma.file)
+			return -VAS_ENOMEM;
+	}
+	if (region->touched)
+		vma.anon = (++space->system->anon_ids << 1) | region->forked;
+	vma_insert(space, &vma);
+	space_count(space, vma.flags, npages);
+	if (vma.flags & VAS_VM_LOCKED)
+		space->locked += npages;
+	if (vma.flags & VAS_VM_ACCOUNT)
+		space->system->committed += npages;
+	return 0;
+}
+
+void vas_get_status(const struct vas *space, struct vas_status *status)
+{
+	*status = (struct vas_status){
+		.size = space->size,
+		.locked = space->locked + space->leaked,
+		.data = space->data,
+		.stack = space->stack,
+		.exec = space->exec,
+		.map_count = space->tree.count,
+		.brk = space->brk,
+	};
+}
+
+bool vas_present(struct vas *space, uint64_t addr)
+{
+	unsigned level;
+
+	return addr < vas_task_size(space) &&
+	       pagemap_lookup(&space->pages, addr, &level).kind == ENTRY_LEAF;
+}
+
+unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VAS_LEVELS_MAX])
+{
+	const struct vas_format *format = space->system->format;
+	struct pagemap_step steps[VAS_LEVELS_MAX];
+	unsigned n = 0;
+
+	if (addr < vas_task_size(space))
+		n = pagemap_trace(&space->pages, addr, steps);
+	for (unsigned i = 0; i < n; i++) {
+		struct entry e = format->decode(steps[i].word, steps[i].level);
+
+		step[i] = (struct vas_walk_step){
+			.level = steps[i].level,
+			.table = frame_phys(&space->system->frames, steps[i].table),
+			.index = steps[i].index,
+			.word = steps[i].word,
+			.present = e.kind == ENTRY_TABLE || e.kind == ENTRY_LEAF,
+			.leaf = e.kind == ENTRY_LEAF,
+			.phys = e.phys,
+			.rights = e.rights,
+		};
+	}
+	return n;
+}

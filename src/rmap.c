@@ -1,0 +1,106 @@
+/* rmap.c - from an object to the places where it is mapped.
+ *
+ * Objects keep no list of their mappings: the spaces of the system are searched. Truncating,
+ * punching and writing back are rare next to faults and moves, which so have nothing to maintain.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls.h"
+
+/* Copies of file pages stand in private mappings: frames that are not the object's. */
+struct zap {
+	struct vas *space;
+	struct vas_object *object;
+	const struct vma *vma;
+	struct tlb_gather *gather;
+};
+
+/* Removes a leaf that maps the object's own frame; a private copy stays. */
+static bool zap_shared_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	struct zap *zap = ctx;
+	struct pagemap *pm = &zap->space->pages;
+	uint64_t index = vma_pgoff(zap->space, zap->vma, addr);
+
+	(void)level;
+	if (entry->kind == ENTRY_LEAF &&
+	    frame_of_phys(pm->frames, entry->phys) == object_find(zap->object, index))
+		pagemap_zap(pm, addr, addr + format_page_size(pm->format), zap->gather);
+	return true;
+}
+
+/* The part of a vma that maps pages [first, last) of its file: false if none. */
+static bool vma_part(const struct vas *space, const struct vma *vma, uint64_t first,
+                     uint64_t last, uint64_t *start, uint64_t *end)
+{
+	unsigned shift = space->system->format->page_shift;
+	uint64_t low = max_u64(first, vma->pgoff);
+	uint64_t high = min_u64(last, vma->pgoff + vma_pages(space, vma));
+
+	if (low >= high)
+		return false;
+	*start = vma->start + ((low - vma->pgoff) << shift);
+	*end = vma->start + ((high - vma->pgoff) << shift);
+	return true;
+}
+
+enum rmap_action { ZAP_SHARED, ZAP_ALL, CLEAN };
+
+static void vma_act(struct vas *space, struct vas_object *object, const struct vma *vma,
+                    uint64_t start, uint64_t end, enum rmap_action action)
+{
+	struct tlb_gather gather;
+	struct zap zap = { space, object, vma, &gather };
+
+	tlb_gather_begin(&gather, &space->tlb);
+	if (action == ZAP_ALL)
+		pagemap_zap(&space->pages, start, end, &gather);
+	else if (action == ZAP_SHARED)
+		pagemap_walk(&space->pages, start, end, zap_shared_leaf, &zap);
+	else if (vma->flags & VAS_VM_SHARED)
+		pagemap_protect(&space->pages, start, end,
+		                vma_rights(vma->flags) & ~(unsigned)RIGHT_WRITE, &gather);
+	tlb_gather_end(&gather);
+}
+
+static void rmap_each(struct vas_object *object, uint64_t first, uint64_t last,
+                      enum rmap_action action)
+{
+	for (struct vas *space = object->system->spaces; space; space = space->next) {
+		uint64_t start, end;
+		struct vma vma;
+
+		for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+			if (vma.file && vma.file->object == object &&
+			    vma_part(space, &vma, first, last, &start, &end))
+				vma_act(space, object, &vma, start, end, action);
+		}
+	}
+}
+
+void rmap_zap(struct vas_object *object, uint64_t first, uint64_t last, bool private_too)
+{
+	rmap_each(object, first, last, private_too ? ZAP_ALL : ZAP_SHARED);
+}
+
+void rmap_clean(struct vas_object *object, uint64_t first, uint64_t last)
+{
+	rmap_each(object, first, last, CLEAN);
+}
+
+int64_t vas_object_resize(struct vas_object *object, uint64_t size)
+{
+	struct frame_pool *pool = &object->system->frames;
+	uint64_t page = (uint64_t)1 << pool->page_shift, tail = size & (page - 1);
+	uint64_t first = (size >> pool->page_shift) + (tail != 0);
+	uint32_t last_page;
+
+	if (size < object->size) {
+		rmap_zap(object, first, ~(uint64_t)0, true);
+		object_drop(object, first, ~(uint64_t)0);
+		last_page = tail ? object_find(object, first - 1) : FRAME_NONE;
+		if (last_page != FRAME_NONE)
+			memset((uint8_t *)frame_host(pool, last_page) + tail, 0, page - tail);
+	}
+	object->size = size;
+	return 0;
+}

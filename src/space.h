@@ -1,0 +1,135 @@
+/* space.h - systems and address spaces: what they hold, their limits and counters.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_SPACE_H
+#define VAS_SPACE_H
+
+#include "vas/vas.h"
+#include "object.h"
+#include "pagemap.h"
+#include "vma_tree.h"
+
+/* What spaces share. It lives at the start of the region it manages. */
+struct vas_system {
+	struct vas_port port;
+	struct vas_settings settings;
+	const struct vas_format *format;
+	uint32_t version;
+	struct frame_pool frames;
+	struct slab_cache slab;
+	uint32_t zero;         /* the shared frame of zeros */
+	struct vas *spaces;    /* all, linked by next/prev */
+	struct vas_object *objects;
+	uint64_t committed;    /* pages charged: those of VM_ACCOUNT vmas and of shared memory */
+	uint64_t anon_ids;     /* identities given out so far, see vma.h */
+	uint64_t inodes;       /* inode numbers given to shared anonymous memory */
+};
+
+/* Invariants (verified by vas_check):
+ *   size, locked, data, stack and exec are the sums of pages over the vmas they count
+ *   every leaf lies in a vma, and has no right that the vma has not
+ *   every vma lies below the end of the user's addresses, page aligned
+ *   a touched vma is private
+ *   two neighbours have the same identity only if neither was made by fork apart from the other */
+struct vas {
+	struct vas_system *system;
+	struct vas *next, *prev;
+
+	/* What may be where, and what is where. */
+	struct vma_tree tree;
+	struct pagemap pages;
+	struct tlb_domain tlb;
+
+	/* Decided at exec. */
+	uint64_t mmap_base, legacy_base;
+	bool legacy;
+	uint64_t start_brk, data_len, start_stack;
+	uint32_t capabilities;
+	struct vas_limit limit[VAS_NRLIMITS];
+
+	uint64_t brk;       /* bytes */
+	uint64_t def_flags; /* VM_LOCKED, VM_LOCKONFAULT of new vmas: mlockall(MCL_FUTURE) */
+
+	/* Pages, as /proc/PID/status counts them. */
+	uint64_t size, locked, data, stack, exec;
+	uint64_t leaked; /* what Linux's locked counter is too high by, see leak_locked */
+};
+
+/* The guard gap below a growsdown vma, in pages. */
+#define STACK_GUARD_PAGES 256u
+
+static inline uint64_t space_page_size(const struct vas *space)
+{
+	return format_page_size(space->system->format);
+}
+
+static inline uint64_t space_pages(const struct vas *space, uint64_t bytes)
+{
+	return bytes >> space->system->format->page_shift;
+}
+
+/* Linux's PAGE_ALIGN: wraps to 0 at the top. */
+static inline uint64_t space_align(const struct vas *space, uint64_t bytes)
+{
+	return align_up(bytes, space_page_size(space));
+}
+
+static inline bool space_aligned(const struct vas *space, uint64_t addr)
+{
+	return is_aligned(addr, space_page_size(space));
+}
+
+/* Whether the space answers as Linux major.minor or later. */
+static inline bool space_linux(const struct vas *space, uint32_t version)
+{
+	return space->system->version >= version;
+}
+
+/* Takes the memory that changing the tree in a call can need: a call adds at most a few vmas. */
+VAS_INTERNAL bool space_reserve(struct vas *space);
+
+/* The range may be taken apart at its ends: no large leaf crosses them. False: no memory. */
+VAS_INTERNAL bool space_cut(struct vas *space, uint64_t start, uint64_t end);
+
+/* ---- Limits and counters ---- */
+
+/* RLIMIT_AS and RLIMIT_DATA allow `npages` more of a vma with these flags. */
+VAS_INTERNAL bool space_may_expand(const struct vas *space, uint64_t flags, uint64_t npages);
+
+/* RLIMIT_MEMLOCK allows `npages` more locked ones; there is a right to lock at all. */
+VAS_INTERNAL bool space_may_lock(const struct vas *space, uint64_t npages);
+VAS_INTERNAL bool space_can_lock(const struct vas *space);
+
+/* Charges pages against the commit limit, if it allows. */
+VAS_INTERNAL bool space_charge(struct vas *space, uint64_t npages);
+VAS_INTERNAL void space_uncharge(struct vas *space, uint64_t npages);
+
+/* Counts pages of a vma with these flags in (or out). */
+VAS_INTERNAL void space_count(struct vas *space, uint64_t flags, uint64_t npages);
+VAS_INTERNAL void space_discount(struct vas *space, uint64_t flags, uint64_t npages);
+
+static inline bool space_full(const struct vas *space)
+{
+	return space->tree.count >= space->system->settings.max_map_count;
+}
+
+/* ---- Choice of address (address.c) ---- */
+
+struct place {
+	uint64_t hint;  /* or the fixed address */
+	uint64_t len;   /* page aligned, not 0 */
+	bool fixed, map_32bit, shared;
+	struct vas_file *file; /* NULL: anonymous */
+	uint64_t offset;       /* in it, bytes */
+};
+
+/* The address the mapping gets, or -EINVAL, -ENOMEM, -EPERM. */
+VAS_INTERNAL int64_t space_place(const struct vas *space, const struct place *place);
+
+/* The lowest address a hint is raised to. */
+VAS_INTERNAL uint64_t space_floor(const struct vas *space);
+
+/* Where the hole below `vma` ends for others: at its start, or lower by its guard gap. */
+VAS_INTERNAL uint64_t space_guard_start(const struct vas *space, const struct vma *vma);
+
+#endif
