@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -29,8 +30,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Offsets of the code in the page. */
-enum { AT_SYSCALL = 0x100, AT_LOAD = 0x110, AT_STORE = 0x120, AT_TOUCH = 0x130, AT_JUMP = 0x140 };
+/* Offsets in the page. The tracer has the page mapped too and writes what is to be done next into
+ * the order; the process sees it there, for it never writes the page itself. */
+enum {
+	AT_SYSCALL = 0x100, AT_LOAD = 0x160, AT_STORE = 0x180, AT_TOUCH = 0x1a0, AT_JUMP = 0x1c0,
+	AT_NEXT = 0x1e0, /* jump to what the order says */
+	AT_ORDER = 0x200,
+};
+
+struct order {
+	uint64_t code;   /* the address of what is to run */
+	uint64_t number; /* rax: the system call, or the address to access */
+	uint64_t arg[6]; /* arg[0] also: the byte to store */
+};
 
 /* In every register while a fetched instruction runs: as an address it is not canonical, nor are
  * small multiples of it, and as a system call's number it is -1. So whatever bytes a script put
@@ -40,6 +52,7 @@ enum { AT_SYSCALL = 0x100, AT_LOAD = 0x110, AT_STORE = 0x120, AT_TOUCH = 0x130, 
 struct stub {
 	pid_t pid;
 	int mem; /* /proc/PID/mem */
+	unsigned char *page; /* the stub page as the tracer sees it */
 	struct user_regs_struct base;
 	struct stub_origin origin;
 	cpu_set_t affinity; /* the tracer's own, given back at the end */
@@ -58,22 +71,33 @@ const struct stub_origin *stub_origin(const struct stub *stub)
 
 /* ---- The program ------------------------------------------------------------------------------ */
 
+/* The order's fields as 32-bit absolute addresses, lowest byte first. */
+#define FIELD(n) (AT_ORDER + 8 * (n)) & 0xff, (AT_ORDER + 8 * (n)) >> 8, (STUB_ADDR >> 16) & 0xff, 0
+#define LOAD_RAX 0x48, 0x8b, 0x04, 0x25, FIELD(1)
+#define LOAD_RCX 0x48, 0x8b, 0x0c, 0x25, FIELD(2)
+#define STOP_AND_NEXT 0xcc, 0xff, 0x24, 0x25, FIELD(0) /* int3; jmp *order.code */
+
 static void build_image(unsigned char page[STUB_LEN])
 {
-	static const struct {
-		unsigned at;
-		unsigned char bytes[4];
-	} code[] = {
-		{AT_SYSCALL, {0x0f, 0x05, 0xcc, 0}}, /* syscall; int3 */
-		{AT_LOAD, {0x8a, 0x00, 0xcc, 0}},    /* mov (%rax),%al; int3 */
-		{AT_STORE, {0x88, 0x08, 0xcc, 0}},   /* mov %cl,(%rax); int3 */
-		{AT_TOUCH, {0x80, 0x08, 0, 0xcc}},   /* orb $0,(%rax); int3 */
-		{AT_JUMP, {0xff, 0xe0, 0xcc, 0}},    /* jmp *%rax; int3 */
+	static const unsigned char system_call[] = {
+		LOAD_RAX,
+		0x48, 0x8b, 0x3c, 0x25, FIELD(2), /* mov order.arg[0],%rdi */
+		0x48, 0x8b, 0x34, 0x25, FIELD(3), /* rsi */
+		0x48, 0x8b, 0x14, 0x25, FIELD(4), /* rdx */
+		0x4c, 0x8b, 0x14, 0x25, FIELD(5), /* r10 */
+		0x4c, 0x8b, 0x04, 0x25, FIELD(6), /* r8 */
+		0x4c, 0x8b, 0x0c, 0x25, FIELD(7), /* r9 */
+		0x0f, 0x05, STOP_AND_NEXT, /* syscall */
 	};
+	static const unsigned char load[] = {LOAD_RAX, 0x8a, 0x00, STOP_AND_NEXT};
+	static const unsigned char store[] = {LOAD_RAX, LOAD_RCX, 0x88, 0x08, STOP_AND_NEXT};
+	static const unsigned char touch[] = {LOAD_RAX, 0x80, 0x08, 0x00, STOP_AND_NEXT};
+	static const unsigned char jump_there[] = {LOAD_RAX, 0xff, 0xe0}; /* jmp *%rax */
+	static const unsigned char next[] = {STOP_AND_NEXT};
 	Elf64_Ehdr header = {
 		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
 		.e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = EV_CURRENT,
-		.e_entry = STUB_ADDR + AT_SYSCALL + 2, .e_phoff = sizeof(header),
+		.e_entry = STUB_ADDR + AT_NEXT + 1, .e_phoff = sizeof(header),
 		.e_ehsize = sizeof(header), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2,
 	};
 	Elf64_Phdr segment[2] = {
@@ -84,24 +108,32 @@ static void build_image(unsigned char page[STUB_LEN])
 	memset(page, 0, STUB_LEN);
 	memcpy(page, &header, sizeof(header));
 	memcpy(page + sizeof(header), segment, sizeof(segment));
-	for (size_t i = 0; i < sizeof(code) / sizeof(code[0]); i++)
-		memcpy(page + code[i].at, code[i].bytes, sizeof(code[i].bytes));
+	memcpy(page + AT_SYSCALL, system_call, sizeof(system_call));
+	memcpy(page + AT_LOAD, load, sizeof(load));
+	memcpy(page + AT_STORE, store, sizeof(store));
+	memcpy(page + AT_TOUCH, touch, sizeof(touch));
+	memcpy(page + AT_JUMP, jump_there, sizeof(jump_there));
+	memcpy(page + AT_NEXT, next, sizeof(next));
 }
 
-static int make_image(void)
+/* The page, as a memory file that the child executes and the tracer keeps mapped. */
+static int make_image(struct stub *stub)
 {
-	unsigned char page[STUB_LEN];
 	/* MFD_EXEC where the machine demands it said; older kernels do not know it */
 	int fd = memfd_create("vas-stub", MFD_CLOEXEC | 0x10u);
 	if (fd < 0)
 		fd = memfd_create("vas-stub", MFD_CLOEXEC);
-	build_image(page);
-	if (fd < 0 || write(fd, page, sizeof(page)) != (ssize_t)sizeof(page)) {
+	void *page = MAP_FAILED;
+	if (fd >= 0 && ftruncate(fd, (off_t)STUB_LEN) == 0)
+		page = mmap(NULL, STUB_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED) {
 		fprintf(stderr, "vas: cannot make the stub program: %s\n", strerror(errno));
 		if (fd >= 0)
 			(void)close(fd);
 		return -1;
 	}
+	stub->page = page;
+	build_image(stub->page);
 	return fd;
 }
 
@@ -226,21 +258,42 @@ static bool wait_stop(struct stub *stub, enum __ptrace_request request, int *sig
 	}
 }
 
-/* Runs from *regs to the next stop; *regs becomes what the registers are then. */
-static bool run(struct stub *stub, enum __ptrace_request request, struct user_regs_struct *regs,
-                int *signo)
+static bool resume(struct stub *stub, enum __ptrace_request request, int *signo)
 {
 	if (stub->pid <= 0)
 		return broke(stub, "it has died");
+	if (ptrace(request, stub->pid, NULL, NULL) < 0)
+		return broke(stub, strerror(errno));
+	return wait_stop(stub, request, signo);
+}
+
+static bool set_registers(struct stub *stub, struct user_regs_struct *regs)
+{
 	regs->orig_rax = ~0ull;
-	if (ptrace(PTRACE_SETREGS, stub->pid, NULL, regs) < 0 ||
-	    ptrace(request, stub->pid, NULL, NULL) < 0)
-		return broke(stub, strerror(errno));
-	if (!wait_stop(stub, request, signo))
-		return false;
-	if (ptrace(PTRACE_GETREGS, stub->pid, NULL, regs) < 0)
-		return broke(stub, strerror(errno));
-	return true;
+	return ptrace(PTRACE_SETREGS, stub->pid, NULL, regs) == 0 || broke(stub, strerror(errno));
+}
+
+/* Leaves whatever the process stopped in: it goes on with the next order. */
+static bool rewind_stub(struct stub *stub)
+{
+	struct user_regs_struct regs = stub->base;
+	return set_registers(stub, &regs);
+}
+
+/* Runs *order from one int3 to the next: a system call of a process at rest costs one resume. */
+static bool run(struct stub *stub, const struct order *order, int *signo)
+{
+	memcpy(stub->page + AT_ORDER, order, sizeof(*order));
+	return resume(stub, PTRACE_CONT, signo);
+}
+
+static bool get_rax(struct stub *stub, uint64_t *rax)
+{
+	errno = 0;
+	long value = ptrace(PTRACE_PEEKUSER, stub->pid,
+	                    (void *)offsetof(struct user_regs_struct, rax), NULL);
+	*rax = (uint64_t)value;
+	return errno == 0 || broke(stub, strerror(errno));
 }
 
 static bool get_signal(struct stub *stub, struct vas_signal *signal)
@@ -256,21 +309,15 @@ static bool get_signal(struct stub *stub, struct vas_signal *signal)
 
 bool stub_syscall(struct stub *stub, long number, const uint64_t arg[6], int64_t *result)
 {
-	struct user_regs_struct regs = stub->base;
+	struct order order = {STUB_ADDR + AT_SYSCALL, (uint64_t)number, {0}};
+	uint64_t rax;
 	int signo;
-	regs.rip = STUB_ADDR + AT_SYSCALL;
-	regs.rax = (unsigned long long)number;
-	regs.rdi = arg[0];
-	regs.rsi = arg[1];
-	regs.rdx = arg[2];
-	regs.r10 = arg[3];
-	regs.r8 = arg[4];
-	regs.r9 = arg[5];
-	if (!run(stub, PTRACE_CONT, &regs, &signo))
+	memcpy(order.arg, arg, sizeof(order.arg));
+	if (!run(stub, &order, &signo) || !get_rax(stub, &rax))
 		return false;
-	if (signo != SIGTRAP || regs.rip != STUB_ADDR + AT_SYSCALL + 3)
+	if (signo != SIGTRAP)
 		return broke(stub, "the stub page is gone; the call before destroyed it");
-	*result = (int64_t)regs.rax;
+	*result = (int64_t)rax;
 	return true;
 }
 
@@ -278,20 +325,17 @@ bool stub_access(struct stub *stub, uint64_t addr, enum stub_access access, uint
                  struct vas_signal *signal)
 {
 	static const unsigned code[] = {AT_LOAD, AT_STORE, AT_TOUCH};
-	uint64_t start = STUB_ADDR + code[access];
-	struct user_regs_struct regs = stub->base;
+	const struct order order = {STUB_ADDR + code[access], addr, {*byte}};
+	uint64_t rax = 0;
 	int signo;
-	regs.rip = start;
-	regs.rax = addr;
-	regs.rcx = *byte;
 	signal->signo = 0;
-	if (!run(stub, PTRACE_CONT, &regs, &signo))
+	if (!run(stub, &order, &signo))
 		return false;
-	if (signo != SIGTRAP && regs.rip == start)
-		return get_signal(stub, signal);
 	if (signo != SIGTRAP)
-		return broke(stub, "the stub page is gone; the call before destroyed it");
-	*byte = access == STUB_LOAD ? (uint8_t)regs.rax : *byte;
+		return get_signal(stub, signal) && rewind_stub(stub);
+	if (access == STUB_LOAD && !get_rax(stub, &rax))
+		return false;
+	*byte = (uint8_t)rax;
 	return true;
 }
 
@@ -301,39 +345,45 @@ static bool jump(struct stub *stub, uint64_t addr, struct vas_signal *signal)
 {
 	struct user_regs_struct regs = stub->base;
 	int signo;
-	regs.rip = STUB_ADDR + AT_JUMP;
+	regs.rip = STUB_ADDR + AT_JUMP + 8; /* behind the load: the jump itself */
 	regs.rax = addr;
-	if (!run(stub, PTRACE_SINGLESTEP, &regs, &signo))
+	if (!set_registers(stub, &regs) || !resume(stub, PTRACE_SINGLESTEP, &signo))
 		return false;
 	return signo == SIGTRAP || get_signal(stub, signal);
+}
+
+/* One instruction with all registers harmless. A signal is the fetch's own if it names its address;
+ * else the fetch went well and what was fetched did not. */
+static bool step_at(struct stub *stub, uint64_t at, struct vas_signal *signal)
+{
+	struct user_regs_struct regs = stub->base;
+	const unsigned long long safe = HARMLESS;
+	int signo;
+	regs.rax = regs.rbx = regs.rcx = regs.rdx = regs.rsi = regs.rdi = regs.rbp = regs.rsp = safe;
+	regs.r8 = regs.r9 = regs.r10 = regs.r11 = regs.r12 = regs.r13 = regs.r14 = regs.r15 = safe;
+	regs.rip = at;
+	if (!set_registers(stub, &regs) || !resume(stub, PTRACE_SINGLESTEP, &signo) ||
+	    (signo != SIGTRAP && !get_signal(stub, signal)))
+		return false;
+	if (signal->addr != at || signal->code <= 0 || (signo != SIGSEGV && signo != SIGBUS))
+		signal->signo = 0;
+	return true;
 }
 
 bool stub_fetch(struct stub *stub, uint64_t addr, struct vas_signal *signal)
 {
 	/* the longest instruction has 15 bytes; it must not reach into the next page */
 	uint64_t at = addr % STUB_LEN > STUB_LEN - 16 ? addr & ~(uint64_t)15 : addr;
-	const unsigned long long safe = HARMLESS;
-	struct user_regs_struct regs = stub->base;
-	int signo;
-	signal->signo = 0;
-	if (addr >> 47) {
-		if (!jump(stub, addr, signal))
+	*signal = (struct vas_signal){0};
+	if (addr >> 47 && !jump(stub, addr, signal))
+		return false;
+	if (!signal->signo) {
+		if (!step_at(stub, at, signal))
 			return false;
 		if (signal->signo)
-			return true;
+			signal->addr = addr;
 	}
-	regs.rax = regs.rbx = regs.rcx = regs.rdx = regs.rsi = regs.rdi = regs.rbp = regs.rsp = safe;
-	regs.r8 = regs.r9 = regs.r10 = regs.r11 = regs.r12 = regs.r13 = regs.r14 = regs.r15 = safe;
-	regs.rip = at;
-	if (!run(stub, PTRACE_SINGLESTEP, &regs, &signo) ||
-	    (signo != SIGTRAP && !get_signal(stub, signal)))
-		return false;
-	if (signal->signo && (signal->addr != at || regs.rip != at || signal->code <= 0 ||
-	                      (signo != SIGSEGV && signo != SIGBUS)))
-		signal->signo = 0; /* the fetch went well; what was fetched did not */
-	if (signal->signo)
-		signal->addr = addr;
-	return true;
+	return rewind_stub(stub);
 }
 
 bool stub_put(struct stub *stub, size_t offset, const void *data, size_t len, uint64_t *addr)
@@ -341,8 +391,7 @@ bool stub_put(struct stub *stub, size_t offset, const void *data, size_t len, ui
 	*addr = STUB_ADDR + STUB_SCRATCH + offset;
 	if (offset > STUB_SCRATCH_LEN || len > STUB_SCRATCH_LEN - offset)
 		return broke(stub, "an argument does not fit into the stub page");
-	if (pwrite(stub->mem, data, len, (off_t)*addr) != (ssize_t)len)
-		return broke(stub, strerror(errno));
+	memcpy(stub->page + STUB_SCRATCH + offset, data, len);
 	return true;
 }
 
@@ -428,7 +477,7 @@ static bool open_memory(struct stub *stub)
 {
 	char path[64];
 	(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)stub->pid);
-	stub->mem = open(path, O_RDWR | O_CLOEXEC);
+	stub->mem = open(path, O_RDONLY | O_CLOEXEC);
 	if (stub->mem >= 0)
 		return true;
 	fprintf(stderr, "vas: %s: %s\n", path, strerror(errno));
@@ -453,14 +502,15 @@ static bool first_stop(struct stub *stub)
 	if (ptrace(PTRACE_SETOPTIONS, stub->pid, NULL, (void *)(uintptr_t)PTRACE_O_EXITKILL) < 0 ||
 	    ptrace(PTRACE_GETREGS, stub->pid, NULL, &stub->base) < 0)
 		return broke(stub, strerror(errno));
+	stub->base.rip = STUB_ADDR + AT_NEXT + 1; /* behind the int3: to the next order */
 	return true;
 }
 
 struct stub *stub_start(void)
 {
 	struct stub *stub = calloc(1, sizeof(*stub));
-	int image = make_image();
-	if (!stub || image < 0) {
+	int image = stub ? make_image(stub) : -1;
+	if (image < 0) {
 		free(stub);
 		return NULL;
 	}
@@ -488,6 +538,7 @@ void stub_stop(struct stub *stub)
 	}
 	if (stub->mem >= 0)
 		(void)close(stub->mem);
+	(void)munmap(stub->page, STUB_LEN);
 	if (stub->pinned)
 		(void)sched_setaffinity(0, sizeof(stub->affinity), &stub->affinity);
 	free(stub);
