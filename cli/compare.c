@@ -148,7 +148,7 @@ enum pair_result pair_call(struct pair *pair, const struct call *call, struct pa
 		return PAIR_BROKEN;
 	if (pair->vas && !pair->vas->ops->call(pair->vas, call, &answers->vas))
 		return PAIR_BROKEN;
-	const char *wrong = pair->vas && pair->check ? target_vas_check(pair->vas) : NULL;
+	const char *wrong = pair->vas && pair->check ? vas_check(target_vas_space(pair->vas)) : NULL;
 	if (wrong) {
 		fprintf(why, "  vas's own invariant does not hold: %s\n", wrong);
 		return PAIR_DIFFERENT;

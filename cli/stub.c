@@ -173,6 +173,7 @@ static bool set_limits(void)
 		{RLIMIT_DATA, {RLIM_INFINITY, RLIM_INFINITY}},
 		{RLIMIT_STACK, {8u << 20, RLIM_INFINITY}},
 		{RLIMIT_MEMLOCK, {8u << 20, 8u << 20}},
+		{RLIMIT_NOFILE, {1024, 1024}}, /* not memory's, but both sides must have the same */
 		{RLIMIT_CORE, {0, 0}},
 	};
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {

@@ -5,9 +5,11 @@
 #include "target.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "stub.h"
@@ -93,9 +95,12 @@ static bool fd_path(const char *path)
 
 static bool may_open(const struct call *call)
 {
-	const uint64_t changes = 0100 /* O_CREAT */ | 01000 /* O_TRUNC */ | 3 /* O_ACCMODE */;
+	const uint64_t changes = O_CREAT | O_TRUNC | O_ACCMODE;
+	const uint64_t harmless = O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_CLOEXEC;
 	struct stat info;
-	if (scratch_path(call->text) || fd_path(call->text) || strcmp(call->text, "/dev/zero") == 0)
+	if (call->arg[0] & ~harmless)
+		return false;
+	if (scratch_path(call->text) || fd_path(call->text))
 		return true;
 	return call->text[0] == '/' && (call->arg[0] & changes) == 0 &&
 	       stat(call->text, &info) == 0 && S_ISREG(info.st_mode);
@@ -107,10 +112,12 @@ bool target_refuses(const struct call *call, struct answer *answer)
 		answer_refuse(answer, "the page at 0x%llx is the target's own",
 		              (unsigned long long)STUB_ADDR);
 	else if (call->name == CALL_OPEN && !may_open(call))
-		answer_refuse(answer, "open() takes " SCRATCH_DIR "NAME, /proc/self/fd/N, /dev/zero or an "
-		                      "existing file O_RDONLY");
+		answer_refuse(answer, "open() takes " SCRATCH_DIR "NAME, /proc/self/fd/N or an existing file "
+		                      "O_RDONLY, and no rare flags");
 	else if (call->name == CALL_MINCORE && call->nargs < 3)
 		answer_refuse(answer, "mincore() needs an address for its vector");
+	else if (call->name == CALL_MEMFD_CREATE && (call->arg[0] & MFD_HUGETLB))
+		answer_refuse(answer, "memory files of huge pages are not covered");
 	else if (call->name == CALL_CLOSE && call->arg[0] < 3)
 		answer_refuse(answer, "descriptors 0 to 2 stay open");
 	else
