@@ -16,6 +16,7 @@ struct command {
 
 static const struct command commands[] = {
 	{"exec", cmd_exec, "[--on vas|kernel|both] SCRIPT...", "runs scripts of calls and compares"},
+	{"shell", cmd_shell, "[--on vas|kernel|both]", "calls typed at a prompt"},
 };
 
 static void help(FILE *out)
