@@ -369,7 +369,7 @@ static bool take_arg(struct cursor *cursor, const struct arg_shape *shape, struc
 	case ARG_MODE: return take_octal(cursor, &call->arg[call->nargs++]);
 	case ARG_SET: return take_set(cursor, shape->set, &call->arg[call->nargs++]);
 	case ARG_TEXT: return take_text(cursor, call->text, sizeof(call->text));
-	case ARG_SKIP: return take_number(cursor, &ignored);
+	case ARG_SKIP: return take_fd(cursor, &ignored);
 	case ARG_VECTOR: return take_vector_arg(cursor, call, answer);
 	case ARG_LIMITS:
 		call->nargs += 2;
