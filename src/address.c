@@ -5,9 +5,8 @@
  * get_unmapped_area as observed; mremap asks the same question as mmap.
  *
  * SPDX-License-Identifier: MIT */
-#include "space.h"
+#include "linux.h"
 
-#define HUGE_SIZE ((uint64_t)2 << 20)
 #define LOW_2G ((uint64_t)1 << 31)
 #define LOW_1G ((uint64_t)1 << 30)
 
@@ -23,6 +22,12 @@ uint64_t space_guard_start(const struct vas *space, const struct vma *vma)
 	uint64_t gap = STACK_GUARD_PAGES * space_page_size(space);
 
 	return vma->flags & VAS_VM_GROWSDOWN ? sub_saturated(vma->start, gap) : vma->start;
+}
+
+/* What a huge page covers: a leaf one level up, 2 MiB on most machines. */
+static uint64_t huge_size(const struct vas *space)
+{
+	return format_span(space->system->format, 1);
 }
 
 /* A hole's answer: where in [low, high) does a mapping of len bytes go? */
@@ -111,14 +116,14 @@ static int64_t search(const struct vas *space, const struct place *place)
 	return addr < 0 ? search_bottom_up(space, place) : addr;
 }
 
-/* The address congruent with `offset` modulo 2 MiB in a hole with 2 MiB to spare; 0: none. */
+/* The address congruent with `offset` modulo the huge size, in a hole with as much to spare; 0: none. */
 static int64_t search_huge(const struct vas *space, const struct place *place, uint64_t offset)
 {
 	struct place padded = *place;
-	uint64_t shift;
+	uint64_t huge = huge_size(space), shift;
 	int64_t addr;
 
-	padded.len = place->len + HUGE_SIZE;
+	padded.len = place->len + huge;
 	if (padded.len < place->len || offset + padded.len < offset)
 		return 0;
 	addr = search(space, &padded);
@@ -126,18 +131,26 @@ static int64_t search_huge(const struct vas *space, const struct place *place, u
 		return 0;
 	if (place->hint && (uint64_t)addr == place->hint)
 		return addr;
-	shift = (offset - (uint64_t)addr) & (HUGE_SIZE - 1);
+	shift = (offset - (uint64_t)addr) & (huge - 1);
 	if (!space->legacy && shift == 0)
-		return addr + (int64_t)HUGE_SIZE;
+		return addr + (int64_t)huge;
 	return addr + (int64_t)shift;
 }
 
-/* Whether [offset, offset + len) holds a whole aligned 2 MiB block. */
-static bool holds_huge_block(uint64_t offset, uint64_t len)
+/* Whether [offset, offset + len) holds a whole aligned block. */
+static bool holds_block(uint64_t offset, uint64_t len, uint64_t size)
 {
-	uint64_t end = offset + len, block = align_up(offset, HUGE_SIZE);
+	uint64_t end = offset + len, block = align_up(offset, size);
 
-	return end > block && end - block >= HUGE_SIZE;
+	return end > block && end - block >= size;
+}
+
+/* Whether anonymous memory of this length is placed so that huge pages fit. */
+static bool aligns_anonymous(const struct vas *space, uint64_t len)
+{
+	if (!linux_aligns_anonymous(space) || len < huge_size(space))
+		return false;
+	return is_aligned(len, huge_size(space)) || !linux_aligns_multiples_only(space);
 }
 
 static int64_t search_aligned(const struct vas *space, const struct place *place)
@@ -148,9 +161,9 @@ static int64_t search_aligned(const struct vas *space, const struct place *place
 		return search(space, place);
 	if (place->file) {
 		if ((place->file->info.mode & VAS_FILE_THP_ALIGN) &&
-		    holds_huge_block(place->offset, place->len))
+		    holds_block(place->offset, place->len, huge_size(space)))
 			addr = search_huge(space, place, place->offset);
-	} else if (!place->shared && !place->hint && is_aligned(place->len, HUGE_SIZE)) {
+	} else if (!place->shared && !place->hint && aligns_anonymous(space, place->len)) {
 		addr = search_huge(space, place, 0);
 	}
 	return addr ? addr : search(space, place);

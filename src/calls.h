@@ -4,6 +4,7 @@
 #ifndef VAS_CALLS_H
 #define VAS_CALLS_H
 
+#include "linux.h"
 #include "vma.h"
 
 /* ---- munmap.c ---- */

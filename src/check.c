@@ -14,7 +14,7 @@ struct census {
 	const char *broken;
 };
 
-static void check_vma(struct census *census, const struct vma *vma)
+static void census_vma(struct census *census, const struct vma *vma)
 {
 	struct vas *space = census->space;
 	uint64_t npages = vma_pages(space, vma);
@@ -32,7 +32,7 @@ static void check_vma(struct census *census, const struct vma *vma)
 		census->broken = "what is shared was mapped shared";
 }
 
-static bool check_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+static bool census_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
 {
 	struct census *census = ctx;
 	struct vas *space = census->space;
@@ -66,14 +66,14 @@ static bool check_leaf(void *ctx, uint64_t addr, unsigned level, const struct en
 	return !census->broken;
 }
 
-static const char *check_counters(struct census *census)
+static const char *census_counters(struct census *census)
 {
 	struct vas *space = census->space;
 	struct vas sums = { .system = space->system };
 	struct vma vma;
 
 	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
-		check_vma(census, &vma);
+		census_vma(census, &vma);
 		space_count(&sums, vma.flags, vma_pages(space, &vma));
 	}
 	if (census->broken)
@@ -92,11 +92,11 @@ const char *vas_check(struct vas *space)
 	const char *broken = vma_tree_check(&space->tree);
 
 	if (!broken)
-		broken = check_counters(&census);
+		broken = census_counters(&census);
 	if (!broken)
 		broken = pagemap_check(&space->pages);
 	if (!broken) {
-		pagemap_walk(&space->pages, 0, vas_task_size(space), check_leaf, &census);
+		pagemap_walk(&space->pages, 0, vas_task_size(space), census_leaf, &census);
 		broken = census.broken;
 	}
 	return broken;

@@ -123,6 +123,17 @@ static bool leaf_allows(const struct entry *leaf, enum vas_access access)
 	return leaf->kind == ENTRY_LEAF && (leaf->rights & access);
 }
 
+/* The page is there; hardware without automatic bits wants the use of it noted. */
+static int64_t leaf_note(struct vas *space, uint64_t addr, unsigned level, struct entry leaf,
+                         enum vas_access access)
+{
+	if (leaf.accessed && (leaf.dirty || access != VAS_WRITE))
+		return 0;
+	leaf.accessed = true;
+	leaf.dirty |= access == VAS_WRITE;
+	return pagemap_set(&space->pages, addr, level, &leaf) ? 0 : -VAS_ENOMEM;
+}
+
 int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access)
 {
 	uint64_t page = align_down(addr, space_page_size(space));
@@ -130,7 +141,7 @@ int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_a
 	struct entry old = pagemap_lookup(&space->pages, page, &level);
 
 	if (leaf_allows(&old, access))
-		return 0;
+		return leaf_note(space, page, level, old, access);
 	if (old.kind == ENTRY_MARK)
 		return -VAS_EFAULT;
 	if ((vma->flags & VAS_VM_OPAQUE) || (vma->file && !vma->file->object))

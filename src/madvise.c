@@ -6,8 +6,6 @@
  * SPDX-License-Identifier: MIT */
 #include "calls.h"
 
-#define HUGE_SIZE ((uint64_t)2 << 20)
-
 /* One vma's share of the range. */
 struct part {
 	struct vas *space;
@@ -160,13 +158,13 @@ static int64_t advise_reclaim(const struct part *part)
 	return part->vma.flags & (VAS_VM_LOCKED | VAS_VM_PFNMAP | VAS_VM_HUGETLB) ? -VAS_EINVAL : 0;
 }
 
-static bool vma_can_be_guarded(const struct vma *vma, uint64_t advice)
+static bool vma_can_be_guarded(const struct vas *space, const struct vma *vma, uint64_t advice)
 {
 	uint64_t refused = VMA_KERNELS | VAS_VM_SPECIAL | VAS_VM_HUGETLB;
 
 	if (advice == VAS_MADV_GUARD_INSTALL)
 		refused |= VAS_VM_LOCKED;
-	return !(vma->flags & refused);
+	return !(vma->flags & refused) && (!vma->file || linux_guards_files(space));
 }
 
 static int64_t advise_guard_install(struct part *part)
@@ -175,7 +173,7 @@ static int64_t advise_guard_install(struct part *part)
 	struct vas *space = part->space;
 	int64_t err;
 
-	if (!vma_can_be_guarded(&part->vma, VAS_MADV_GUARD_INSTALL))
+	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_INSTALL))
 		return -VAS_EINVAL;
 	/* Linux ties the page tables to an identity here, so that fork copies the guards. */
 	if (!(part->vma.flags & VAS_VM_SHARED))
@@ -210,7 +208,7 @@ static int64_t advise_guard_remove(const struct part *part)
 	struct tlb_gather gather;
 	struct unguard unguard = { space, &gather };
 
-	if (!vma_can_be_guarded(&part->vma, VAS_MADV_GUARD_REMOVE))
+	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_REMOVE))
 		return -VAS_EINVAL;
 	tlb_gather_begin(&gather, &space->tlb);
 	pagemap_walk(&space->pages, part->start, part->end, unguard_entry, &unguard);
@@ -221,9 +219,10 @@ static int64_t advise_guard_remove(const struct part *part)
 /* Without large pages there is nothing to collapse into: see docs/differences.md. */
 static int64_t advise_collapse(const struct part *part)
 {
-	uint64_t first = align_up(part->start, HUGE_SIZE);
+	uint64_t huge = format_span(part->space->system->format, 1);
+	uint64_t first = align_up(part->start, huge);
 
-	return first < part->end && part->end - first >= HUGE_SIZE ? -VAS_EINVAL : 0;
+	return first < part->end && part->end - first >= huge ? -VAS_EINVAL : 0;
 }
 
 /* ---- Dispatch ------------------------------------------------------------------------------- */
@@ -351,23 +350,23 @@ static bool advice_is_known(const struct vas *space, uint64_t advice)
 	case VAS_MADV_NOHUGEPAGE:
 		return settings->thp;
 	case VAS_MADV_COLLAPSE:
-		return settings->thp && space_linux(space, VAS_LINUX(6, 1));
+		return settings->thp && linux_madv_collapse(space);
 	case VAS_MADV_GUARD_INSTALL:
 	case VAS_MADV_GUARD_REMOVE:
-		return space_linux(space, VAS_LINUX(6, 13));
+		return linux_madv_guard(space);
 	case VAS_MADV_DONTNEED_LOCKED:
-		return space_linux(space, VAS_LINUX(5, 18));
+		return linux_madv_dontneed_locked(space);
 	case VAS_MADV_POPULATE_READ:
 	case VAS_MADV_POPULATE_WRITE:
-		return space_linux(space, VAS_LINUX(5, 14));
+		return linux_madv_populate(space);
 	case VAS_MADV_COLD:
 	case VAS_MADV_PAGEOUT:
-		return space_linux(space, VAS_LINUX(5, 4));
+		return linux_madv_reclaim(space);
 	case VAS_MADV_FREE:
-		return space_linux(space, VAS_LINUX(4, 5));
+		return linux_madv_free(space);
 	case VAS_MADV_WIPEONFORK:
 	case VAS_MADV_KEEPONFORK:
-		return space_linux(space, VAS_LINUX(4, 14));
+		return linux_madv_wipeonfork(space);
 	case VAS_MADV_HWPOISON:
 	case VAS_MADV_SOFT_OFFLINE:
 		return settings->memory_failure;

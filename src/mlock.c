@@ -97,6 +97,8 @@ int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len)
 
 int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
 {
+	if (!linux_mlock2(space))
+		return -VAS_ENOSYS;
 	if (flags & ~(uint64_t)VAS_MLOCK_ONFAULT)
 		return -VAS_EINVAL;
 	return lock(space, addr, len, flags ? VMA_LOCKS : VAS_VM_LOCKED);

@@ -23,7 +23,7 @@ uint64_t mmap_prot_flags(uint64_t prot)
 	return prot & VMA_ACCESS; /* PROT_* and VAS_VM_* agree */
 }
 
-static uint64_t map_flags(uint64_t map)
+static uint64_t map_flags(const struct vas *space, uint64_t map)
 {
 	uint64_t flags = 0;
 
@@ -33,7 +33,7 @@ static uint64_t map_flags(uint64_t map)
 		flags |= VAS_VM_LOCKED;
 	if (map & VAS_MAP_SYNC)
 		flags |= VAS_VM_SYNC;
-	if (map & VAS_MAP_STACK)
+	if ((map & VAS_MAP_STACK) && linux_map_stack_nohugepage(space))
 		flags |= VAS_VM_NOHUGEPAGE;
 	return flags;
 }
@@ -66,12 +66,12 @@ static int64_t check_length(struct mapping *m, uint64_t len)
 static int64_t choose_address(struct mapping *m)
 {
 	struct vas *space = m->space;
-	bool noreplace = m->map & VAS_MAP_FIXED_NOREPLACE;
+	bool noreplace = (m->map & VAS_MAP_FIXED_NOREPLACE) && linux_map_fixed_noreplace(space);
 	struct place place = {
 		.hint = m->addr,
 		.len = m->len,
 		.fixed = (m->map & VAS_MAP_FIXED) || noreplace,
-		.map_32bit = m->map & VAS_MAP_32BIT,
+		.map_32bit = (m->map & VAS_MAP_32BIT) && space->system->format->map_32bit,
 		.shared = (m->map & VAS_MAP_TYPE) != VAS_MAP_PRIVATE,
 		.file = m->file,
 		.offset = m->offset,
@@ -131,6 +131,8 @@ static int64_t check_file(struct mapping *m)
 		return -VAS_EOVERFLOW;
 	switch (m->map & VAS_MAP_TYPE) {
 	case VAS_MAP_SHARED_VALIDATE:
+		if (!linux_map_shared_validate(m->space))
+			return -VAS_EINVAL;
 		if (m->map & ~(uint64_t)MAP_KNOWN & ~(uint64_t)VAS_MAP_SHARED_VALIDATE)
 			return -VAS_EOPNOTSUPP;
 		err = check_shared_file(m);
@@ -166,7 +168,7 @@ static int64_t check_anonymous(struct mapping *m)
 		m->flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
 		return 0;
 	case VAS_MAP_DROPPABLE:
-		if (!space_linux(m->space, VAS_LINUX(6, 11)))
+		if (!linux_map_droppable(m->space))
 			return -VAS_EINVAL;
 		if (m->flags & (VAS_VM_LOCKED | VAS_VM_GROWSDOWN))
 			return -VAS_EINVAL;
@@ -283,7 +285,7 @@ int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, 
 		err = choose_address(&m);
 	if (err)
 		return err;
-	m.flags = mmap_prot_flags(prot) | map_flags(flags) | space->def_flags | VAS_VM_MAYREAD |
+	m.flags = mmap_prot_flags(prot) | map_flags(space, flags) | space->def_flags | VAS_VM_MAYREAD |
 		  VAS_VM_MAYWRITE | VAS_VM_MAYEXEC;
 	err = check_lock(&m);
 	if (!err)

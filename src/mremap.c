@@ -16,6 +16,7 @@ struct remap {
 	uint64_t old, old_len;
 	uint64_t new, new_len; /* new: where to, once decided */
 	uint64_t flags;
+	bool equal;     /* the sizes, as this version compares them */
 	struct vma vma; /* the vma that holds `old` */
 };
 
@@ -39,27 +40,34 @@ static bool ranges_overlap(const struct remap *r)
 	return r->old + r->old_len > r->new && r->new + r->new_len > r->old;
 }
 
+static uint64_t known_flags(const struct vas *space)
+{
+	return VAS_MREMAP_MAYMOVE | (linux_mremap_fixed(space) ? VAS_MREMAP_FIXED : 0) |
+	       (linux_mremap_dontunmap(space) ? VAS_MREMAP_DONTUNMAP : 0);
+}
+
 /* What can be said without looking at the space. */
 static int64_t check_arguments(const struct remap *r)
 {
-	const uint64_t known = VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED | VAS_MREMAP_DONTUNMAP;
 	const struct vas *space = r->space;
 	uint64_t task_size = vas_task_size(space);
 
-	if ((r->flags & ~known) || !space_aligned(space, r->old) || r->new_len == 0 ||
-	    r->new_len > task_size)
+	if ((r->flags & ~known_flags(space)) || !space_aligned(space, r->old) || r->new_len == 0)
+		return -VAS_EINVAL;
+	if (r->new_len > task_size && (is_placed(r) || linux_mremap_moves_many(space)))
 		return -VAS_EINVAL;
 	if (!is_placed(r))
 		return 0;
 	if (r->new > task_size - r->new_len || !space_aligned(space, r->new) ||
 	    !(r->flags & VAS_MREMAP_MAYMOVE))
 		return -VAS_EINVAL;
-	if ((r->flags & VAS_MREMAP_DONTUNMAP) && r->old_len != r->new_len)
+	if ((r->flags & VAS_MREMAP_DONTUNMAP) && !r->equal)
 		return -VAS_EINVAL;
 	if (ranges_overlap(r))
 		return -VAS_EINVAL;
 	/* A move may split the source twice and the target twice: refused while that might fail. */
-	if (space->tree.count + 2 + 3 >= space->system->settings.max_map_count)
+	if (linux_mremap_counts_first(space) &&
+	    space->tree.count + 2 + 3 >= space->system->settings.max_map_count)
 		return -VAS_ENOMEM;
 	return 0;
 }
@@ -73,11 +81,20 @@ static int64_t check_resize(const struct remap *r)
 		return -VAS_EINVAL;
 	if (r->vma.flags & (VAS_VM_DONTEXPAND | VAS_VM_PFNMAP))
 		return -VAS_EFAULT;
-	if ((r->vma.flags & VAS_VM_LOCKED) && !space_may_lock(r->space, npages))
+	if ((r->vma.flags & VAS_VM_LOCKED) &&
+	    (!space_may_lock(r->space, npages) || !linux_locked_memory_grows(r->space)))
 		return -VAS_EAGAIN;
 	if (!space_may_expand(r->space, r->vma.flags, npages))
 		return -VAS_ENOMEM;
 	return 0;
+}
+
+/* Whether DONTUNMAP may leave such a vma behind. */
+static bool can_stay_mapped(const struct vas *space, const struct vma *vma)
+{
+	if (vma->flags & (VAS_VM_DONTEXPAND | VAS_VM_PFNMAP))
+		return false;
+	return linux_dontunmap_files(space) || (!vma->file && !(vma->flags & VAS_VM_SHARED));
 }
 
 /* Whether the vma may be remapped so at all. */
@@ -85,10 +102,10 @@ static int64_t check_vma(const struct remap *r)
 {
 	uint64_t in_vma = r->new_len < r->old_len ? r->new_len : r->old_len;
 
-	if (r->old_len == 0 && !(r->vma.flags & VAS_VM_MAYSHARE))
+	if (r->old_len == 0 && !(r->vma.flags & VAS_VM_MAYSHARE) &&
+	    linux_duplicates_only_shared(r->space))
 		return -VAS_EINVAL;
-	if ((r->flags & VAS_MREMAP_DONTUNMAP) &&
-	    (r->vma.flags & (VAS_VM_DONTEXPAND | VAS_VM_PFNMAP)))
+	if ((r->flags & VAS_MREMAP_DONTUNMAP) && !can_stay_mapped(r->space, &r->vma))
 		return -VAS_EINVAL;
 	if (in_vma > r->vma.end - r->old)
 		return -VAS_EFAULT;
@@ -220,7 +237,7 @@ static void leave_source(struct remap *r)
 		uint64_t npages = vma_pages(space, &source);
 
 		space->locked -= npages;
-		if (space->system->settings.leak_locked && space_linux(space, VAS_LINUX(6, 15)))
+		if (space->system->settings.leak_locked && linux_dontunmap_leaks_locked(space))
 			space->leaked += npages;
 	}
 	source.flags &= ~(uint64_t)VMA_LOCKS;
@@ -276,9 +293,9 @@ static int64_t move(struct remap *r)
 static int64_t move_placed(struct remap *r)
 {
 	struct vas *space = r->space;
-	int64_t err = 0;
+	int64_t err = linux_mremap_moves_many(space) ? check_vma(r) : 0;
 
-	if (r->flags & VAS_MREMAP_FIXED)
+	if (!err && (r->flags & VAS_MREMAP_FIXED))
 		err = munmap_range(space, r->new, r->new_len);
 	if (!err && !vma_at(space, r->old, &r->vma))
 		err = -VAS_EFAULT;
@@ -288,6 +305,8 @@ static int64_t move_placed(struct remap *r)
 		if (!err && !vma_at(space, r->old, &r->vma))
 			err = -VAS_EFAULT;
 	}
+	if (!err && !linux_mremap_moves_many(space))
+		err = check_vma(r);
 	if (!err && (r->flags & VAS_MREMAP_DONTUNMAP) &&
 	    !space_may_expand(space, r->vma.flags, space_pages(space, r->old_len)))
 		err = -VAS_ENOMEM;
@@ -320,10 +339,10 @@ static int64_t remap_one(struct remap *r)
 		return -VAS_EPERM;
 	if (r->new_len <= r->old_len && !is_placed(r))
 		return shrink(r);
+	if (is_placed(r))
+		return move_placed(r);
 	err = check_vma(r);
-	if (err)
-		return err;
-	return is_placed(r) ? move_placed(r) : grow(r);
+	return err ? err : grow(r);
 }
 
 /* A vma that can only be moved by itself. */
@@ -370,11 +389,14 @@ int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint6
 		.new_len = space_align(space, new_len),
 		.flags = flags,
 	};
-	int64_t err = check_arguments(&r);
+	bool many = linux_mremap_moves_many(space);
+	int64_t err;
 
+	r.equal = many ? r.old_len == r.new_len : old_len == new_len;
+	err = check_arguments(&r);
 	if (err)
 		return err;
-	if ((flags & VAS_MREMAP_FIXED) && r.old_len == r.new_len)
+	if (many && (flags & VAS_MREMAP_FIXED) && r.old_len == r.new_len)
 		return remap_each(&r);
 	return remap_one(&r);
 }

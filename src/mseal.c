@@ -20,7 +20,7 @@ int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags
 	uint64_t end = addr + space_align(space, len);
 	struct vma vma;
 
-	if (!space_linux(space, VAS_LINUX(6, 10)))
+	if (!linux_mseal(space))
 		return -VAS_ENOSYS;
 	if (flags || !space_aligned(space, addr) || (len && space_align(space, len) == 0) ||
 	    end < addr)

@@ -10,6 +10,8 @@
 #include "check.c"
 #include "fault.c"
 #include "fork.c"
+#include "format/aarch64.c"
+#include "format/riscv.c"
 #include "format/x86_64.c"
 #include "frame.c"
 #include "madvise.c"

@@ -215,6 +215,11 @@ uint64_t vas_task_size(const struct vas *space)
 	return space->system->format->task_size;
 }
 
+uint64_t vas_page_size(const struct vas *space)
+{
+	return space_page_size(space);
+}
+
 bool space_reserve(struct vas *space)
 {
 	/* Two splits and a new vma; one more for what merging takes apart on the way. */

@@ -79,12 +79,6 @@ static inline bool space_aligned(const struct vas *space, uint64_t addr)
 	return is_aligned(addr, space_page_size(space));
 }
 
-/* Whether the space answers as Linux major.minor or later. */
-static inline bool space_linux(const struct vas *space, uint32_t version)
-{
-	return space->system->version >= version;
-}
-
 /* Takes the memory that changing the tree in a call can need: a call adds at most a few vmas. */
 VAS_INTERNAL bool space_reserve(struct vas *space);
 

@@ -4,6 +4,7 @@
  * change no page's account.
  *
  * SPDX-License-Identifier: MIT */
+#include "linux.h"
 #include "vma.h"
 
 bool vma_at(const struct vas *space, uint64_t addr, struct vma *out)
@@ -36,6 +37,14 @@ static bool anon_matches(uint64_t a, uint64_t b)
 	return a == b || (a == 0 && !(b & 1)) || (b == 0 && !(a & 1));
 }
 
+/* Whether a neighbour of identity `other` joins changed or new memory of identity `mid`. */
+static bool neighbour_matches(const struct vas *space, uint64_t other, uint64_t mid)
+{
+	if (other == 0 && mid != 0 && !linux_untouched_joins_touched(space))
+		return false;
+	return anon_matches(other, mid);
+}
+
 /* What `mid` can be joined with. */
 struct joins {
 	bool low_joins, high_joins;
@@ -49,9 +58,11 @@ static struct joins joins_of(const struct vas *space, const struct vma *mid, boo
 	struct joins j = { 0 };
 
 	j.low_joins = try_low && vma_tree_before(&space->tree, mid->start, &j.low) &&
-		      vma_continues(space, &j.low, mid) && anon_matches(j.low.anon, mid->anon);
+		      vma_continues(space, &j.low, mid) &&
+		      neighbour_matches(space, j.low.anon, mid->anon);
 	j.high_joins = try_high && vma_tree_find(&space->tree, mid->end, &j.high) &&
-		       vma_continues(space, mid, &j.high) && anon_matches(mid->anon, j.high.anon);
+		       vma_continues(space, mid, &j.high) &&
+		       neighbour_matches(space, j.high.anon, mid->anon);
 	if (j.low_joins && j.high_joins && !anon_matches(j.low.anon, j.high.anon))
 		j.high_joins = false;
 	return j;
@@ -139,7 +150,7 @@ void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 	struct vma whole = *vma;
 
 	whole.end = end;
-	j = joins_of(space, &whole, false, true);
+	j = joins_of(space, &whole, false, linux_growth_merges(space));
 	whole.anon = joined_anon(&j, vma);
 	if (j.high_joins) {
 		whole.end = j.high.end;

@@ -138,10 +138,16 @@ enum { VAS_SEGV_MAPERR = 1, VAS_SEGV_ACCERR = 2, VAS_BUS_ADRERR = 2, VAS_SI_KERN
 
 /* ---- Formats -------------------------------------------------------------------------------- */
 
-/* A page-table format. TASK_SIZE (the end of the user's addresses) follows from it. */
+/* A page-table format. The page size and TASK_SIZE, the end of the user's addresses, follow from
+ * it. Frames are named by physical address, so large leaves need a `phys` aligned to their size. */
 struct vas_format;
-extern const struct vas_format vas_format_x86_64;     /* 4 levels, 48-bit addresses */
+extern const struct vas_format vas_format_x86_64;      /* 4 levels, 48-bit addresses */
 extern const struct vas_format vas_format_x86_64_la57; /* 5 levels, 57-bit addresses */
+extern const struct vas_format vas_format_aarch64_4k;  /* 4 KiB granule, 48-bit addresses */
+extern const struct vas_format vas_format_aarch64_16k; /* 16 KiB granule, 48-bit addresses */
+extern const struct vas_format vas_format_riscv_sv39;
+extern const struct vas_format vas_format_riscv_sv48;
+extern const struct vas_format vas_format_riscv_sv57;
 
 /* ---- Systems -------------------------------------------------------------------------------- */
 
@@ -248,6 +254,9 @@ uint64_t vas_root(const struct vas *space);
 
 /* End of the user's addresses: 0x7ffffffff000 with vas_format_x86_64. */
 uint64_t vas_task_size(const struct vas *space);
+
+/* Bytes in a page: 4096, or 16384 with vas_format_aarch64_16k. */
+uint64_t vas_page_size(const struct vas *space);
 
 /* ---- Objects and files ---------------------------------------------------------------------- */
 

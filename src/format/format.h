@@ -43,6 +43,7 @@ struct vas_format {
 	uint8_t max_leaf_level; /* leaves may stand at levels 0 to this one */
 	unsigned readable;      /* rights that imply the right to read: RIGHT_* */
 	bool noncanonical_traps; /* such an address is no page fault: SIGSEGV without an address */
+	bool map_32bit;          /* MAP_32BIT means something */
 	uint64_t task_size;     /* end of the user's addresses */
 	uint64_t window;        /* addresses are chosen below this unless a hint asks for more */
 	uint64_t (*encode)(const struct entry *entry, unsigned level);
