@@ -366,7 +366,8 @@ static bool step_at(struct stub *stub, uint64_t at, struct vas_signal *signal)
 	if (!set_registers(stub, &regs) || !resume(stub, PTRACE_SINGLESTEP, &signo) ||
 	    (signo != SIGTRAP && !get_signal(stub, signal)))
 		return false;
-	if (signal->addr != at || signal->code <= 0 || (signo != SIGSEGV && signo != SIGBUS))
+	if (signal->addr != at || signal->code <= 0 || signal->code == VAS_SI_KERNEL ||
+	    (signo != SIGSEGV && signo != SIGBUS))
 		signal->signo = 0;
 	return true;
 }

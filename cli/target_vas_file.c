@@ -18,6 +18,9 @@
 #include "strace_names.h"
 #include "target_vas_internal.h"
 
+/* Far from the numbers that vas itself gives to shared anonymous memory. */
+#define FIRST_INODE ((uint64_t)1 << 32)
+
 enum { MFD_KNOWN = 0x1b, MFD_NOEXEC_AND_EXEC = 0x18, MFD_NAME_MAX = 249 };
 
 /* ---- Nodes ------------------------------------------------------------------------------------ */
@@ -35,7 +38,7 @@ static struct node *node_create(struct vas_target *vas, const char *path,
 	}
 	(void)strcpy(node->path, path);
 	node->minor = 1;
-	node->inode = ++vas->last_inode;
+	node->inode = FIRST_INODE + vas->last_inode++;
 	node->next = vas->nodes;
 	vas->nodes = node;
 	return node;
