@@ -448,6 +448,11 @@ const struct target_start *target_kernel_start(const struct target *target)
 	return &kernel_of(target)->start;
 }
 
+int target_kernel_pid(const struct target *target)
+{
+	return (int)stub_pid(kernel_of(target)->stub);
+}
+
 /* The directory holds only what scripts made, all plain files. */
 static void remove_scratch(struct kernel *kernel)
 {
@@ -511,6 +516,12 @@ const struct target_start *target_kernel_start(const struct target *target)
 {
 	(void)target;
 	return NULL;
+}
+
+int target_kernel_pid(const struct target *target)
+{
+	(void)target;
+	return -1;
 }
 
 #endif

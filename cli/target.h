@@ -53,6 +53,9 @@ struct target_start {
 };
 const struct target_start *target_kernel_start(const struct target *target);
 
+/* The process id of a kernel target, for who reads more of its /proc than the target does. */
+int target_kernel_pid(const struct target *target);
+
 /* The vas side, in a process like the kernel side's: start map, limits, base as given by `like`
  * (a kernel target), or as the same process would have them if `like` is NULL. */
 struct target *target_vas_create(const struct machine *machine, struct target *like);
