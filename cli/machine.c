@@ -190,5 +190,6 @@ bool machine_read(struct machine *machine)
 	read_choice("/sys/kernel/mm/transparent_hugepage/shmem_enabled", machine->shmem_thp,
 	            sizeof(machine->shmem_thp));
 	settings->thp = machine->thp[0] != '\0';
+	settings->leak_locked = true; /* who is compared with a kernel imitates its mistakes, too */
 	return true;
 }
