@@ -38,7 +38,6 @@ static bool census_leaf(void *ctx, uint64_t addr, unsigned level, const struct e
 	struct vas *space = census->space;
 	const struct frame_pool *frames = &space->system->frames;
 	uint64_t end = addr + format_span(space->system->format, level);
-	unsigned readable = census->vma.flags & space->system->format->readable ? RIGHT_READ : 0;
 	struct vma *vma = &census->vma;
 
 	if (vma->end <= addr || vma->start > addr) {
@@ -46,13 +45,12 @@ static bool census_leaf(void *ctx, uint64_t addr, unsigned level, const struct e
 			census->broken = "every leaf and mark lies in a vma";
 			return false;
 		}
-		readable = vma->flags & space->system->format->readable ? RIGHT_READ : 0;
 	}
 	if (end > vma->end)
 		census->broken = "no leaf reaches over the end of its vma";
 	if (entry->kind != ENTRY_LEAF)
 		return !census->broken;
-	if (entry->rights & ~(vma_rights(vma->flags) | readable))
+	if (entry->rights & ~vma_rights(space, vma->flags))
 		census->broken = "no leaf has a right that its vma has not";
 	if (entry->phys < frames->phys ||
 	    frame_of_phys(frames, entry->phys) < frames->reserved ||

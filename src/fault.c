@@ -65,7 +65,7 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 		return err;
 	if (old->kind == ENTRY_LEAF && source != FRAME_NONE && frames->frame[source].refs == 1) {
 		/* Nobody shares it any more (an object would hold a reference too). */
-		new = leaf_of(space, source, vma_rights(vma->flags), VAS_WRITE);
+		new = leaf_of(space, source, vma_rights(space, vma->flags), VAS_WRITE);
 		return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
 	}
 	copy = source == FRAME_NONE ? frame_alloc_zeroed(frames) : frame_alloc(frames, 0);
@@ -74,7 +74,7 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 	if (source != FRAME_NONE)
 		memcpy(frame_host(frames, copy), frame_host(frames, source),
 		       (size_t)space_page_size(space));
-	new = leaf_of(space, copy, vma_rights(vma->flags), VAS_WRITE);
+	new = leaf_of(space, copy, vma_rights(space, vma->flags), VAS_WRITE);
 	if (!leaf_replace(space, addr, old, &new)) {
 		frame_put(frames, copy);
 		frame_free(frames, copy);
@@ -89,7 +89,7 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
                             const struct entry *old, enum vas_access access)
 {
 	uint64_t index = vma_pgoff(space, vma, addr);
-	unsigned rights = vma_rights(vma->flags);
+	unsigned rights = vma_rights(space, vma->flags);
 	struct entry new;
 	uint32_t frame;
 	int64_t err = object_page(vma->file->object, index, &frame);
@@ -111,7 +111,7 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 static int64_t fault_zero_page(struct vas *space, const struct vma *vma, uint64_t addr,
                                const struct entry *old)
 {
-	unsigned rights = vma_rights(vma->flags) & ~(unsigned)RIGHT_WRITE;
+	unsigned rights = vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE;
 	struct entry new = leaf_of(space, space->system->zero, rights, VAS_READ);
 
 	return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;

@@ -53,7 +53,7 @@ static void parent_protect(struct vas *parent)
 	for (uint64_t addr = 0; vma_tree_find(&parent->tree, addr, &vma); addr = vma.end) {
 		if (!(vma.flags & VAS_VM_DONTCOPY) && pages_are_copied(&vma))
 			pagemap_protect(&parent->pages, vma.start, vma.end,
-			                vma_rights(vma.flags) & ~(unsigned)RIGHT_WRITE, &gather);
+			                vma_rights(parent, vma.flags) & ~(unsigned)RIGHT_WRITE, &gather);
 	}
 	tlb_gather_end(&gather);
 }

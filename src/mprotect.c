@@ -53,7 +53,7 @@ static int64_t protect_part(struct vas *space, struct vma *vma, uint64_t start, 
 	if (old & ~flags & VAS_VM_ACCOUNT)
 		space_uncharge(space, npages);
 	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_protect(&space->pages, start, end, vma_rights(flags), &gather);
+	pagemap_protect(&space->pages, start, end, vma_rights(space, flags), &gather);
 	tlb_gather_end(&gather);
 	space_discount(space, old, npages);
 	space_count(space, flags, npages);

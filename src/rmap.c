@@ -58,7 +58,7 @@ static void vma_act(struct vas *space, struct vas_object *object, const struct v
 		pagemap_walk(&space->pages, start, end, zap_shared_leaf, &zap);
 	else if (vma->flags & VAS_VM_SHARED)
 		pagemap_protect(&space->pages, start, end,
-		                vma_rights(vma->flags) & ~(unsigned)RIGHT_WRITE, &gather);
+		                vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE, &gather);
 	tlb_gather_end(&gather);
 }
 

@@ -53,10 +53,12 @@ static inline bool vma_is_accountable(uint64_t flags)
 	       VAS_VM_WRITE;
 }
 
-/* The rights a page of such a vma may have. */
-static inline unsigned vma_rights(uint64_t flags)
+/* The rights a page of such a vma may have: the hardware may not know one without another. */
+static inline unsigned vma_rights(const struct vas *space, uint64_t flags)
 {
-	return (unsigned)(flags & VMA_ACCESS);
+	unsigned rights = (unsigned)(flags & VMA_ACCESS);
+
+	return rights & space->system->format->readable ? rights | RIGHT_READ : rights;
 }
 
 /* The vma holding addr. */
