@@ -40,8 +40,8 @@ VAS_INTERNAL uint64_t mmap_prot_flags(uint64_t prot);
 /* ---- rmap.c ---- */
 
 /* Unmaps pages [first, last) of the object in all spaces; `private_too`: copies of them made by
- * writing to private mappings as well. */
-VAS_INTERNAL void rmap_zap(struct vas_object *object, uint64_t first, uint64_t last,
+ * writing to private mappings as well. False: no memory, nothing unmapped. */
+VAS_INTERNAL bool rmap_zap(struct vas_object *object, uint64_t first, uint64_t last,
                            bool private_too);
 
 /* Makes the next write to pages [first, last) fault, so that it is seen. */

@@ -106,7 +106,6 @@ const char *vas_check(struct vas *space)
 struct audit {
 	struct vas_system *system;
 	uint32_t step;  /* added to a frame's count per reference: -1, then +1 */
-	uint64_t used;  /* frames met for the first time */
 };
 
 static void audit_frame(void *ctx, uint32_t frame)
@@ -116,29 +115,13 @@ static void audit_frame(void *ctx, uint32_t frame)
 	audit->system->frames.frame[frame].refs += audit->step;
 }
 
-static bool audit_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
-{
-	struct audit *audit = ctx;
-	uint32_t frame = frame_of_phys(&audit->system->frames, entry->phys);
-	uint32_t n = 1u << (level * audit->system->format->index_bits);
-
-	(void)addr;
-	if (entry->kind != ENTRY_LEAF || frame == audit->system->zero)
-		return true;
-	for (uint32_t i = 0; i < n; i++)
-		audit_frame(audit, frame + i);
-	return true;
-}
-
 static void audit_users(struct audit *audit)
 {
 	struct vas_system *system = audit->system;
 
 	audit_frame(audit, system->zero);
-	for (struct vas *space = system->spaces; space; space = space->next) {
-		pagemap_tables(&space->pages, audit_frame, audit);
-		pagemap_walk(&space->pages, 0, system->format->task_size, audit_leaf, audit);
-	}
+	for (struct vas *space = system->spaces; space; space = space->next)
+		pagemap_recount(&space->pages, audit->step);
 	for (struct vas_object *object = system->objects; object; object = object->next)
 		object_frames(object, audit_frame, audit);
 }

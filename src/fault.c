@@ -146,8 +146,9 @@ int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_a
 		return -VAS_EFAULT;
 	if ((vma->flags & VAS_VM_OPAQUE) || (vma->file && !vma->file->object))
 		return -VAS_EIO;
-	if (old.kind == ENTRY_LEAF && level > 0) {
-		if (!space_cut(space, page, page + space_page_size(space)))
+	if (old.kind == ENTRY_LEAF) {
+		/* Only in a table of its own does a frame's count say who else has it. */
+		if (!space_own(space, page, page + space_page_size(space)))
 			return -VAS_ENOMEM;
 		old = pagemap_lookup(&space->pages, page, &level);
 	}

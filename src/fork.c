@@ -25,7 +25,8 @@ static bool pages_are_copied(const struct vma *vma)
 	return vma->anon || vma->flags & VAS_VM_PFNMAP;
 }
 
-static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma *vma)
+static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma *vma,
+                        struct tlb_gather *gather)
 {
 	uint64_t npages = vma_pages(parent, vma);
 	struct vma copy = *vma;
@@ -37,25 +38,10 @@ static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma 
 	if ((vma->flags & VAS_VM_ACCOUNT) && !space_charge(child, npages))
 		return -VAS_ENOMEM;
 	child_vma(child, &copy);
-	if (pages_are_copied(vma) &&
-	    !pagemap_copy(&child->pages, &parent->pages, vma->start, vma->end, true))
+	if (pages_are_copied(vma) && !pagemap_share(&child->pages, &parent->pages, vma->start,
+	                                            vma->end, gather))
 		return -VAS_ENOMEM;
 	return 0;
-}
-
-/* What is shared now must fault in the parent too before it is written. */
-static void parent_protect(struct vas *parent)
-{
-	struct tlb_gather gather;
-	struct vma vma;
-
-	tlb_gather_begin(&gather, &parent->tlb);
-	for (uint64_t addr = 0; vma_tree_find(&parent->tree, addr, &vma); addr = vma.end) {
-		if (!(vma.flags & VAS_VM_DONTCOPY) && pages_are_copied(&vma))
-			pagemap_protect(&parent->pages, vma.start, vma.end,
-			                vma_rights(parent, vma.flags) & ~(unsigned)RIGHT_WRITE, &gather);
-	}
-	tlb_gather_end(&gather);
 }
 
 int64_t vas_fork(struct vas *parent, struct vas **out)
@@ -70,6 +56,7 @@ int64_t vas_fork(struct vas *parent, struct vas **out)
 		.start_stack = parent->start_stack,
 		.capabilities = parent->capabilities,
 	};
+	struct tlb_gather gather;
 	struct vas *child;
 	struct vma vma;
 	int64_t err;
@@ -79,13 +66,14 @@ int64_t vas_fork(struct vas *parent, struct vas **out)
 	err = vas_create(parent->system, &params, &child);
 	if (err)
 		return err;
+	/* What is shared must fault in the parent too before it is written. */
+	tlb_gather_begin(&gather, &parent->tlb);
 	for (uint64_t addr = 0; !err && vma_tree_find(&parent->tree, addr, &vma); addr = vma.end)
-		err = fork_vma(parent, child, &vma);
-	if (err) {
+		err = fork_vma(parent, child, &vma, &gather);
+	tlb_gather_end(&gather);
+	if (err)
 		vas_destroy(child);
-		return err;
-	}
-	parent_protect(parent);
-	*out = child;
-	return 0;
+	else
+		*out = child;
+	return err;
 }

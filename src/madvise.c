@@ -147,7 +147,8 @@ static int64_t advise_remove(const struct part *part)
 		return -VAS_EOPNOTSUPP;
 	first = vma_pgoff(part->space, vma, part->start);
 	last = vma_pgoff(part->space, vma, part->end);
-	rmap_zap(vma->file->object, first, last, false);
+	if (!rmap_zap(vma->file->object, first, last, false))
+		return -VAS_ENOMEM;
 	object_drop(vma->file->object, first, last);
 	return 0;
 }

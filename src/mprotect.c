@@ -122,8 +122,7 @@ int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t pr
 	err = grows_start(space, grows, end, &addr);
 	if (err)
 		return err;
-	if (!space_reserve(space) ||
-	    !space_cut(space, addr, min_u64(end, vas_task_size(space))))
+	if (!space_reserve(space) || !space_own(space, addr, min_u64(end, vas_task_size(space))))
 		return -VAS_ENOMEM;
 	return protect_range(space, addr, end, mmap_prot_flags(prot));
 }

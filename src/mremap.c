@@ -196,7 +196,8 @@ static bool prepare_move(struct remap *r)
 	struct tlb_gather gather;
 	bool ok;
 
-	if (!space_reserve(space) || !space_cut(space, r->old, r->old + r->old_len))
+	if (!space_reserve(space) || !space_cut(space, r->old, r->old + r->old_len) ||
+	    !space_cut(space, r->new, r->new + r->new_len))
 		return false;
 	tlb_gather_begin(&gather, &space->tlb);
 	ok = pagemap_prepare_move(&space->pages, r->old, r->new, r->old_len, &gather);

@@ -13,9 +13,16 @@
 #include "frame.h"
 #include "tlb.h"
 
-/* Invariants (verified by pagemap_check):
+/* After fork, two maps share tables: a table's count is the number of entries that point to it, and
+ * what it holds (references on frames and tables) it holds once. An entry that points to a table
+ * which is or was shared has no right to write, so neither has anything below it; a map that wants
+ * to change something below such an entry first owns the table: copies it, or, if it has become
+ * the only user, gives the right back.
+ *
+ * Invariants (verified by pagemap_check):
  *   a table's frame has live == its words that are not zero; only the root may have live == 0
  *   every leaf but those of the zero frame holds a reference on each of its frames
+ *   an entry with the right to write points to a table that nobody shares
  *   ntables is the number of tables, the root included */
 struct pagemap {
 	const struct vas_format *format;
@@ -23,6 +30,7 @@ struct pagemap {
 	uint32_t zero; /* the shared frame of zeros: never counted, never written */
 	uint32_t root;
 	uint64_t ntables;
+	bool marked; /* a mark was set in it once: its tables are not shared */
 };
 
 VAS_INTERNAL bool pagemap_init(struct pagemap *pm);
@@ -39,18 +47,21 @@ VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr
 VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,
                               const struct entry *entry);
 
-/* Splits large leaves so that none crosses addr. False: no memory. */
+/* Splits large leaves and owns shared tables, so that none crosses addr. False: no memory. */
 VAS_INTERNAL bool pagemap_cut(struct pagemap *pm, uint64_t addr);
 
+/* Owns all tables of [start, end), so that every entry can be changed. False: no memory. */
+VAS_INTERNAL bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end);
+
 /* Removes all leaves and marks of [start, end), drops their frames and frees empty tables. No
- * leaf crosses a border. pagemap_zap leaves the marks. */
+ * leaf and no shared table crosses a border (pagemap_cut). pagemap_zap leaves the marks. */
 VAS_INTERNAL void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end,
                                 struct tlb_gather *gather);
 VAS_INTERNAL void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end,
                               struct tlb_gather *gather);
 
-/* Gives the leaves of [start, end) these rights, but lets no leaf become writable that is not: the
- * next write faults and decides. */
+/* Gives the leaves of [start, end), whose tables are owned, these rights, but lets no leaf become
+ * writable that is not: the next write faults and decides. */
 VAS_INTERNAL void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end,
                                   unsigned rights, struct tlb_gather *gather);
 
@@ -69,10 +80,11 @@ typedef bool pagemap_visit(void *ctx, uint64_t addr, unsigned level, const struc
 VAS_INTERNAL bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_t end,
                                pagemap_visit *visit, void *ctx);
 
-/* Copies the leaves and marks of [start, end) into another map, taking references; `cow`: without
- * the right to write. False: no memory (what was copied stays). */
-VAS_INTERNAL bool pagemap_copy(struct pagemap *to, const struct pagemap *from, uint64_t start,
-                               uint64_t end, bool cow);
+/* Makes `to`, empty in [start, end), show the same pages there as `from`; afterwards neither may
+ * write to them before it has faulted. Whole tables are shared, the rest is copied. False: no
+ * memory; what was done stays, and is right. */
+VAS_INTERNAL bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start,
+                                uint64_t end, struct tlb_gather *gather);
 
 /* The word of addr at each level from the top; how many levels there were. */
 struct pagemap_step {
@@ -84,9 +96,9 @@ struct pagemap_step {
 VAS_INTERNAL unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr,
                                     struct pagemap_step *steps);
 
-/* Calls `visit` for each table, root first. */
-VAS_INTERNAL void pagemap_tables(const struct pagemap *pm, void (*visit)(void *, uint32_t frame),
-                                 void *ctx);
+/* Adds `step` (1 or -1) to the count of each frame the map refers to, once for each reference; a
+ * shared table's own references are counted once, so all maps that share it must be visited. */
+VAS_INTERNAL void pagemap_recount(const struct pagemap *pm, uint32_t step);
 
 /* NULL, or the words of the invariant that does not hold. */
 VAS_INTERNAL const char *pagemap_check(const struct pagemap *pm);

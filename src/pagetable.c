@@ -55,7 +55,7 @@ static void word_write(struct pagemap *pm, uint32_t table, uint64_t *word, uint6
 static uint32_t table_make(struct pagemap *pm, uint32_t parent, uint64_t *word, unsigned level)
 {
 	uint32_t table = frame_alloc_zeroed(pm->frames);
-	struct entry e = { .kind = ENTRY_TABLE };
+	struct entry e = { .kind = ENTRY_TABLE, .rights = RIGHT_WRITE };
 
 	if (table == FRAME_NONE)
 		return FRAME_NONE;
@@ -91,12 +91,77 @@ static struct spot spot_find(const struct pagemap *pm, uint64_t addr, unsigned l
 	}
 }
 
-/* As spot_find, but makes the tables on the way. word NULL: no memory; tables made on the way then
- * stay, empty, for the caller to clear. */
+/* Takes the right to write from a word, and notes one more user of what it refers to. */
+static uint64_t word_share(const struct pagemap *pm, uint64_t word, unsigned level)
+{
+	struct entry e = word_decode(pm, word, level);
+	uint32_t n = e.kind == ENTRY_LEAF ? leaf_frames(pm, level) : 1;
+
+	if (e.kind != ENTRY_TABLE && e.kind != ENTRY_LEAF)
+		return word;
+	for (uint32_t i = 0; i < n && entry_frame(pm, &e) != pm->zero; i++)
+		frame_get(pm->frames, entry_frame(pm, &e) + i);
+	if (!(e.rights & RIGHT_WRITE))
+		return word;
+	e.rights &= ~(unsigned)RIGHT_WRITE;
+	return pm->format->encode(&e, level);
+}
+
+/* The table below *word, of level `level` - 1, becomes this map's own: copied, or found to be its
+ * alone. Nothing in it could be written, and nothing becomes writable that was not before it was
+ * shared, so no translation grows stale. False: no memory. */
+static bool table_own(struct pagemap *pm, uint64_t *word, unsigned level)
+{
+	struct entry e = word_decode(pm, *word, level);
+	uint32_t shared = entry_frame(pm, &e), copy;
+	uint64_t *from = table_words(pm, shared), *to;
+
+	if (pm->frames->frame[shared].refs > 1) {
+		copy = frame_alloc(pm->frames, 0);
+		if (copy == FRAME_NONE)
+			return false;
+		to = table_words(pm, copy);
+		for (unsigned i = 0; i < format_entries(pm->format); i++)
+			to[i] = from[i] = word_share(pm, from[i], level - 1);
+		pm->frames->frame[copy].live = pm->frames->frame[shared].live;
+		frame_put(pm->frames, shared);
+		e.phys = frame_phys(pm->frames, copy);
+	}
+	e.rights = RIGHT_WRITE;
+	*word = pm->format->encode(&e, level);
+	return true;
+}
+
+/* As spot_find, but owns the tables on the way. word NULL: no memory. */
+static struct spot spot_own(struct pagemap *pm, uint64_t addr, unsigned level)
+{
+	struct spot spot = { .table = pm->root, .level = top_level(pm) };
+
+	for (;;) {
+		struct entry e;
+
+		spot.word = table_words(pm, spot.table) + format_index(pm->format, addr, spot.level);
+		e = word_decode(pm, *spot.word, spot.level);
+		if (spot.level == level || e.kind != ENTRY_TABLE)
+			return spot;
+		if (!(e.rights & RIGHT_WRITE) && !table_own(pm, spot.word, spot.level)) {
+			spot.word = NULL;
+			return spot;
+		}
+		e = word_decode(pm, *spot.word, spot.level);
+		spot.table = entry_frame(pm, &e);
+		spot.level--;
+	}
+}
+
+/* As spot_own, but makes the tables that are missing. word NULL: no memory; tables made on the way
+ * then stay, empty, for the caller to clear. */
 static struct spot spot_make(struct pagemap *pm, uint64_t addr, unsigned level)
 {
-	struct spot spot = spot_find(pm, addr, level);
+	struct spot spot = spot_own(pm, addr, level);
 
+	if (!spot.word)
+		return spot;
 	while (spot.level > level) {
 		vas_assert(*spot.word == 0);
 		spot.table = table_make(pm, spot.table, spot.word, spot.level);
@@ -129,10 +194,21 @@ void pagemap_destroy(struct pagemap *pm)
 
 struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *level)
 {
-	struct spot spot = spot_find(pm, addr, 0);
+	uint32_t table = pm->root;
+	unsigned writable = RIGHT_WRITE;
+	struct entry e;
 
-	*level = spot.level;
-	return word_decode(pm, *spot.word, spot.level);
+	for (*level = top_level(pm);; (*level)--) {
+		e = word_decode(pm, table_words(pm, table)[format_index(pm->format, addr, *level)],
+		                *level);
+		if (e.kind != ENTRY_TABLE)
+			break;
+		writable &= e.rights;
+		table = entry_frame(pm, &e);
+	}
+	if (!writable)
+		e.rights &= ~(unsigned)RIGHT_WRITE;
+	return e;
 }
 
 /* Frees the tables on the way to addr that hold nothing (a failed spot_make's). */
@@ -159,6 +235,7 @@ bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct
 		path_trim(pm, addr);
 		return false;
 	}
+	pm->marked |= entry->kind == ENTRY_MARK;
 	word_write(pm, spot.table, spot.word, pm->format->encode(entry, level));
 	return true;
 }
@@ -170,7 +247,7 @@ static bool leaf_split(struct pagemap *pm, struct spot spot, struct entry leaf)
 	unsigned below = spot.level - 1;
 	uint64_t phys = leaf.phys, *words;
 	uint32_t table = frame_alloc(pm->frames, 0);
-	struct entry e = { .kind = ENTRY_TABLE };
+	struct entry e = { .kind = ENTRY_TABLE, .rights = RIGHT_WRITE };
 
 	if (table == FRAME_NONE)
 		return false;
@@ -188,15 +265,49 @@ static bool leaf_split(struct pagemap *pm, struct spot spot, struct entry leaf)
 
 bool pagemap_cut(struct pagemap *pm, uint64_t addr)
 {
-	for (;;) {
-		struct spot spot = spot_find(pm, addr, 0);
-		struct entry e = word_decode(pm, *spot.word, spot.level);
+	unsigned level = 0;
 
-		if (e.kind != ENTRY_LEAF || is_aligned(addr, format_span(pm->format, spot.level)))
+	/* The lowest level at which an entry begins at addr: what lies above is crossed. */
+	while (level < top_level(pm) && is_aligned(addr, format_span(pm->format, level + 1)))
+		level++;
+	for (;;) {
+		struct spot spot = spot_own(pm, addr, level);
+		struct entry e;
+
+		if (!spot.word)
+			return false;
+		e = word_decode(pm, *spot.word, spot.level);
+		if (e.kind != ENTRY_LEAF || spot.level == level)
 			return true;
 		if (!leaf_split(pm, spot, e))
 			return false;
 	}
+}
+
+static bool table_own_range(struct pagemap *pm, uint32_t table, unsigned level, uint64_t start,
+                            uint64_t end)
+{
+	uint64_t next;
+
+	for (uint64_t addr = start; addr < end; addr = next) {
+		uint64_t *word = table_words(pm, table) + format_index(pm->format, addr, level);
+		struct entry e = word_decode(pm, *word, level);
+
+		next = min_u64(end, slot_limit(pm, addr, level));
+		if (e.kind != ENTRY_TABLE)
+			continue;
+		if (!(e.rights & RIGHT_WRITE) && !table_own(pm, word, level))
+			return false;
+		e = word_decode(pm, *word, level);
+		if (level > 1 && !table_own_range(pm, entry_frame(pm, &e), level - 1, addr, next))
+			return false;
+	}
+	return true;
+}
+
+bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end)
+{
+	return table_own_range(pm, pm->root, top_level(pm), start, end);
 }
 
 /* ---- Ranges --------------------------------------------------------------------------------- */
@@ -210,6 +321,20 @@ static void leaf_release(struct pagemap *pm, const struct entry *e, unsigned lev
 		return;
 	for (uint32_t i = 0; i < n; i++)
 		tlb_gather_put(gather, frame + i);
+}
+
+/* The tables of the tree below `table`, itself included. */
+static uint64_t count_tables(const struct pagemap *pm, uint32_t table, unsigned level)
+{
+	uint64_t n = 1;
+
+	for (unsigned i = 0; level > 0 && i < format_entries(pm->format); i++) {
+		struct entry e = word_decode(pm, table_words(pm, table)[i], level);
+
+		if (e.kind == ENTRY_TABLE)
+			n += count_tables(pm, entry_frame(pm, &e), level - 1);
+	}
+	return n;
 }
 
 enum marks { KEEP_MARKS, CLEAR_MARKS };
@@ -230,6 +355,15 @@ static void table_clear(struct pagemap *pm, uint32_t table, unsigned level, uint
 		if (e.kind == ENTRY_TABLE) {
 			uint32_t below = entry_frame(pm, &e);
 
+			if (pm->frames->frame[below].refs > 1) {
+				/* The others keep what is in it. */
+				vas_assert(next - addr == format_span(pm->format, level));
+				pm->ntables -= count_tables(pm, below, level - 1);
+				tlb_gather_put(gather, below);
+				tlb_gather_range(gather, addr, next);
+				word_write(pm, table, word, 0);
+				continue;
+			}
 			if (pm->frames->frame[below].live > 0)
 				table_clear(pm, below, level - 1, addr, next, marks, gather);
 			if (pm->frames->frame[below].live > 0)
@@ -358,13 +492,17 @@ bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64
 		struct move_step step = move_plan(pm, from + done, to + done, len - done);
 		bool ok = true;
 
-		if (!step.empty && step.source.level > step.level) {
+		if (!step.empty) {
+			step.source = spot_own(pm, from + done, step.level);
+			ok = step.source.word != NULL;
+		}
+		if (ok && !step.empty && step.source.level > step.level) {
 			/* A large leaf that cannot go whole: split it and look again. */
 			if (leaf_split(pm, step.source,
 			               word_decode(pm, *step.source.word, step.source.level)))
 				continue;
 			ok = false;
-		} else if (!step.empty) {
+		} else if (ok && !step.empty) {
 			ok = spot_make(pm, to + done, step.level).word != NULL;
 		}
 		if (!ok) {
@@ -429,9 +567,17 @@ void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
 
 /* ---- Looking, copying, checking ------------------------------------------------------------- */
 
-static bool table_walk(const struct pagemap *pm, uint32_t table, unsigned level, uint64_t start,
-                       uint64_t end, pagemap_visit *visit, void *ctx)
+struct walk {
+	const struct pagemap *pm;
+	pagemap_visit *visit;
+	void *ctx;
+};
+
+/* `writable`: what the tables above allow. */
+static bool table_walk(const struct walk *walk, uint32_t table, unsigned level, uint64_t start,
+                       uint64_t end, unsigned writable)
 {
+	const struct pagemap *pm = walk->pm;
 	uint64_t next;
 
 	for (uint64_t addr = start; addr < end; addr = next) {
@@ -443,10 +589,13 @@ static bool table_walk(const struct pagemap *pm, uint32_t table, unsigned level,
 		if (word == 0)
 			continue;
 		e = word_decode(pm, word, level);
-		if (e.kind == ENTRY_TABLE)
-			go_on = table_walk(pm, entry_frame(pm, &e), level - 1, addr, next, visit, ctx);
-		else
-			go_on = visit(ctx, addr, level, &e);
+		if (e.kind == ENTRY_TABLE) {
+			go_on = table_walk(walk, entry_frame(pm, &e), level - 1, addr, next,
+			                   writable & e.rights);
+		} else {
+			e.rights &= ~(unsigned)RIGHT_WRITE | writable;
+			go_on = walk->visit(walk->ctx, addr, level, &e);
+		}
 		if (!go_on)
 			return false;
 	}
@@ -456,37 +605,68 @@ static bool table_walk(const struct pagemap *pm, uint32_t table, unsigned level,
 bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_t end, pagemap_visit *visit,
                   void *ctx)
 {
-	return table_walk(pm, pm->root, top_level(pm), start, end, visit, ctx);
+	struct walk walk = { pm, visit, ctx };
+
+	return table_walk(&walk, pm->root, top_level(pm), start, end, RIGHT_WRITE);
 }
 
-struct copy {
-	struct pagemap *to;
-	bool cow;
-};
-
-static bool copy_entry(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+/* One entry of `from`, at addr and level, appears in `to` as well. */
+static bool entry_share(struct pagemap *to, struct pagemap *from, uint64_t addr,
+                        struct spot source)
 {
-	struct copy *copy = ctx;
-	struct pagemap *to = copy->to;
-	struct entry e = *entry;
+	struct spot target = spot_make(to, addr, source.level);
+	uint64_t word;
 
-	if (copy->cow)
-		e.rights &= ~(unsigned)RIGHT_WRITE;
-	if (!pagemap_set(to, addr, level, &e))
+	if (!target.word)
 		return false;
-	if (e.kind == ENTRY_LEAF && entry_frame(to, &e) != to->zero) {
-		for (uint32_t i = 0; i < leaf_frames(to, level); i++)
-			frame_get(to->frames, entry_frame(to, &e) + i);
+	word = word_share(from, *source.word, source.level);
+	*source.word = word;
+	word_write(to, target.table, target.word, word);
+	return true;
+}
+
+/* Whether the table below an entry can be shared: the hardware heeds the entry's rights, all of it
+ * is wanted, and no mark in it would have to stay where the pages go. */
+static bool table_is_shareable(const struct pagemap *pm, uint64_t len, unsigned level)
+{
+	return pm->format->tables_protect && !pm->marked && len == format_span(pm->format, level);
+}
+
+static bool table_share(struct pagemap *to, struct pagemap *from, uint32_t table, unsigned level,
+                        uint64_t start, uint64_t end)
+{
+	uint64_t next;
+
+	for (uint64_t addr = start; addr < end; addr = next) {
+		uint64_t *word = table_words(from, table) + format_index(from->format, addr, level);
+		struct entry e = word_decode(from, *word, level);
+		struct spot source = { .word = word, .table = table, .level = level };
+
+		next = min_u64(end, slot_limit(from, addr, level));
+		if (e.kind == ENTRY_ABSENT)
+			continue;
+		if (e.kind == ENTRY_TABLE && !table_is_shareable(from, next - addr, level)) {
+			if (!(e.rights & RIGHT_WRITE) && !table_own(from, word, level))
+				return false;
+			e = word_decode(from, *word, level);
+			if (!table_share(to, from, entry_frame(from, &e), level - 1, addr, next))
+				return false;
+			continue;
+		}
+		if (!entry_share(to, from, addr, source))
+			return false;
+		if (e.kind == ENTRY_TABLE)
+			to->ntables += count_tables(from, entry_frame(from, &e), level - 1);
 	}
 	return true;
 }
 
-bool pagemap_copy(struct pagemap *to, const struct pagemap *from, uint64_t start, uint64_t end,
-                  bool cow)
+bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uint64_t end,
+                   struct tlb_gather *gather)
 {
-	struct copy copy = { .to = to, .cow = cow };
-
-	return pagemap_walk(from, start, end, copy_entry, &copy);
+	to->marked |= from->marked;
+	tlb_gather_range(gather, start, end);
+	return table_share(to, from, from->root, top_level(from), start, end);
 }
 
 unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr, struct pagemap_step *steps)
@@ -509,32 +689,41 @@ unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr, struct pagemap_s
 	}
 }
 
-static void table_visit(const struct pagemap *pm, uint32_t table, unsigned level,
-                        void (*visit)(void *, uint32_t frame), void *ctx)
+static void table_recount(const struct pagemap *pm, uint32_t table, unsigned level, uint32_t step)
 {
-	visit(ctx, table);
-	for (unsigned i = 0; level > 0 && i < format_entries(pm->format); i++) {
+	struct frame *f = &pm->frames->frame[table];
+	uint32_t before = f->refs;
+
+	/* What is in it counts once: at the last reference taken away, or the first given back. */
+	f->refs += step;
+	if (f->refs != 0 && before != 0)
+		return;
+	for (unsigned i = 0; i < format_entries(pm->format); i++) {
 		struct entry e = word_decode(pm, table_words(pm, table)[i], level);
+		uint32_t frame = entry_frame(pm, &e);
 
 		if (e.kind == ENTRY_TABLE)
-			table_visit(pm, entry_frame(pm, &e), level - 1, visit, ctx);
+			table_recount(pm, frame, level - 1, step);
+		for (uint32_t n = 0; e.kind == ENTRY_LEAF && frame != pm->zero &&
+				     n < leaf_frames(pm, level); n++)
+			pm->frames->frame[frame + n].refs += step;
 	}
 }
 
-void pagemap_tables(const struct pagemap *pm, void (*visit)(void *, uint32_t frame), void *ctx)
+void pagemap_recount(const struct pagemap *pm, uint32_t step)
 {
-	table_visit(pm, pm->root, top_level(pm), visit, ctx);
+	table_recount(pm, pm->root, top_level(pm), step);
 }
 
+/* Whether the tables below `table` are sound, and how many there are. */
 struct table_census {
 	const struct pagemap *pm;
 	uint64_t ntables;
 	const char *broken;
 };
 
-static void census_table(void *ctx, uint32_t table)
+static void census_table(struct table_census *census, uint32_t table, unsigned level)
 {
-	struct table_census *census = ctx;
 	const struct pagemap *pm = census->pm;
 	const struct frame *f = &pm->frames->frame[table];
 
@@ -545,13 +734,22 @@ static void census_table(void *ctx, uint32_t table)
 		census->broken = "no table but the root is empty";
 	if (f->refs == 0)
 		census->broken = "a table holds a reference on its frame";
+	for (unsigned i = 0; level > 0 && i < format_entries(pm->format); i++) {
+		struct entry e = word_decode(pm, table_words(pm, table)[i], level);
+
+		if (e.kind != ENTRY_TABLE)
+			continue;
+		if ((e.rights & RIGHT_WRITE) && pm->frames->frame[entry_frame(pm, &e)].refs > 1)
+			census->broken = "an entry with the right to write points to a table of its own";
+		census_table(census, entry_frame(pm, &e), level - 1);
+	}
 }
 
 const char *pagemap_check(const struct pagemap *pm)
 {
 	struct table_census census = { .pm = pm };
 
-	pagemap_tables(pm, census_table, &census);
+	census_table(&census, pm->root, top_level(pm));
 	if (!census.broken && census.ntables != pm->ntables)
 		census.broken = "ntables is the number of tables";
 	return census.broken;

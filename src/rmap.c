@@ -43,14 +43,16 @@ static bool vma_part(const struct vas *space, const struct vma *vma, uint64_t fi
 	return true;
 }
 
-enum rmap_action { ZAP_SHARED, ZAP_ALL, CLEAN };
+enum rmap_action { PREPARE, ZAP_SHARED, ZAP_ALL, CLEAN };
 
-static void vma_act(struct vas *space, struct vas_object *object, const struct vma *vma,
+static bool vma_act(struct vas *space, struct vas_object *object, const struct vma *vma,
                     uint64_t start, uint64_t end, enum rmap_action action)
 {
 	struct tlb_gather gather;
 	struct zap zap = { space, object, vma, &gather };
 
+	if (action == PREPARE)
+		return space_own(space, start, end);
 	tlb_gather_begin(&gather, &space->tlb);
 	if (action == ZAP_ALL)
 		pagemap_zap(&space->pages, start, end, &gather);
@@ -60,9 +62,10 @@ static void vma_act(struct vas *space, struct vas_object *object, const struct v
 		pagemap_protect(&space->pages, start, end,
 		                vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE, &gather);
 	tlb_gather_end(&gather);
+	return true;
 }
 
-static void rmap_each(struct vas_object *object, uint64_t first, uint64_t last,
+static bool rmap_each(struct vas_object *object, uint64_t first, uint64_t last,
                       enum rmap_action action)
 {
 	for (struct vas *space = object->system->spaces; space; space = space->next) {
@@ -71,15 +74,18 @@ static void rmap_each(struct vas_object *object, uint64_t first, uint64_t last,
 
 		for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
 			if (vma.file && vma.file->object == object &&
-			    vma_part(space, &vma, first, last, &start, &end))
-				vma_act(space, object, &vma, start, end, action);
+			    vma_part(space, &vma, first, last, &start, &end) &&
+			    !vma_act(space, object, &vma, start, end, action))
+				return false;
 		}
 	}
+	return true;
 }
 
-void rmap_zap(struct vas_object *object, uint64_t first, uint64_t last, bool private_too)
+bool rmap_zap(struct vas_object *object, uint64_t first, uint64_t last, bool private_too)
 {
-	rmap_each(object, first, last, private_too ? ZAP_ALL : ZAP_SHARED);
+	return rmap_each(object, first, last, PREPARE) &&
+	       rmap_each(object, first, last, private_too ? ZAP_ALL : ZAP_SHARED);
 }
 
 void rmap_clean(struct vas_object *object, uint64_t first, uint64_t last)
@@ -95,7 +101,8 @@ int64_t vas_object_resize(struct vas_object *object, uint64_t size)
 	uint32_t last_page;
 
 	if (size < object->size) {
-		rmap_zap(object, first, ~(uint64_t)0, true);
+		if (!rmap_zap(object, first, ~(uint64_t)0, true))
+			return -VAS_ENOMEM;
 		object_drop(object, first, ~(uint64_t)0);
 		last_page = tail ? object_find(object, first - 1) : FRAME_NONE;
 		if (last_page != FRAME_NONE)

@@ -231,6 +231,11 @@ bool space_cut(struct vas *space, uint64_t start, uint64_t end)
 	return pagemap_cut(&space->pages, start) && pagemap_cut(&space->pages, end);
 }
 
+bool space_own(struct vas *space, uint64_t start, uint64_t end)
+{
+	return space_cut(space, start, end) && pagemap_own(&space->pages, start, end);
+}
+
 /* ---- Limits --------------------------------------------------------------------------------- */
 
 static bool counts_as_exec(uint64_t flags)

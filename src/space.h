@@ -82,8 +82,12 @@ static inline bool space_aligned(const struct vas *space, uint64_t addr)
 /* Takes the memory that changing the tree in a call can need: a call adds at most a few vmas. */
 VAS_INTERNAL bool space_reserve(struct vas *space);
 
-/* The range may be taken apart at its ends: no large leaf crosses them. False: no memory. */
+/* The range may be taken apart at its ends: no large leaf and no shared
+ * table crosses them. False: no memory. */
 VAS_INTERNAL bool space_cut(struct vas *space, uint64_t start, uint64_t end);
+
+/* And every page in it may be changed: no table is shared. False: no memory. */
+VAS_INTERNAL bool space_own(struct vas *space, uint64_t start, uint64_t end);
 
 /* ---- Limits and counters ---- */
 

@@ -21,6 +21,7 @@
 #define ARM_DIRTY ((uint64_t)1 << 55) /* ours: left to software by the architecture */
 #define ARM_LEAF0 ((uint64_t)1 << 56) /* ours, invalid: a leaf without rights */
 #define ARM_MARK ((uint64_t)1 << 57)  /* ours, invalid: a mark, its value from bit 14 */
+#define ARM_TABLE_RDONLY ((uint64_t)1 << 62) /* APTable[1]: nothing below may be written */
 #define ARM_MARK_SHIFT 14
 #define ARM_PHYS (((uint64_t)1 << 48) - 4096)
 
@@ -34,7 +35,7 @@ static uint64_t arm_encode(const struct entry *e, unsigned level)
 	case ENTRY_MARK:
 		return ARM_MARK | (uint64_t)e->mark << ARM_MARK_SHIFT;
 	case ENTRY_TABLE:
-		return word | ARM_VALID | ARM_TABLE;
+		return word | ARM_VALID | ARM_TABLE | (e->rights & RIGHT_WRITE ? 0 : ARM_TABLE_RDONLY);
 	case ENTRY_LEAF:
 		word |= (e->accessed ? ARM_AF : 0) | (e->dirty ? ARM_DIRTY : 0);
 		if (e->rights == 0)
@@ -79,6 +80,7 @@ static struct entry arm_decode(uint64_t word, unsigned level)
 	e.phys = word & ARM_PHYS;
 	if (level > 0 && (word & ARM_VALID) && (word & ARM_TABLE)) {
 		e.kind = ENTRY_TABLE;
+		e.rights = word & ARM_TABLE_RDONLY ? 0 : RIGHT_WRITE;
 		return e;
 	}
 	e.kind = ENTRY_LEAF;
@@ -95,6 +97,7 @@ const struct vas_format vas_format_aarch64_4k = {
 	.index_bits = 9,
 	.max_leaf_level = 2,
 	.readable = RIGHT_READ | RIGHT_WRITE,
+	.tables_protect = true,
 	.task_size = (uint64_t)1 << 48,
 	.window = (uint64_t)1 << 48,
 	.encode = arm_encode,
@@ -109,6 +112,7 @@ const struct vas_format vas_format_aarch64_16k = {
 	.index_bits = 11,
 	.max_leaf_level = 1,
 	.readable = RIGHT_READ | RIGHT_WRITE,
+	.tables_protect = true,
 	.task_size = (uint64_t)1 << 48,
 	.window = (uint64_t)1 << 48,
 	.encode = arm_encode,

@@ -30,7 +30,8 @@ enum { RIGHT_READ = 1, RIGHT_WRITE = 2, RIGHT_EXEC = 4 }; /* PROT_* */
 struct entry {
 	enum entry_kind kind;
 	enum entry_mark mark; /* of ENTRY_MARK */
-	unsigned rights;      /* of a leaf; 0: present for us, absent for the hardware */
+	unsigned rights;      /* of a leaf; 0: present for us, absent for the hardware. Of a table:
+	                         RIGHT_WRITE, or 0 where nothing below it may be written */
 	bool accessed, dirty; /* of a leaf */
 	uint64_t phys;        /* of a leaf or table */
 };
@@ -43,6 +44,7 @@ struct vas_format {
 	uint8_t max_leaf_level; /* leaves may stand at levels 0 to this one */
 	unsigned readable;      /* rights that imply the right to read: RIGHT_* */
 	bool noncanonical_traps; /* such an address is no page fault: SIGSEGV without an address */
+	bool tables_protect;     /* the hardware heeds the rights of a table */
 	bool map_32bit;          /* MAP_32BIT means something */
 	uint64_t task_size;     /* end of the user's addresses */
 	uint64_t window;        /* addresses are chosen below this unless a hint asks for more */

@@ -66,6 +66,7 @@ static struct entry rv_decode(uint64_t word, unsigned level)
 	e.phys = rv_phys(word);
 	if ((word & RV_V) && !(word & (RV_R | RV_W | RV_X))) {
 		e.kind = ENTRY_TABLE;
+		e.rights = RIGHT_WRITE;
 		return e;
 	}
 	e.kind = ENTRY_LEAF;

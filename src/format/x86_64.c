@@ -30,7 +30,7 @@ static uint64_t x86_encode(const struct entry *e, unsigned level)
 	case ENTRY_MARK:
 		return X86_MARK | (uint64_t)e->mark << 12;
 	case ENTRY_TABLE:
-		return e->phys | X86_P | X86_W | X86_U | X86_A;
+		return e->phys | X86_P | X86_U | X86_A | (e->rights & RIGHT_WRITE ? X86_W : 0);
 	case ENTRY_LEAF:
 		word = e->phys | size | (e->accessed ? X86_A : 0) | (e->dirty ? X86_D : 0);
 		if (e->rights == 0)
@@ -72,6 +72,7 @@ static struct entry x86_decode(uint64_t word, unsigned level)
 	e.phys = word & X86_PHYS;
 	if (level > 0 && !(word & X86_PS)) {
 		e.kind = ENTRY_TABLE;
+		e.rights = word & X86_W ? RIGHT_WRITE : 0;
 		return e;
 	}
 	e.kind = ENTRY_LEAF;
@@ -89,6 +90,7 @@ const struct vas_format vas_format_x86_64 = {
 	.max_leaf_level = 2,
 	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
 	.noncanonical_traps = true,
+	.tables_protect = true,
 	.map_32bit = true,
 	.task_size = ((uint64_t)1 << 47) - 4096,
 	.window = ((uint64_t)1 << 47) - 4096,
@@ -104,6 +106,7 @@ const struct vas_format vas_format_x86_64_la57 = {
 	.max_leaf_level = 2,
 	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
 	.noncanonical_traps = true,
+	.tables_protect = true,
 	.map_32bit = true,
 	.task_size = ((uint64_t)1 << 56) - 4096,
 	.window = ((uint64_t)1 << 47) - 4096,
