@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Two maps --------------------------------------------------------------------------------- */
+/* ---- Two maps -------------------------------------------------------------------------------- */
 
 static size_t line_length(const char *at)
 {
@@ -51,8 +51,7 @@ void maps_diff(FILE *out, const char *vas, const char *kernel)
 		b = next_line(b);
 	}
 	const char *a_end = a + strlen(a), *b_end = b + strlen(b);
-	while (a_end > a && b_end > b &&
-	       same_line(line_before(a, a_end), line_before(b, b_end))) {
+	while (a_end > a && b_end > b && same_line(line_before(a, a_end), line_before(b, b_end))) {
 		a_end = line_before(a, a_end);
 		b_end = line_before(b, b_end);
 	}
@@ -62,7 +61,7 @@ void maps_diff(FILE *out, const char *vas, const char *kernel)
 	put_lines(out, " ", a_end, next_line(a_end));
 }
 
-/* ---- What a call leaves behind ---------------------------------------------------------------- */
+/* ---- What a call leaves behind --------------------------------------------------------------- */
 
 static enum pair_result compare_maps(struct pair *pair, FILE *why)
 {
@@ -94,15 +93,17 @@ static enum pair_result compare_status(struct pair *pair, FILE *why)
 		const char *name;
 		uint64_t vas, kernel;
 	} field[] = {
-		{"VmSize", vas.size, kernel.size}, {"VmLck", vas.locked, kernel.locked},
-		{"VmData", vas.data, kernel.data}, {"VmStk", vas.stack, kernel.stack},
+		{"VmSize", vas.size, kernel.size},
+		{"VmLck", vas.locked, kernel.locked},
+		{"VmData", vas.data, kernel.data},
+		{"VmStk", vas.stack, kernel.stack},
 	};
 	enum pair_result result = PAIR_SAME;
 	for (size_t i = 0; i < sizeof(field) / sizeof(field[0]); i++) {
 		if (field[i].vas == field[i].kernel)
 			continue;
-		fprintf(why, "  %s differs: vas %" PRIu64 " kB, kernel %" PRIu64 " kB\n", field[i].name,
-		        field[i].vas * 4, field[i].kernel * 4);
+		fprintf(why, "  %s differs: vas %" PRIu64 " kB, kernel %" PRIu64 " kB\n",
+		        field[i].name, field[i].vas * 4, field[i].kernel * 4);
 		result = PAIR_DIFFERENT;
 	}
 	return result;
@@ -148,7 +149,8 @@ enum pair_result pair_call(struct pair *pair, const struct call *call, struct pa
 		return PAIR_BROKEN;
 	if (pair->vas && !pair->vas->ops->call(pair->vas, call, &answers->vas))
 		return PAIR_BROKEN;
-	const char *wrong = pair->vas && pair->check ? vas_check(target_vas_space(pair->vas)) : NULL;
+	const char *wrong = pair->vas && pair->check ? vas_check(target_vas_space(pair->vas))
+	                                             : NULL;
 	if (wrong) {
 		fprintf(why, "  vas's own invariant does not hold: %s\n", wrong);
 		return PAIR_DIFFERENT;

@@ -33,7 +33,7 @@ const struct answer *pair_one(const struct pair *pair, const struct pair_answer 
 void pair_answer_free(struct pair_answer *answers);
 void pair_destroy(struct pair *pair);
 
-/* Prints the lines in which two maps differ, - of vas and + of the kernel, with some around them. */
+/* Prints the lines in which two maps differ (- vas, + kernel), with those around them. */
 void maps_diff(FILE *out, const char *vas, const char *kernel);
 
 #endif

@@ -30,27 +30,27 @@ struct run {
 	const struct script *script;
 	struct machine machine;
 	struct pair pair;
-	char skipped_vas[200], skipped_kernel[200]; /* why a wanted side does not run; "": it does */
-	FILE *why;    /* what went wrong, in many lines */
+	/* why a wanted side does not run; "": it does */
+	char skipped_vas[200], skipped_kernel[200];
+	FILE *why;       /* what went wrong, in many lines */
 	char brief[300]; /* and in one */
 };
 
 static const char usage[] =
 	"usage: vas exec [OPTION]... SCRIPT|-...\n\n"
-	"Runs scripts of calls, written as strace prints them (docs/notation.md). Answers given in a\n"
-	"script are checked, the others printed. On both sides, answers, maps and counters are compared\n"
-	"after each call, and the first difference ends the script.\n\n"
-	"  --on vas|kernel|both  where to run (default: both where the running kernel can be asked)\n"
+	"Runs scripts of calls, written as strace prints them (docs/notation.md). Answers\n"
+	"given in a script are checked, the others printed. On both sides, answers, maps and\n"
+	"counters are compared after each call; the first difference ends the script.\n\n"
+	"  --on vas|kernel|both  where to run (default: both where the kernel can be asked)\n"
 	"  --linux X.Y           the Linux that vas answers as (default: the running one)\n"
 	"  --maps                print the final map\n"
 	"  --no-check            do not verify vas's invariants after each call\n\n"
-	"Exit status: 0 nothing differs and all answers are as expected, 1 something is not, 2 usage or\n"
-	"syntax, 77 nothing could run.\n";
+	"Exit status: 0 nothing differs and all answers are as expected, 1 something is not,\n"
+	"2 usage or syntax, 77 nothing could run.\n";
 
-/* ---- Which sides run -------------------------------------------------------------------------- */
+/* ---- Which sides run ------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 2, 3)))
-static void skip(char reason[200], const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void skip(char reason[200], const char *format, ...)
 {
 	va_list args;
 	if (reason[0])
@@ -96,13 +96,14 @@ static void choose_sides(struct run *run)
 	run->machine.version = version;
 }
 
-/* ---- One script ------------------------------------------------------------------------------- */
+/* ---- One script ------------------------------------------------------------------------------ */
 
 static bool fails(struct run *run, const struct script_line *line, const char *what)
 {
 	char text[1024];
 	(void)call_print(text, sizeof(text), &line->call, NULL);
-	(void)snprintf(run->brief, sizeof(run->brief), "line %u: %.180s: %s", line->number, text, what);
+	(void)snprintf(run->brief, sizeof(run->brief), "line %u: %.180s: %s", line->number, text,
+	               what);
 	return false;
 }
 
@@ -128,8 +129,9 @@ static bool meets(struct run *run, const struct script_line *line, const char *s
 	if (answer->kind == ANSWER_TEXT && line->call.name == CALL_MINCORE)
 		fprintf(run->why, "  vector %s, expected %s\n", answer->text,
 		        line->expected.text ? line->expected.text : "none");
-	return fails(run, line, strcmp(side, "vas") == 0 ? "vas answers otherwise than expected" :
-	                                                   "the kernel answers otherwise than expected");
+	return fails(run, line,
+	             strcmp(side, "vas") == 0 ? "vas answers otherwise than expected"
+	                                      : "the kernel answers otherwise than expected");
 }
 
 static void print_line(struct run *run, const struct script_line *line,
@@ -163,7 +165,8 @@ static bool run_line(struct run *run, const struct script_line *line)
 		return true; /* the script ends here, skipped */
 	}
 	if (result == PAIR_DIFFERENT)
-		good = fails(run, line, run->pair.kernel ? "vas and the kernel differ" : "vas is broken");
+		good = fails(run, line,
+		             run->pair.kernel ? "vas and the kernel differ" : "vas is broken");
 	else if (result == PAIR_BROKEN)
 		good = fails(run, line, "a side could not go on");
 	if (good)
@@ -239,12 +242,13 @@ static enum outcome run_script(struct run *run)
 	return !good ? FAILED : skipped ? SKIPPED : PASSED;
 }
 
-/* ---- Telling ---------------------------------------------------------------------------------- */
+/* ---- Telling --------------------------------------------------------------------------------- */
 
 static void tell(const struct run *run, enum outcome outcome, const char *details)
 {
 	const char *mark = run->options->several ? "" : "# ";
-	const char *path = run->script->path, *kernel = run->skipped_kernel, *vas = run->skipped_vas;
+	const char *path = run->script->path;
+	const char *kernel = run->skipped_kernel, *vas = run->skipped_vas;
 	bool kernel_said = kernel[0] && strcmp(kernel, "not asked") != 0;
 	bool vas_said = vas[0] && strcmp(vas, "not asked") != 0;
 	(void)fflush(stdout);
@@ -324,11 +328,13 @@ static bool check_syntax(char **paths, size_t count)
 /* Exit status, or -1: go on with *options; optind is the first script. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {
-		{"on", required_argument, NULL, 'o'},  {"linux", required_argument, NULL, 'l'},
-		{"maps", no_argument, NULL, 'm'},      {"check", no_argument, NULL, 'c'},
-		{"no-check", no_argument, NULL, 'n'},  {"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"on", required_argument, NULL, 'o'},
+	                                      {"linux", required_argument, NULL, 'l'},
+	                                      {"maps", no_argument, NULL, 'm'},
+	                                      {"check", no_argument, NULL, 'c'},
+	                                      {"no-check", no_argument, NULL, 'n'},
+	                                      {"help", no_argument, NULL, 'h'},
+	                                      {NULL, 0, NULL, 0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
 		switch (c) {
@@ -338,15 +344,26 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'l':
 			if (!version_parse(optarg, &options->linux_version)) {
-				fprintf(stderr, "vas: --linux takes a version such as 6.18, not '%s'\n", optarg);
+				fprintf(stderr,
+				        "vas: --linux takes a version such as 6.18, not '%s'\n",
+				        optarg);
 				return EXIT_USAGE;
 			}
 			break;
-		case 'm': options->maps = true; break;
-		case 'c': options->check = true; break;
-		case 'n': options->check = false; break;
-		case 'h': printf("%s", usage); return EXIT_SAME;
-		default: return EXIT_USAGE;
+		case 'm':
+			options->maps = true;
+			break;
+		case 'c':
+			options->check = true;
+			break;
+		case 'n':
+			options->check = false;
+			break;
+		case 'h':
+			printf("%s", usage);
+			return EXIT_SAME;
+		default:
+			return EXIT_USAGE;
 		}
 	}
 	if (optind == argc) {

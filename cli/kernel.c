@@ -38,8 +38,8 @@ struct kernel {
 	int maps, smaps, status, pagemap; /* descriptors of /proc/PID/... */
 	char *text;                       /* what was read last */
 	size_t size;
-	uint64_t capabilities;  /* CapEff, as drop_cap leaves it */
-	char scratch[32];       /* where SCRATCH_DIR really is; "": not yet made */
+	uint64_t capabilities; /* CapEff, as drop_cap leaves it */
+	char scratch[32];      /* where SCRATCH_DIR really is; "": not yet made */
 };
 
 static struct kernel *kernel_of(const struct target *target)
@@ -53,7 +53,7 @@ static bool broke(const struct kernel *kernel, const char *what)
 	return false;
 }
 
-/* ---- /proc ------------------------------------------------------------------------------------ */
+/* ---- /proc ----------------------------------------------------------------------------------- */
 
 /* Reads the whole of an open /proc file into kernel->text. */
 static bool read_text(struct kernel *kernel, int fd)
@@ -144,7 +144,8 @@ static bool answer_present(struct kernel *kernel, uint64_t addr, struct answer *
 	uint64_t entry = 0;
 	ssize_t n = 0;
 	if (addr >> 63 == 0)
-		n = pread(kernel->pagemap, &entry, sizeof(entry), (off_t)(addr / PAGE * sizeof(entry)));
+		n = pread(kernel->pagemap, &entry, sizeof(entry),
+		          (off_t)(addr / PAGE * sizeof(entry)));
 	if (n < 0)
 		return broke(kernel, strerror(errno));
 	answer->kind = ANSWER_VALUE;
@@ -196,7 +197,7 @@ static bool answer_maps(struct target *target, struct answer *answer)
 	return answer->text || broke(kernel_of(target), "out of memory");
 }
 
-/* ---- Accesses --------------------------------------------------------------------------------- */
+/* ---- Accesses -------------------------------------------------------------------------------- */
 
 static bool answer_access(struct kernel *kernel, const struct call *call, struct answer *answer)
 {
@@ -212,14 +213,16 @@ static bool answer_access(struct kernel *kernel, const struct call *call, struct
 	case CALL_TOUCH:
 		good = stub_access(kernel->stub, call->arg[0], STUB_TOUCH, &byte, &answer->signal);
 		break;
-	default: good = stub_fetch(kernel->stub, call->arg[0], &answer->signal); break;
+	default:
+		good = stub_fetch(kernel->stub, call->arg[0], &answer->signal);
+		break;
 	}
 	answer->kind = answer->signal.signo ? ANSWER_SIGNAL : ANSWER_VALUE;
 	answer->value = call->name == CALL_LOAD && !answer->signal.signo ? byte : 0;
 	return good;
 }
 
-/* ---- System calls ----------------------------------------------------------------------------- */
+/* ---- System calls ---------------------------------------------------------------------------- */
 
 static bool answer_syscall(struct kernel *kernel, long number, const uint64_t arg[6],
                            struct answer *answer)
@@ -232,12 +235,10 @@ static bool make_scratch(struct kernel *kernel)
 {
 	if (kernel->scratch[0])
 		return true;
-	(void)snprintf(kernel->scratch, sizeof(kernel->scratch), "/tmp/vas.XXXXXX");
-	if (!mkdtemp(kernel->scratch)) {
-		kernel->scratch[0] = '\0';
+	char path[] = "/tmp/vas.XXXXXX";
+	if (!mkdtemp(path))
 		return broke(kernel, "cannot make a directory in /tmp");
-	}
-	(void)strcat(kernel->scratch, "/");
+	(void)snprintf(kernel->scratch, sizeof(kernel->scratch), "%s/", path);
 	return true;
 }
 
@@ -251,7 +252,8 @@ static bool answer_open(struct kernel *kernel, const struct call *call, struct a
 	(void)snprintf(path, sizeof(path), "%s%s", scratch ? kernel->scratch : "",
 	               call->text + (scratch ? strlen(SCRATCH_DIR) : 0));
 	return stub_put(kernel->stub, 0, path, strlen(path) + 1, &addr) &&
-	       answer_syscall(kernel, SYS_open, (uint64_t[6]){addr, call->arg[0], call->arg[1]}, answer);
+	       answer_syscall(kernel, SYS_open, (uint64_t[6]){addr, call->arg[0], call->arg[1]},
+	                      answer);
 }
 
 static bool answer_memfd(struct kernel *kernel, const struct call *call, struct answer *answer)
@@ -268,7 +270,8 @@ static bool answer_setrlimit(struct kernel *kernel, const struct call *call, str
 		answer_refuse(answer, "setrlimit() knows AS, DATA, STACK and MEMLOCK");
 		return true;
 	}
-	long result = syscall(SYS_prlimit64, stub_pid(kernel->stub), (int)call->arg[0], &limit, NULL);
+	long result = syscall(SYS_prlimit64, stub_pid(kernel->stub), (int)call->arg[0], &limit,
+	                      NULL);
 	answer->kind = ANSWER_VALUE;
 	answer->value = result < 0 ? -errno : 0;
 	return true;
@@ -333,7 +336,8 @@ static bool answer_mincore(struct kernel *kernel, const struct call *call, struc
 	if (shown && !stub_peek(kernel->stub, call->arg[2], vector, shown))
 		return broke(kernel, "mincore's vector cannot be read back");
 	for (uint64_t i = 0; i < shown; i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%d", i ? ", " : "", vector[i] & 1);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%d", i ? ", " : "",
+		                       vector[i] & 1);
 	at += (size_t)snprintf(text + at, sizeof(text) - at, "%s]", pages > shown ? ", ..." : "");
 	return answer_text(answer, text, at);
 }
@@ -341,11 +345,20 @@ static bool answer_mincore(struct kernel *kernel, const struct call *call, struc
 static long syscall_number(enum call_name name)
 {
 	static const short numbers[CALL_NAMES] = {
-		[CALL_MMAP] = SYS_mmap, [CALL_MUNMAP] = SYS_munmap, [CALL_MPROTECT] = SYS_mprotect,
-		[CALL_MREMAP] = SYS_mremap, [CALL_BRK] = SYS_brk, [CALL_MADVISE] = SYS_madvise,
-		[CALL_MLOCK] = SYS_mlock, [CALL_MLOCK2] = SYS_mlock2, [CALL_MUNLOCK] = SYS_munlock,
-		[CALL_MLOCKALL] = SYS_mlockall, [CALL_MUNLOCKALL] = SYS_munlockall,
-		[CALL_MSYNC] = SYS_msync, [CALL_MSEAL] = SYS_mseal, [CALL_FTRUNCATE] = SYS_ftruncate,
+		[CALL_MMAP] = SYS_mmap,
+		[CALL_MUNMAP] = SYS_munmap,
+		[CALL_MPROTECT] = SYS_mprotect,
+		[CALL_MREMAP] = SYS_mremap,
+		[CALL_BRK] = SYS_brk,
+		[CALL_MADVISE] = SYS_madvise,
+		[CALL_MLOCK] = SYS_mlock,
+		[CALL_MLOCK2] = SYS_mlock2,
+		[CALL_MUNLOCK] = SYS_munlock,
+		[CALL_MLOCKALL] = SYS_mlockall,
+		[CALL_MUNLOCKALL] = SYS_munlockall,
+		[CALL_MSYNC] = SYS_msync,
+		[CALL_MSEAL] = SYS_mseal,
+		[CALL_FTRUNCATE] = SYS_ftruncate,
 		[CALL_CLOSE] = SYS_close,
 	};
 	return numbers[name];
@@ -360,25 +373,37 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 	if (syscall_number(call->name))
 		return answer_syscall(kernel, syscall_number(call->name), call->arg, answer);
 	switch (call->name) {
-	case CALL_MINCORE: return answer_mincore(kernel, call, answer);
-	case CALL_MEMFD_CREATE: return answer_memfd(kernel, call, answer);
-	case CALL_OPEN: return answer_open(kernel, call, answer);
-	case CALL_SETRLIMIT: return answer_setrlimit(kernel, call, answer);
-	case CALL_DROP_CAP: return answer_drop_cap(kernel, call, answer);
-	case CALL_SYSCTL: return answer_sysctl(call, answer);
-	case CALL_FLAGS: return answer_flags(kernel, call->arg[0], answer);
-	case CALL_STATUS: return answer_status(kernel, call->text, answer);
-	case CALL_PRESENT: return answer_present(kernel, call->arg[0], answer);
-	case CALL_MAPS: return answer_maps(target, answer);
+	case CALL_MINCORE:
+		return answer_mincore(kernel, call, answer);
+	case CALL_MEMFD_CREATE:
+		return answer_memfd(kernel, call, answer);
+	case CALL_OPEN:
+		return answer_open(kernel, call, answer);
+	case CALL_SETRLIMIT:
+		return answer_setrlimit(kernel, call, answer);
+	case CALL_DROP_CAP:
+		return answer_drop_cap(kernel, call, answer);
+	case CALL_SYSCTL:
+		return answer_sysctl(call, answer);
+	case CALL_FLAGS:
+		return answer_flags(kernel, call->arg[0], answer);
+	case CALL_STATUS:
+		return answer_status(kernel, call->text, answer);
+	case CALL_PRESENT:
+		return answer_present(kernel, call->arg[0], answer);
+	case CALL_MAPS:
+		return answer_maps(target, answer);
 	case CALL_LOAD:
 	case CALL_STORE:
 	case CALL_FETCH:
-	case CALL_TOUCH: return answer_access(kernel, call, answer);
-	default: return broke(kernel, "a call the kernel side does not know");
+	case CALL_TOUCH:
+		return answer_access(kernel, call, answer);
+	default:
+		return broke(kernel, "a call the kernel side does not know");
 	}
 }
 
-/* ---- Its life --------------------------------------------------------------------------------- */
+/* ---- Its life -------------------------------------------------------------------------------- */
 
 static bool open_proc(struct kernel *kernel, const char *file, int *fd)
 {
@@ -392,9 +417,10 @@ static bool open_proc(struct kernel *kernel, const char *file, int *fd)
 
 static bool read_limits(struct kernel *kernel)
 {
-	static const int resource[VAS_NRLIMITS] = {
-		[VAS_RLIMIT_AS] = RLIMIT_AS, [VAS_RLIMIT_DATA] = RLIMIT_DATA,
-		[VAS_RLIMIT_STACK] = RLIMIT_STACK, [VAS_RLIMIT_MEMLOCK] = RLIMIT_MEMLOCK};
+	static const int resource[VAS_NRLIMITS] = {[VAS_RLIMIT_AS] = RLIMIT_AS,
+	                                           [VAS_RLIMIT_DATA] = RLIMIT_DATA,
+	                                           [VAS_RLIMIT_STACK] = RLIMIT_STACK,
+	                                           [VAS_RLIMIT_MEMLOCK] = RLIMIT_MEMLOCK};
 	for (int i = 0; i < VAS_NRLIMITS; i++) {
 		struct rlimit limit;
 		if (syscall(SYS_prlimit64, stub_pid(kernel->stub), resource[i], NULL, &limit) < 0)
@@ -418,8 +444,8 @@ static bool read_capabilities(struct kernel *kernel)
 /* The base can only be asked for: in an empty process the first mapping ends at it. */
 static bool find_base(struct kernel *kernel)
 {
-	const uint64_t map[6] = {0, PAGE, VAS_PROT_NONE, VAS_MAP_PRIVATE | VAS_MAP_ANONYMOUS,
-	                         ~(uint64_t)0, 0};
+	const uint64_t map[6] = {
+		0, PAGE, VAS_PROT_NONE, VAS_MAP_PRIVATE | VAS_MAP_ANONYMOUS, ~(uint64_t)0, 0};
 	int64_t addr, result;
 	if (!stub_syscall(kernel->stub, SYS_mmap, map, &addr) ||
 	    !stub_syscall(kernel->stub, SYS_munmap, (uint64_t[6]){(uint64_t)addr, PAGE}, &result))
@@ -461,7 +487,8 @@ static void remove_scratch(struct kernel *kernel)
 		return;
 	for (struct dirent *entry; (entry = readdir(dir));)
 		if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0) < 0)
-			fprintf(stderr, "vas: %s%s: %s\n", kernel->scratch, entry->d_name, strerror(errno));
+			fprintf(stderr, "vas: %s%s: %s\n", kernel->scratch, entry->d_name,
+			        strerror(errno));
 	(void)closedir(dir);
 	if (rmdir(kernel->scratch) < 0)
 		fprintf(stderr, "vas: %s: %s\n", kernel->scratch, strerror(errno));
@@ -483,8 +510,8 @@ static void kernel_destroy(struct target *target)
 
 struct target *target_kernel_create(void)
 {
-	static const struct target_ops ops = {
-		"kernel", kernel_call, kernel_maps, kernel_status, kernel_destroy};
+	static const struct target_ops ops = {"kernel", kernel_call, kernel_maps, kernel_status,
+	                                      kernel_destroy};
 	struct kernel *kernel = calloc(1, sizeof(*kernel));
 	struct stub *stub = stub_start();
 	if (!kernel || !stub) {
@@ -496,7 +523,8 @@ struct target *target_kernel_create(void)
 	kernel->target.ops = &ops;
 	kernel->stub = stub;
 	kernel->maps = kernel->smaps = kernel->status = kernel->pagemap = -1;
-	if (open_proc(kernel, "maps", &kernel->maps) && open_proc(kernel, "smaps", &kernel->smaps) &&
+	if (open_proc(kernel, "maps", &kernel->maps) &&
+	    open_proc(kernel, "smaps", &kernel->smaps) &&
 	    open_proc(kernel, "status", &kernel->status) &&
 	    open_proc(kernel, "pagemap", &kernel->pagemap) && read_start(kernel))
 		return &kernel->target;

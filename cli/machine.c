@@ -125,7 +125,7 @@ static bool has_parameter(const char *name)
 	return strstr(text, name) != NULL;
 }
 
-/* ---- Questions put to the kernel -------------------------------------------------------------- */
+/* ---- Questions put to the kernel ------------------------------------------------------------- */
 
 struct found {
 	uint64_t lowest; /* where a hint of one page lands: the real floor of address choice */
@@ -143,8 +143,8 @@ static void ask(struct found *found)
 		return;
 	/* 0x53564d41 is PR_SET_VMA, 0 its PR_SET_VMA_ANON_NAME */
 	found->anon_vma_name = prctl(0x53564d41, 0, page, PAGE, "vas") == 0;
-	/* MADV_HWPOISON of nothing does nothing, but an unknown advice is refused even then; where it
-	 * is known, EPERM says so too */
+	/* MADV_HWPOISON of nothing does nothing, but an unknown advice is refused even then;
+	 * where it is known, EPERM says so too */
 	found->memory_failure = madvise(page, 0, VAS_MADV_HWPOISON) == 0 || errno == EPERM;
 }
 
@@ -186,7 +186,8 @@ bool machine_read(struct machine *machine)
 	settings->memory_failure = found.memory_failure;
 	settings->ksm = access("/sys/kernel/mm/ksm", F_OK) == 0;
 	settings->ignore_rlimit_data = has_parameter("ignore_rlimit_data");
-	read_choice("/sys/kernel/mm/transparent_hugepage/enabled", machine->thp, sizeof(machine->thp));
+	read_choice("/sys/kernel/mm/transparent_hugepage/enabled", machine->thp,
+	            sizeof(machine->thp));
 	read_choice("/sys/kernel/mm/transparent_hugepage/shmem_enabled", machine->shmem_thp,
 	            sizeof(machine->shmem_thp));
 	settings->thp = machine->thp[0] != '\0';

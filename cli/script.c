@@ -36,7 +36,7 @@ bool version_parse(const char *text, uint32_t *version)
 	return true;
 }
 
-/* ---- Directives: "#: word ..." ---------------------------------------------------------------- */
+/* ---- Directives: "#: word ..." --------------------------------------------------------------- */
 
 static bool take_version(const struct reader *reader, const char *at, uint32_t *version)
 {
@@ -67,8 +67,9 @@ static bool take_cap(const struct reader *reader, const char *at)
 	uint64_t number;
 	if (!name_find(&names_cap, at, strlen(at), &number))
 		return fail(reader, at, "expected CAP_IPC_LOCK, CAP_SYS_RAWIO or CAP_SYS_ADMIN");
-	reader->script->needs_caps |= number == 14 ? VAS_CAP_IPC_LOCK :
-	                              number == 17 ? VAS_CAP_SYS_RAWIO : VAS_CAP_SYS_ADMIN;
+	reader->script->needs_caps |= number == 14   ? VAS_CAP_IPC_LOCK
+	                              : number == 17 ? VAS_CAP_SYS_RAWIO
+	                                             : VAS_CAP_SYS_ADMIN;
 	return true;
 }
 
@@ -107,8 +108,8 @@ static bool word(const char **at, const char *text)
 static bool take_need(const struct reader *reader, const char *at)
 {
 	if (word(&at, "root"))
-		return *at == '\0' ? (reader->script->needs_root = true) :
-		                     fail(reader, at, "unexpected words behind 'needs root'");
+		return *at == '\0' ? (reader->script->needs_root = true)
+		                   : fail(reader, at, "unexpected words behind 'needs root'");
 	if (word(&at, "sysctl"))
 		return take_sysctl(reader, at);
 	if (word(&at, "cap"))
@@ -132,7 +133,7 @@ static bool take_directive(const struct reader *reader, const char *at)
 	return fail(reader, at, "a directive is one of since, until, needs, fact, kernel no");
 }
 
-/* ---- Lines ------------------------------------------------------------------------------------ */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static bool add_line(const struct reader *reader, size_t *room)
 {
@@ -177,10 +178,12 @@ static bool read_lines(struct reader *reader)
 	while (good && (len = getline(&text, &size, reader->stream)) >= 0) {
 		reader->text = text;
 		reader->number++;
-		while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
+		while (len > 0 &&
+		       (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
 			text[--len] = '\0';
-		good = strlen(text) == (size_t)len ? take_script_line(reader, &room) :
-		                                     fail(reader, text + strlen(text), "a NUL byte");
+		good = strlen(text) == (size_t)len
+		               ? take_script_line(reader, &room)
+		               : fail(reader, text + strlen(text), "a NUL byte");
 	}
 	if (good && ferror(reader->stream)) {
 		fprintf(stderr, "%s: %s\n", reader->script->path, strerror(errno));

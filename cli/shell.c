@@ -17,7 +17,7 @@
 
 struct shell {
 	struct pair pair;
-	int status;     /* the exit status of a piped shell: the worst so far */
+	int status; /* the exit status of a piped shell: the worst so far */
 	bool quit;
 	bool terminal;
 	unsigned line;
@@ -36,8 +36,8 @@ const struct shell_word shell_words[] = {
 
 static const char usage[] =
 	"usage: vas shell [OPTION]...\n\n"
-	"Reads calls as strace prints them, makes them and prints the answers. 'help' lists what else\n"
-	"can be asked. Lines may also be piped in.\n\n"
+	"Reads calls as strace prints them, makes them and prints the answers. 'help' lists\n"
+	"what else can be asked. Lines may also be piped in.\n\n"
 	"  --on vas|kernel|both  who answers (default: vas; both compares after each call)\n"
 	"  --linux X.Y           the Linux that vas answers as (default: the running one)\n";
 
@@ -51,7 +51,7 @@ static void complain(struct shell *shell, unsigned column, const char *what)
 	shell->status = EXIT_USAGE;
 }
 
-/* ---- Looking ---------------------------------------------------------------------------------- */
+/* ---- Looking --------------------------------------------------------------------------------- */
 
 /* An address is whatever a call takes for one: present(...) lends its parser. */
 static bool take_address(struct shell *shell, const char *line, const char *text, uint64_t *addr)
@@ -94,7 +94,8 @@ static void show_status(struct shell *shell)
 	       " kB\nVmStk:  %8" PRIu64 " kB\n",
 	       status.size * 4, status.locked * 4, status.data * 4, status.stack * 4);
 	if (shell->pair.vas)
-		printf("break:  0x%" PRIx64 "\nmaps:   %" PRIu64 "\n", status.brk, status.map_count);
+		printf("break:  0x%" PRIx64 "\nmaps:   %" PRIu64 "\n", status.brk,
+		       status.map_count);
 }
 
 static void show_step(const struct vas_walk_step *step)
@@ -107,7 +108,8 @@ static void show_step(const struct vas_walk_step *step)
 		printf("-> table 0x%" PRIx64 "\n", step->phys);
 	else
 		printf("-> frame 0x%" PRIx64 " %c%c%c\n", step->phys,
-		       step->rights & VAS_PROT_READ ? 'r' : '-', step->rights & VAS_PROT_WRITE ? 'w' : '-',
+		       step->rights & VAS_PROT_READ ? 'r' : '-',
+		       step->rights & VAS_PROT_WRITE ? 'w' : '-',
 		       step->rights & VAS_PROT_EXEC ? 'x' : '-');
 }
 
@@ -133,7 +135,7 @@ static void show_check(struct shell *shell)
 		shell->status = EXIT_DIFFERENT;
 }
 
-/* ---- Help ------------------------------------------------------------------------------------- */
+/* ---- Help ------------------------------------------------------------------------------------ */
 
 static void help_flags(const struct name_set *set, const char *argument)
 {
@@ -173,7 +175,7 @@ static void help_all(void)
 	printf("\n");
 }
 
-/* ---- Lines ------------------------------------------------------------------------------------ */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static void print_call(const struct call *call, const struct answer *answer)
 {
@@ -204,7 +206,8 @@ static void make_call(struct shell *shell, const char *line)
 		print_call(&call, answer);
 	if (result == PAIR_BROKEN)
 		shell->quit = true;
-	if (expected.kind != ANSWER_NONE && result != PAIR_BROKEN && !answer_equal(&expected, answer)) {
+	if (expected.kind != ANSWER_NONE && result != PAIR_BROKEN &&
+	    !answer_equal(&expected, answer)) {
 		printf("  not as expected\n");
 		result = PAIR_DIFFERENT;
 	}
@@ -283,9 +286,10 @@ static bool start_sides(struct shell *shell, enum sides sides, uint32_t version)
 
 int cmd_shell(int argc, char **argv)
 {
-	static const struct option known[] = {
-		{"on", required_argument, NULL, 'o'}, {"linux", required_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},     {NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"on", required_argument, NULL, 'o'},
+	                                      {"linux", required_argument, NULL, 'l'},
+	                                      {"help", no_argument, NULL, 'h'},
+	                                      {NULL, 0, NULL, 0}};
 	struct shell shell = {.status = EXIT_SAME};
 	enum sides sides = SIDES_VAS;
 	uint32_t version = 0;
@@ -300,7 +304,8 @@ int cmd_shell(int argc, char **argv)
 		if (c == 'l' && version_parse(optarg, &version))
 			continue;
 		if (c == 'l')
-			fprintf(stderr, "vas: --linux takes a version such as 6.18, not '%s'\n", optarg);
+			fprintf(stderr, "vas: --linux takes a version such as 6.18, not '%s'\n",
+			        optarg);
 		return EXIT_USAGE;
 	}
 	if (optind < argc) {

@@ -21,7 +21,7 @@
 static bool interactive;
 static char *history_path; /* NULL: nowhere to keep it */
 
-/* ---- Completion ------------------------------------------------------------------------------- */
+/* ---- Completion ------------------------------------------------------------------------------ */
 
 /* The n-th name that may stand at the start of a line. */
 static const char *command_at(size_t n)
@@ -82,7 +82,7 @@ static char **complete(const char *text, int start, int end)
 	return rl_completion_matches(text, start == 0 || help ? next_command : next_flag);
 }
 
-/* ---- Lines ------------------------------------------------------------------------------------ */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static char *find_history(void)
 {

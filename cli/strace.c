@@ -19,8 +19,8 @@ struct cursor {
 	struct parse_error *error;
 };
 
-__attribute__((format(printf, 2, 3)))
-static bool fail(struct cursor *cursor, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool fail(struct cursor *cursor, const char *format,
+                                                       ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -86,7 +86,7 @@ static size_t word_length(struct cursor *cursor)
 	return len;
 }
 
-/* ---- Numbers: sums of products, because strace writes 8192*1024 and 2<<MAP_HUGE_SHIFT --------- */
+/* ---- Numbers: sums of products, because strace writes 8192*1024 and 2<<MAP_HUGE_SHIFT -------- */
 
 static int digit_of(char c)
 {
@@ -118,10 +118,13 @@ static bool take_digits(struct cursor *cursor, int base, uint64_t *value)
 
 static bool take_named_number(struct cursor *cursor, uint64_t *value)
 {
-	static const struct name numbers[] = {
-		{"NULL", 0}, {"RLIM_INFINITY", VAS_RLIM_INFINITY}, {"RLIM64_INFINITY", VAS_RLIM_INFINITY},
-		{"MAP_HUGE_SHIFT", HUGE_SHIFT}, {"MFD_HUGE_SHIFT", HUGE_SHIFT}, {"AT_FDCWD", -(uint64_t)100},
-		{NULL, 0}};
+	static const struct name numbers[] = {{"NULL", 0},
+	                                      {"RLIM_INFINITY", VAS_RLIM_INFINITY},
+	                                      {"RLIM64_INFINITY", VAS_RLIM_INFINITY},
+	                                      {"MAP_HUGE_SHIFT", HUGE_SHIFT},
+	                                      {"MFD_HUGE_SHIFT", HUGE_SHIFT},
+	                                      {"AT_FDCWD", -(uint64_t)100},
+	                                      {NULL, 0}};
 	static const struct name_set set = {"", CHOICE_ONLY, NULL, numbers};
 	size_t len = word_length(cursor);
 	if (len && name_find(&set, cursor->at, len, value)) {
@@ -129,7 +132,8 @@ static bool take_named_number(struct cursor *cursor, uint64_t *value)
 		return true;
 	}
 	if (len)
-		return fail(cursor, "unknown name '%.*s', expected a number", word_here(cursor), cursor->at);
+		return fail(cursor, "unknown name '%.*s', expected a number", word_here(cursor),
+		            cursor->at);
 	if (*cursor->at == '\0')
 		return fail(cursor, "expected a number before the end of the line");
 	return fail(cursor, "expected a number instead of '%c'", *cursor->at);
@@ -152,7 +156,8 @@ static bool take_factor(struct cursor *cursor, uint64_t *value)
 		return take_digits(cursor, 16, value);
 	}
 	if (cursor->at[0] == '0' && isdigit((unsigned char)cursor->at[1]))
-		return fail(cursor, "a number with a leading 0 could be octal; write 0x.. or decimal");
+		return fail(cursor,
+		            "a number with a leading 0 could be octal; write 0x.. or decimal");
 	return take_digits(cursor, 10, value);
 }
 
@@ -196,7 +201,7 @@ static bool take_number(struct cursor *cursor, uint64_t *value)
 	}
 }
 
-/* ---- Names and texts -------------------------------------------------------------------------- */
+/* ---- Names and texts ------------------------------------------------------------------------- */
 
 static bool take_set_term(struct cursor *cursor, const struct name_set *set, uint64_t *value)
 {
@@ -234,14 +239,32 @@ static bool take_escape(struct cursor *cursor, char *c)
 {
 	unsigned code = 0, digits = 0;
 	switch (*cursor->at) {
-	case 'n': *c = '\n'; cursor->at++; return true;
-	case 't': *c = '\t'; cursor->at++; return true;
-	case 'r': *c = '\r'; cursor->at++; return true;
-	case 'v': *c = '\v'; cursor->at++; return true;
-	case 'f': *c = '\f'; cursor->at++; return true;
+	case 'n':
+		*c = '\n';
+		cursor->at++;
+		return true;
+	case 't':
+		*c = '\t';
+		cursor->at++;
+		return true;
+	case 'r':
+		*c = '\r';
+		cursor->at++;
+		return true;
+	case 'v':
+		*c = '\v';
+		cursor->at++;
+		return true;
+	case 'f':
+		*c = '\f';
+		cursor->at++;
+		return true;
 	case '"':
-	case '\\': *c = *cursor->at++; return true;
-	default: break;
+	case '\\':
+		*c = *cursor->at++;
+		return true;
+	default:
+		break;
 	}
 	while (digits < 3 && digit_of(cursor->at[digits]) < 8)
 		code = code * 8 + (unsigned)digit_of(cursor->at[digits++]);
@@ -307,7 +330,9 @@ static bool take_vector(struct cursor *cursor, struct answer *answer)
 		if (!dots && !at_text(cursor, "0") && !at_text(cursor, "1"))
 			return fail(cursor, "expected 0, 1 or ... in the vector");
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s",
-		                        dots ? "..." : *cursor->at == '1' ? "1" : "0");
+		                        dots                 ? "..."
+		                        : *cursor->at == '1' ? "1"
+		                                             : "0");
 		cursor->at += !dots;
 	}
 	cursor->at++;
@@ -320,8 +345,9 @@ static bool take_vector(struct cursor *cursor, struct answer *answer)
 static bool take_limits(struct cursor *cursor, uint64_t *limit)
 {
 	return expect(cursor, "{") && expect(cursor, "rlim_cur") && expect(cursor, "=") &&
-	       take_number(cursor, &limit[0]) && expect(cursor, ",") && expect(cursor, "rlim_max") &&
-	       expect(cursor, "=") && take_number(cursor, &limit[1]) && expect(cursor, "}");
+	       take_number(cursor, &limit[0]) && expect(cursor, ",") &&
+	       expect(cursor, "rlim_max") && expect(cursor, "=") &&
+	       take_number(cursor, &limit[1]) && expect(cursor, "}");
 }
 
 static bool take_fd(struct cursor *cursor, uint64_t *value)
@@ -363,18 +389,27 @@ static bool take_arg(struct cursor *cursor, const struct arg_shape *shape, struc
 	switch (shape->kind) {
 	case ARG_ADDR:
 	case ARG_LEN:
-	case ARG_OFFSET: return take_number(cursor, &call->arg[call->nargs++]);
-	case ARG_BYTE: return take_byte(cursor, &call->arg[call->nargs++]);
-	case ARG_FD: return take_fd(cursor, &call->arg[call->nargs++]);
-	case ARG_MODE: return take_octal(cursor, &call->arg[call->nargs++]);
-	case ARG_SET: return take_set(cursor, shape->set, &call->arg[call->nargs++]);
-	case ARG_TEXT: return take_text(cursor, call->text, sizeof(call->text));
-	case ARG_SKIP: return take_fd(cursor, &ignored);
-	case ARG_VECTOR: return take_vector_arg(cursor, call, answer);
+	case ARG_OFFSET:
+		return take_number(cursor, &call->arg[call->nargs++]);
+	case ARG_BYTE:
+		return take_byte(cursor, &call->arg[call->nargs++]);
+	case ARG_FD:
+		return take_fd(cursor, &call->arg[call->nargs++]);
+	case ARG_MODE:
+		return take_octal(cursor, &call->arg[call->nargs++]);
+	case ARG_SET:
+		return take_set(cursor, shape->set, &call->arg[call->nargs++]);
+	case ARG_TEXT:
+		return take_text(cursor, call->text, sizeof(call->text));
+	case ARG_SKIP:
+		return take_fd(cursor, &ignored);
+	case ARG_VECTOR:
+		return take_vector_arg(cursor, call, answer);
 	case ARG_LIMITS:
 		call->nargs += 2;
 		return take_limits(cursor, &call->arg[call->nargs - 2]);
-	case ARG_END: break;
+	case ARG_END:
+		break;
 	}
 	return fail(cursor, "too many arguments");
 }
@@ -388,7 +423,8 @@ static bool take_args(struct cursor *cursor, const struct call_shape *shape, str
 		if (at_text(cursor, ")")) {
 			if (i >= shape->required)
 				break;
-			return fail(cursor, "%s() needs its argument '%s'", shape->text, shape->arg[i].name);
+			return fail(cursor, "%s() needs its argument '%s'", shape->text,
+			            shape->arg[i].name);
 		}
 		if (at_text(cursor, "<unfinished"))
 			return fail(cursor, "a call interrupted by another thread cannot be read");
@@ -431,7 +467,7 @@ static bool check_call(struct cursor *cursor, const struct call *call)
 	return true;
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static bool take_errno(struct cursor *cursor, struct answer *answer)
 {
@@ -518,7 +554,8 @@ static bool take_lines(struct cursor *cursor, struct answer *answer)
 	if (!text)
 		return fail(cursor, "out of memory");
 	while (good && !accept(cursor, "}")) {
-		good = (len == 0 || expect(cursor, ",")) && take_text(cursor, text + len, size - len);
+		good = (len == 0 || expect(cursor, ",")) &&
+		       take_text(cursor, text + len, size - len);
 		if (!good)
 			break;
 		len += strlen(text + len);
@@ -580,7 +617,8 @@ static bool take_answer(struct cursor *cursor, const struct call *call, struct a
 	if (shape == SHAPE_TEXT && at_text(cursor, "\""))
 		return take_quoted_answer(cursor, answer);
 	if (shape == SHAPE_LINES || shape == SHAPE_TEXT)
-		return fail(cursor, "expected %s", shape == SHAPE_TEXT ? "\"...\"" : "{\"...\", ...}");
+		return fail(cursor, "expected %s",
+		            shape == SHAPE_TEXT ? "\"...\"" : "{\"...\", ...}");
 	return take_value(cursor, answer);
 }
 
@@ -599,7 +637,8 @@ static bool take_line(struct cursor *cursor, struct call *call, struct answer *a
 			cursor->at = strchr(cursor->at, '>') + 1; /* strace -y */
 	skip_blanks(cursor);
 	if (*cursor->at != '\0' && *cursor->at != '#')
-		return fail(cursor, "unexpected '%.*s' behind the call", word_here(cursor), cursor->at);
+		return fail(cursor, "unexpected '%.*s' behind the call", word_here(cursor),
+		            cursor->at);
 	return true;
 }
 
@@ -624,13 +663,16 @@ bool answer_equal(const struct answer *a, const struct answer *b)
 	if (a->kind != b->kind)
 		return false;
 	switch (a->kind) {
-	case ANSWER_VALUE: return a->value == b->value;
-	case ANSWER_TEXT: return a->value == b->value && strcmp(a->text, b->text) == 0;
+	case ANSWER_VALUE:
+		return a->value == b->value;
+	case ANSWER_TEXT:
+		return a->value == b->value && strcmp(a->text, b->text) == 0;
 	case ANSWER_SIGNAL:
 		return a->signal.signo == b->signal.signo && a->signal.code == b->signal.code &&
 		       a->signal.addr == b->signal.addr;
 	case ANSWER_NONE:
-	case ANSWER_REFUSED: break;
+	case ANSWER_REFUSED:
+		break;
 	}
 	return true;
 }

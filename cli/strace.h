@@ -20,22 +20,23 @@
 enum call_name {
 	/* Linux's calls */
 	CALL_MMAP, CALL_MUNMAP, CALL_MPROTECT, CALL_MREMAP, CALL_BRK, CALL_MADVISE, CALL_MLOCK,
-	CALL_MLOCK2, CALL_MUNLOCK, CALL_MLOCKALL, CALL_MUNLOCKALL, CALL_MSYNC, CALL_MINCORE, CALL_MSEAL,
+	CALL_MLOCK2, CALL_MUNLOCK, CALL_MLOCKALL, CALL_MUNLOCKALL, CALL_MSYNC, CALL_MINCORE,
+	CALL_MSEAL,
 	CALL_MEMFD_CREATE, /* memfd_create("name", flags) = fd */
-	CALL_OPEN,         /* open("path", flags[, mode]) = fd: see docs/notation.md for the paths allowed */
+	CALL_OPEN,         /* open("path", flags[, mode]) = fd: docs/notation.md lists the paths */
 	CALL_FTRUNCATE, CALL_CLOSE,
-	CALL_SETRLIMIT, /* setrlimit(RLIMIT_AS, {rlim_cur=N, rlim_max=N}) = 0; no target checks it */
+	CALL_SETRLIMIT, /* setrlimit(RLIMIT_AS, {rlim_cur=N, rlim_max=N}) = 0 */
 	/* ours */
 	CALL_LOAD,     /* load(addr) = 0x55            one byte */
 	CALL_STORE,    /* store(addr, 0x55) = 0        one byte */
 	CALL_FETCH,    /* fetch(addr) = 0 | SIGSEGV (SEGV_ACCERR): instruction fetch */
-	CALL_TOUCH,    /* touch(addr) = 0              the page was written, with what it held (logs) */
+	CALL_TOUCH,    /* touch(addr) = 0              the page was written with what it held */
 	CALL_DROP_CAP, /* drop_cap(CAP_IPC_LOCK) = 0   or CAP_SYS_RAWIO, CAP_SYS_ADMIN */
-	CALL_SYSCTL,   /* sysctl("vm.overcommit_memory", 2) = 0   vas side sets, kernel side must match */
+	CALL_SYSCTL,   /* sysctl("vm.overcommit_memory", 2) = 0   vas is set, the machine is so */
 	CALL_FLAGS,    /* flags(addr) = "rd wr mr mw me ac"        VmFlags of the vma at addr */
-	CALL_STATUS,   /* status("VmLck") = 8          kB, a line of /proc/PID/status (VmSize, VmLck, ...) */
+	CALL_STATUS,   /* status("VmLck") = 8          kB, a line of /proc/PID/status */
 	CALL_PRESENT,  /* present(addr) = 0 | 1        pagemap's present bit */
-	CALL_MAPS,     /* maps() = {"10000000-10002000 rw-p 00000000 00:00 0", ...}  or without answer */
+	CALL_MAPS,     /* maps() = {"10000000-10002000 rw-p 00000000 00:00 0", ...} */
 	CALL_NAMES
 };
 
@@ -55,11 +56,11 @@ struct answer {
 		ANSWER_NONE,   /* not given (a script line without "= ..."), or "= ?" */
 		ANSWER_VALUE,  /* value >= 0, or a negative errno */
 		ANSWER_SIGNAL, /* signal */
-		ANSWER_TEXT,   /* flags(), maps(), mincore's vector: text, owned by the answer (malloc) */
-		ANSWER_REFUSED, /* the target will not make this call: text says why; not Linux's answer */
+		ANSWER_TEXT,   /* flags(), maps(), mincore's vector: text, owned (malloc) */
+		ANSWER_REFUSED, /* the target will not make this call: text says why */
 	} kind;
 	int64_t value; /* also 0 beside a text */
-	struct vas_signal signal; /* addr is not printed or compared unless it differs from the access */
+	struct vas_signal signal; /* addr is printed only if it is not the one accessed */
 	char *text;
 };
 
@@ -69,8 +70,8 @@ struct parse_error {
 	char message[160];
 };
 
-/* Parses one line (no newline). An empty line or a comment (#...) is not a call: callers skip those.
- * On success true, *call and *answer filled (answer->kind ANSWER_NONE if the line has none). */
+/* Parses one line (no newline). An empty line or a comment (#...) is not a call: callers skip
+ * those. On success true, *call and *answer filled (answer->kind ANSWER_NONE if it has none). */
 bool call_parse(const char *line, struct call *call, struct answer *answer,
                 struct parse_error *error);
 

@@ -17,14 +17,13 @@ struct out {
 	size_t size, len;
 };
 
-__attribute__((format(printf, 2, 3)))
-static void put(struct out *out, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void put(struct out *out, const char *format, ...)
 {
 	va_list args;
 	bool room = out->len < out->size;
 	va_start(args, format);
-	int n = vsnprintf(room ? out->buf + out->len : NULL, room ? out->size - out->len : 0, format,
-	                  args);
+	int n = vsnprintf(room ? out->buf + out->len : NULL, room ? out->size - out->len : 0,
+	                  format, args);
 	va_end(args);
 	if (n > 0)
 		out->len += (size_t)n;
@@ -77,7 +76,8 @@ static void put_set(struct out *out, const struct name_set *set, uint64_t value)
 	if (set->choice)
 		first = false;
 	for (const struct name *name = set->names; name->text; name++) {
-		if (!name->value || (name->value & set->choice) || (rest & name->value) != name->value)
+		if (!name->value || (name->value & set->choice) ||
+		    (rest & name->value) != name->value)
 			continue;
 		put(out, "%s%s", first ? "" : "|", name->text);
 		rest &= ~name->value;
@@ -121,15 +121,33 @@ static unsigned put_arg(struct out *out, const struct arg_shape *shape, const st
 {
 	uint64_t value = slot < CALL_MAX_ARGS ? call->arg[slot] : 0;
 	switch (shape->kind) {
-	case ARG_ADDR: put_addr(out, value); return 1;
-	case ARG_LEN: put(out, "%" PRIu64, value); return 1;
-	case ARG_BYTE: put(out, "0x%02" PRIx64, value); return 1;
-	case ARG_OFFSET: put(out, value ? "0x%" PRIx64 : "%" PRIu64, value); return 1;
-	case ARG_FD: put(out, "%" PRId64, (int64_t)value); return 1;
-	case ARG_MODE: put(out, value ? "0%" PRIo64 : "%" PRIo64, value); return 1;
-	case ARG_SET: put_set(out, shape->set, value); return 1;
-	case ARG_VECTOR: put_vector(out, call, answer); return 1;
-	case ARG_TEXT: put_quoted(out, call->text, strlen(call->text)); return 0;
+	case ARG_ADDR:
+		put_addr(out, value);
+		return 1;
+	case ARG_LEN:
+		put(out, "%" PRIu64, value);
+		return 1;
+	case ARG_BYTE:
+		put(out, "0x%02" PRIx64, value);
+		return 1;
+	case ARG_OFFSET:
+		put(out, value ? "0x%" PRIx64 : "%" PRIu64, value);
+		return 1;
+	case ARG_FD:
+		put(out, "%" PRId64, (int64_t)value);
+		return 1;
+	case ARG_MODE:
+		put(out, value ? "0%" PRIo64 : "%" PRIo64, value);
+		return 1;
+	case ARG_SET:
+		put_set(out, shape->set, value);
+		return 1;
+	case ARG_VECTOR:
+		put_vector(out, call, answer);
+		return 1;
+	case ARG_TEXT:
+		put_quoted(out, call->text, strlen(call->text));
+		return 0;
 	case ARG_LIMITS:
 		put(out, "{rlim_cur=");
 		put_limit(out, call->arg[slot]);
@@ -138,7 +156,8 @@ static unsigned put_arg(struct out *out, const struct arg_shape *shape, const st
 		put(out, "}");
 		return 2;
 	case ARG_SKIP:
-	case ARG_END: break;
+	case ARG_END:
+		break;
 	}
 	return 0;
 }
@@ -193,15 +212,24 @@ static void put_answer(struct out *out, const struct call *call, const struct an
 {
 	enum answer_shape shape = shape_of(call->name)->answer;
 	switch (answer->kind) {
-	case ANSWER_NONE: put(out, "?"); break;
-	case ANSWER_VALUE: put_value(out, shape, answer->value); break;
-	case ANSWER_SIGNAL: put_signal(out, call, &answer->signal); break;
-	case ANSWER_REFUSED: put(out, "? (refused: %s)", answer->text); break;
+	case ANSWER_NONE:
+		put(out, "?");
+		break;
+	case ANSWER_VALUE:
+		put_value(out, shape, answer->value);
+		break;
+	case ANSWER_SIGNAL:
+		put_signal(out, call, &answer->signal);
+		break;
+	case ANSWER_REFUSED:
+		put(out, "? (refused: %s)", answer->text);
+		break;
 	case ANSWER_TEXT:
 		if (shape == SHAPE_LINES)
 			put_lines(out, answer->text);
 		else if (shape == SHAPE_VECTOR)
-			put_value(out, SHAPE_DEC, answer->value); /* the vector stands in the call */
+			put_value(out, SHAPE_DEC,
+			          answer->value); /* the vector stands in the call */
 		else
 			put_quoted(out, answer->text, strlen(answer->text));
 		break;

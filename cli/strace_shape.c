@@ -25,7 +25,8 @@ static const struct call_shape shapes[] = {
 	{"munmap", CALL_MUNMAP, 2, SHAPE_DEC, {ADDR, LEN, END}, "unmaps a range"},
 	{"mprotect", CALL_MPROTECT, 3, SHAPE_DEC, {ADDR, LEN, OF(prot), END},
 	 "changes what a range may be used for"},
-	{"mremap", CALL_MREMAP, 4, SHAPE_HEX, {ADDR, OLD_LEN, NEW_LEN, FLAGS(mremap), NEW_ADDR, END},
+	{"mremap", CALL_MREMAP, 4, SHAPE_HEX,
+	 {ADDR, OLD_LEN, NEW_LEN, FLAGS(mremap), NEW_ADDR, END},
 	 "moves or resizes a mapping; answers its address"},
 	{"brk", CALL_BRK, 1, SHAPE_HEX, {ADDR, END}, "moves the break; answers where it is now"},
 	{"madvise", CALL_MADVISE, 3, SHAPE_DEC, {ADDR, LEN, OF(madvise), END},
@@ -36,7 +37,8 @@ static const struct call_shape shapes[] = {
 	{"munlock", CALL_MUNLOCK, 2, SHAPE_DEC, {ADDR, LEN, END}, "unlocks a range"},
 	{"mlockall", CALL_MLOCKALL, 1, SHAPE_DEC, {FLAGS(mcl), END}, "locks everything"},
 	{"munlockall", CALL_MUNLOCKALL, 0, SHAPE_DEC, {END}, "unlocks everything"},
-	{"msync", CALL_MSYNC, 3, SHAPE_DEC, {ADDR, LEN, FLAGS(ms), END}, "writes a file's pages back"},
+	{"msync", CALL_MSYNC, 3, SHAPE_DEC, {ADDR, LEN, FLAGS(ms), END},
+	 "writes a file's pages back"},
 	{"mincore", CALL_MINCORE, 3, SHAPE_VECTOR, {ADDR, LEN, {ARG_VECTOR, NULL, "vec"}, END},
 	 "says which pages are in memory"},
 	{"mseal", CALL_MSEAL, 3, SHAPE_DEC, {ADDR, LEN, FLAGS(empty), END},
@@ -67,8 +69,8 @@ static const struct call_shape shapes[] = {
 	 {{ARG_SKIP, NULL, "dirfd"}, TEXT("path"), FLAGS(open), {ARG_MODE, NULL, "mode"}, END},
 	 "open"},
 	{"prlimit64", CALL_SETRLIMIT, 4, SHAPE_DEC,
-	 {{ARG_SKIP, NULL, "pid"}, {ARG_SET, &names_rlimit, "resource"}, {ARG_LIMITS, NULL, "limits"},
-	  {ARG_SKIP, NULL, "old"}, END}, "setrlimit"},
+	 {{ARG_SKIP, NULL, "pid"}, {ARG_SET, &names_rlimit, "resource"},
+	  {ARG_LIMITS, NULL, "limits"}, {ARG_SKIP, NULL, "old"}, END}, "setrlimit"},
 };
 
 _Static_assert(sizeof(shapes) / sizeof(shapes[0]) == CALL_NAMES + 2, "a call has no shape");

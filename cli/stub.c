@@ -33,7 +33,11 @@
 /* Offsets in the page. The tracer has the page mapped too and writes what is to be done next into
  * the order; the process sees it there, for it never writes the page itself. */
 enum {
-	AT_SYSCALL = 0x100, AT_LOAD = 0x160, AT_STORE = 0x180, AT_TOUCH = 0x1a0, AT_JUMP = 0x1c0,
+	AT_SYSCALL = 0x100,
+	AT_LOAD = 0x160,
+	AT_STORE = 0x180,
+	AT_TOUCH = 0x1a0,
+	AT_JUMP = 0x1c0,
 	AT_NEXT = 0x1e0, /* jump to what the order says */
 	AT_ORDER = 0x200,
 };
@@ -51,7 +55,7 @@ struct order {
 
 struct stub {
 	pid_t pid;
-	int mem; /* /proc/PID/mem */
+	int mem;             /* /proc/PID/mem */
 	unsigned char *page; /* the stub page as the tracer sees it */
 	struct user_regs_struct base;
 	struct stub_origin origin;
@@ -69,25 +73,23 @@ const struct stub_origin *stub_origin(const struct stub *stub)
 	return &stub->origin;
 }
 
-/* ---- The program ------------------------------------------------------------------------------ */
+/* ---- The program ----------------------------------------------------------------------------- */
 
 /* The order's fields as 32-bit absolute addresses, lowest byte first. */
 #define FIELD(n) (AT_ORDER + 8 * (n)) & 0xff, (AT_ORDER + 8 * (n)) >> 8, (STUB_ADDR >> 16) & 0xff, 0
-#define LOAD_RAX 0x48, 0x8b, 0x04, 0x25, FIELD(1)
-#define LOAD_RCX 0x48, 0x8b, 0x0c, 0x25, FIELD(2)
+#define LOAD(prefix, reg, n) prefix, 0x8b, (reg) << 3 | 4, 0x25, FIELD(n) /* mov field,%reg */
+#define LOAD_RAX LOAD(0x48, 0, 1)
+#define LOAD_RCX LOAD(0x48, 1, 2)
+#define SYSCALL 0x0f, 0x05
 #define STOP_AND_NEXT 0xcc, 0xff, 0x24, 0x25, FIELD(0) /* int3; jmp *order.code */
 
 static void build_image(unsigned char page[STUB_LEN])
 {
+	/* the arguments go into rdi, rsi, rdx, r10, r8, r9 */
 	static const unsigned char system_call[] = {
-		LOAD_RAX,
-		0x48, 0x8b, 0x3c, 0x25, FIELD(2), /* mov order.arg[0],%rdi */
-		0x48, 0x8b, 0x34, 0x25, FIELD(3), /* rsi */
-		0x48, 0x8b, 0x14, 0x25, FIELD(4), /* rdx */
-		0x4c, 0x8b, 0x14, 0x25, FIELD(5), /* r10 */
-		0x4c, 0x8b, 0x04, 0x25, FIELD(6), /* r8 */
-		0x4c, 0x8b, 0x0c, 0x25, FIELD(7), /* r9 */
-		0x0f, 0x05, STOP_AND_NEXT, /* syscall */
+		LOAD_RAX,         LOAD(0x48, 7, 2), LOAD(0x48, 6, 3),
+		LOAD(0x48, 2, 4), LOAD(0x4c, 2, 5), LOAD(0x4c, 0, 6),
+		LOAD(0x4c, 1, 7), SYSCALL,          STOP_AND_NEXT,
 	};
 	static const unsigned char load[] = {LOAD_RAX, 0x8a, 0x00, STOP_AND_NEXT};
 	static const unsigned char store[] = {LOAD_RAX, LOAD_RCX, 0x88, 0x08, STOP_AND_NEXT};
@@ -95,14 +97,24 @@ static void build_image(unsigned char page[STUB_LEN])
 	static const unsigned char jump_there[] = {LOAD_RAX, 0xff, 0xe0}; /* jmp *%rax */
 	static const unsigned char next[] = {STOP_AND_NEXT};
 	Elf64_Ehdr header = {
-		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-		.e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = EV_CURRENT,
-		.e_entry = STUB_ADDR + AT_NEXT + 1, .e_phoff = sizeof(header),
-		.e_ehsize = sizeof(header), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2,
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+	                    EV_CURRENT},
+		.e_type = ET_EXEC,
+		.e_machine = EM_X86_64,
+		.e_version = EV_CURRENT,
+		.e_entry = STUB_ADDR + AT_NEXT + 1,
+		.e_phoff = sizeof(header),
+		.e_ehsize = sizeof(header),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 2,
 	};
 	Elf64_Phdr segment[2] = {
-		{.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = STUB_ADDR, .p_filesz = STUB_LEN,
-		 .p_memsz = STUB_LEN, .p_align = STUB_LEN},
+		{.p_type = PT_LOAD,
+	         .p_flags = PF_R | PF_X,
+	         .p_vaddr = STUB_ADDR,
+	         .p_filesz = STUB_LEN,
+	         .p_memsz = STUB_LEN,
+	         .p_align = STUB_LEN},
 		{.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W, .p_align = 16},
 	};
 	memset(page, 0, STUB_LEN);
@@ -137,12 +149,17 @@ static int make_image(struct stub *stub)
 	return fd;
 }
 
-/* ---- Starting: the child's side --------------------------------------------------------------- */
+/* ---- Starting: the child's side -------------------------------------------------------------- */
 
 /* Why the child could not become the stub: its exit status. */
 static const char *const start_steps[] = {
-	"die with its parent", "leave the terminal", "switch randomisation off",
-	"redirect its descriptors", "set its limits", "be traced", "run the stub",
+	"die with its parent",
+	"leave the terminal",
+	"switch randomisation off",
+	"redirect its descriptors",
+	"set its limits",
+	"be traced",
+	"run the stub",
 };
 
 static bool redirect_descriptors(void)
@@ -217,7 +234,7 @@ _Noreturn static void become_stub(int image)
 	_exit(step);
 }
 
-/* ---- Running it ------------------------------------------------------------------------------- */
+/* ---- Running it ------------------------------------------------------------------------------ */
 
 static bool broke(const struct stub *stub, const char *what)
 {
@@ -237,8 +254,8 @@ static bool died(struct stub *stub, int status)
 	return false;
 }
 
-/* Waits for one of the signals that the stub's own instructions raise, into *signo. Others come from
- * outside and are dropped; the process goes on as `request` says. */
+/* Waits for one of the signals that the stub's own instructions raise, into *signo. Others come
+ * from outside and are dropped; the process goes on as `request` says. */
 static bool wait_stop(struct stub *stub, enum __ptrace_request request, int *signo)
 {
 	for (;;) {
@@ -251,8 +268,8 @@ static bool wait_stop(struct stub *stub, enum __ptrace_request request, int *sig
 		if (!WIFSTOPPED(status))
 			return died(stub, status);
 		*signo = WSTOPSIG(status);
-		if (*signo == SIGTRAP || *signo == SIGSEGV || *signo == SIGBUS || *signo == SIGILL ||
-		    *signo == SIGFPE)
+		if (*signo == SIGTRAP || *signo == SIGSEGV || *signo == SIGBUS ||
+		    *signo == SIGILL || *signo == SIGFPE)
 			return true;
 		if (ptrace(request, stub->pid, NULL, NULL) < 0)
 			return broke(stub, strerror(errno));
@@ -360,7 +377,8 @@ static bool step_at(struct stub *stub, uint64_t at, struct vas_signal *signal)
 	struct user_regs_struct regs = stub->base;
 	const unsigned long long safe = HARMLESS;
 	int signo;
-	regs.rax = regs.rbx = regs.rcx = regs.rdx = regs.rsi = regs.rdi = regs.rbp = regs.rsp = safe;
+	regs.rax = regs.rbx = regs.rcx = regs.rdx = regs.rsi = regs.rdi = regs.rbp = regs.rsp =
+		safe;
 	regs.r8 = regs.r9 = regs.r10 = regs.r11 = regs.r12 = regs.r13 = regs.r14 = regs.r15 = safe;
 	regs.rip = at;
 	if (!set_registers(stub, &regs) || !resume(stub, PTRACE_SINGLESTEP, &signo) ||
@@ -402,7 +420,7 @@ bool stub_peek(struct stub *stub, uint64_t addr, void *data, size_t len)
 	return addr <= INT64_MAX && pread(stub->mem, data, len, (off_t)addr) == (ssize_t)len;
 }
 
-/* ---- Starting: the tracer's side -------------------------------------------------------------- */
+/* ---- Starting: the tracer's side ------------------------------------------------------------- */
 
 /* Only speed depends on it, so a machine that does not let us choose is none the worse. */
 static void pin(struct stub *stub)
@@ -426,7 +444,7 @@ static FILE *open_proc(const struct stub *stub, const char *file)
 	return stream;
 }
 
-/* /proc/PID/stat: the fields behind the name, which may hold anything but ends with the last ')'. */
+/* /proc/PID/stat: the fields behind the name, which may hold anything, end at the last ')'. */
 static bool read_origin(struct stub *stub)
 {
 	enum { STATE = 3, START_STACK = 28, START_DATA = 45, END_DATA = 46, START_BRK = 47 };
@@ -467,7 +485,8 @@ static bool unmap_rest(struct stub *stub)
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2)
 			good = broke(stub, "/proc/PID/maps is not as expected");
 		else if (start != STUB_ADDR && start >> 63 == 0)
-			good = stub_syscall(stub, SYS_munmap, (uint64_t[6]){start, end - start}, &result);
+			good = stub_syscall(stub, SYS_munmap, (uint64_t[6]){start, end - start},
+			                    &result);
 		if (good && result != 0)
 			good = broke(stub, "what exec mapped cannot be unmapped");
 	}
@@ -495,7 +514,8 @@ static bool first_stop(struct stub *stub)
 	if (WIFEXITED(status)) {
 		size_t step = (size_t)WEXITSTATUS(status) - 1;
 		fprintf(stderr, "vas: the kernel side's process cannot %s\n",
-		        step < sizeof(start_steps) / sizeof(start_steps[0]) ? start_steps[step] : "start");
+		        step < sizeof(start_steps) / sizeof(start_steps[0]) ? start_steps[step]
+		                                                            : "start");
 		stub->pid = -stub->pid;
 		return false;
 	}
@@ -535,7 +555,8 @@ void stub_stop(struct stub *stub)
 	if (stub->pid > 0) {
 		int status;
 		(void)kill(stub->pid, SIGKILL);
-		while (waitpid(stub->pid, &status, __WALL) >= 0 ? WIFSTOPPED(status) : errno == EINTR)
+		while (waitpid(stub->pid, &status, __WALL) >= 0 ? WIFSTOPPED(status)
+		                                                : errno == EINTR)
 			;
 	}
 	if (stub->mem >= 0)

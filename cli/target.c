@@ -26,7 +26,7 @@ void answer_refuse(struct answer *answer, const char *format, ...)
 		abort(); /* the tool cannot go on without 200 bytes, and has nothing to clean up */
 }
 
-/* ---- The stub page ---------------------------------------------------------------------------- */
+/* ---- The stub page --------------------------------------------------------------------------- */
 
 /* Whether the pages of [addr, addr+len) include the stub's. What wraps around, Linux refuses. */
 static bool touches_stub(uint64_t addr, uint64_t len)
@@ -49,8 +49,10 @@ static bool mremap_touches_stub(const struct call *call)
 static bool call_touches_stub(const struct call *call)
 {
 	switch (call->name) {
-	case CALL_MMAP: return (call->arg[3] & VAS_MAP_FIXED) && touches_stub(call->arg[0], call->arg[1]);
-	case CALL_MREMAP: return mremap_touches_stub(call);
+	case CALL_MMAP:
+		return (call->arg[3] & VAS_MAP_FIXED) && touches_stub(call->arg[0], call->arg[1]);
+	case CALL_MREMAP:
+		return mremap_touches_stub(call);
 	case CALL_MUNMAP:
 	case CALL_MPROTECT:
 	case CALL_MADVISE:
@@ -59,18 +61,21 @@ static bool call_touches_stub(const struct call *call)
 	case CALL_MUNLOCK:
 	case CALL_MSYNC:
 	case CALL_MINCORE:
-	case CALL_MSEAL: return touches_stub(call->arg[0], call->arg[1]);
+	case CALL_MSEAL:
+		return touches_stub(call->arg[0], call->arg[1]);
 	case CALL_LOAD:
 	case CALL_STORE:
 	case CALL_FETCH:
 	case CALL_TOUCH:
 	case CALL_FLAGS:
-	case CALL_PRESENT: return touches_stub(call->arg[0], 1);
-	default: return false;
+	case CALL_PRESENT:
+		return touches_stub(call->arg[0], 1);
+	default:
+		return false;
 	}
 }
 
-/* ---- Paths ------------------------------------------------------------------------------------ */
+/* ---- Paths ----------------------------------------------------------------------------------- */
 
 static bool scratch_path(const char *path)
 {
@@ -112,7 +117,8 @@ bool target_refuses(const struct call *call, struct answer *answer)
 		answer_refuse(answer, "the page at 0x%llx is the target's own",
 		              (unsigned long long)STUB_ADDR);
 	else if (call->name == CALL_OPEN && !may_open(call))
-		answer_refuse(answer, "open() takes " SCRATCH_DIR "NAME, /proc/self/fd/N or an existing file "
+		answer_refuse(answer, "open() takes " SCRATCH_DIR
+		                      "NAME, /proc/self/fd/N or an existing file "
 		                      "O_RDONLY, and no rare flags");
 	else if (call->name == CALL_MINCORE && call->nargs < 3)
 		answer_refuse(answer, "mincore() needs an address for its vector");
@@ -125,7 +131,7 @@ bool target_refuses(const struct call *call, struct answer *answer)
 	return true;
 }
 
-/* ---- Maps ------------------------------------------------------------------------------------- */
+/* ---- Maps ------------------------------------------------------------------------------------ */
 
 #define MAX_INODES 256 /* more different temporary files than this compare by their inodes */
 
@@ -194,8 +200,9 @@ static void write_canonical(FILE *out, struct inodes *inodes, const char *text, 
 	enum { PATH_COLUMN = 73 }; /* where /proc/PID/maps starts the path */
 	struct line line;
 	split_line(&line, text, len);
-	size_t ordinal = is_temporary(&line) ?
-		ordinal_of(inodes, text + line.inode, line.path - line.inode) : 0;
+	size_t ordinal = is_temporary(&line)
+	                         ? ordinal_of(inodes, text + line.inode, line.path - line.inode)
+	                         : 0;
 	if (path_is(&line, "[vsyscall]"))
 		return;
 	if (!ordinal) {
@@ -203,8 +210,8 @@ static void write_canonical(FILE *out, struct inodes *inodes, const char *text, 
 		return;
 	}
 	int n = fprintf(out, "%.*s00:01 %zu ", (int)line.inode, text, ordinal);
-	fprintf(out, "%*s%.*s\n", n < PATH_COLUMN ? PATH_COLUMN - n : 0, "",
-	        (int)(len - line.path), text + line.path);
+	fprintf(out, "%*s%.*s\n", n < PATH_COLUMN ? PATH_COLUMN - n : 0, "", (int)(len - line.path),
+	        text + line.path);
 }
 
 char *maps_canonical(const char *maps)

@@ -1,8 +1,8 @@
 /* target.h - something that answers calls: a vas space, or a live process of the running kernel.
  *
- * Both start as the same nearly empty process: one r-x page (the kernel side's stub, imported on the
- * vas side), a break, no stack, no vdso, addresses not randomised. So the same script gives the same
- * answers, addresses included.
+ * Both start as the same nearly empty process: one r-x page (the kernel side's stub, imported on
+ * the vas side), a break, no stack, no vdso, addresses not randomised. So the same script gives the
+ * same answers, addresses included.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_CLI_TARGET_H

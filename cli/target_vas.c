@@ -32,7 +32,7 @@ static struct vas_target *target_of(const struct target *target)
 	return (struct vas_target *)(uintptr_t)target; /* the target is its first member */
 }
 
-/* ---- Reports ---------------------------------------------------------------------------------- */
+/* ---- Reports --------------------------------------------------------------------------------- */
 
 static void write_piece(void *ctx, const char *text, size_t len)
 {
@@ -95,13 +95,14 @@ static int64_t status_kb(struct vas_target *vas, const char *field)
 {
 	struct vas_status status;
 	vas_get_status(vas->space, &status);
-	uint64_t pages = strcmp(field, "VmSize") == 0 ? status.size :
-	                 strcmp(field, "VmLck") == 0  ? status.locked :
-	                 strcmp(field, "VmData") == 0 ? status.data : status.stack;
+	uint64_t pages = strcmp(field, "VmSize") == 0   ? status.size
+	                 : strcmp(field, "VmLck") == 0  ? status.locked
+	                 : strcmp(field, "VmData") == 0 ? status.data
+	                                                : status.stack;
 	return (int64_t)(pages * (PAGE / 1024));
 }
 
-/* ---- Accesses --------------------------------------------------------------------------------- */
+/* ---- Accesses -------------------------------------------------------------------------------- */
 
 /* What an access answered, as an answer. */
 static void answer_result(struct answer *answer, int64_t result, int64_t value)
@@ -122,10 +123,18 @@ static void answer_access(struct vas_target *vas, const struct call *call, struc
 	uint8_t byte = (uint8_t)call->arg[1];
 	int64_t result;
 	switch (call->name) {
-	case CALL_LOAD: result = vas_read(vas->space, &byte, addr, 1, &answer->signal); break;
-	case CALL_STORE: result = vas_write(vas->space, addr, &byte, 1, &answer->signal); break;
-	case CALL_TOUCH: result = vas_fault(vas->space, addr, VAS_WRITE, &answer->signal); break;
-	default: result = vas_fault(vas->space, addr, VAS_EXEC, &answer->signal); break;
+	case CALL_LOAD:
+		result = vas_read(vas->space, &byte, addr, 1, &answer->signal);
+		break;
+	case CALL_STORE:
+		result = vas_write(vas->space, addr, &byte, 1, &answer->signal);
+		break;
+	case CALL_TOUCH:
+		result = vas_fault(vas->space, addr, VAS_WRITE, &answer->signal);
+		break;
+	default:
+		result = vas_fault(vas->space, addr, VAS_EXEC, &answer->signal);
+		break;
 	}
 	answer_result(answer, result, call->name == CALL_LOAD ? byte : 0);
 }
@@ -146,19 +155,22 @@ static bool answer_mincore(struct vas_target *vas, const struct call *call, stru
 		return false;
 	}
 	for (uint64_t i = 0; i < shown; i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%d", i ? ", " : "", vector[i] & 1);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%d", i ? ", " : "",
+		                       vector[i] & 1);
 	at += (size_t)snprintf(text + at, sizeof(text) - at, "%s]", pages > shown ? ", ..." : "");
 	return take_text(answer, strndup(text, at));
 }
 
-/* ---- Limits, rights, settings ----------------------------------------------------------------- */
+/* ---- Limits, rights, settings ---------------------------------------------------------------- */
 
 static void answer_setrlimit(struct vas_target *vas, const struct call *call, struct answer *answer)
 {
 	static const struct {
 		uint64_t number;
 		enum vas_rlimit limit;
-	} known[] = {{9, VAS_RLIMIT_AS}, {2, VAS_RLIMIT_DATA}, {3, VAS_RLIMIT_STACK},
+	} known[] = {{9, VAS_RLIMIT_AS},
+	             {2, VAS_RLIMIT_DATA},
+	             {3, VAS_RLIMIT_STACK},
 	             {8, VAS_RLIMIT_MEMLOCK}};
 	const struct vas_limit limit = {call->arg[1], call->arg[2]};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -167,7 +179,8 @@ static void answer_setrlimit(struct vas_target *vas, const struct call *call, st
 		answer->kind = ANSWER_VALUE;
 		if (limit.soft > limit.hard)
 			answer->value = -VAS_EINVAL;
-		else if (limit.hard > vas_get_limit(vas->space, known[i].limit).hard && !vas->may_raise)
+		else if (limit.hard > vas_get_limit(vas->space, known[i].limit).hard &&
+		         !vas->may_raise)
 			answer->value = -VAS_EPERM;
 		else
 			vas_set_limit(vas->space, known[i].limit, limit);
@@ -178,9 +191,10 @@ static void answer_setrlimit(struct vas_target *vas, const struct call *call, st
 
 static void answer_drop_cap(struct vas_target *vas, const struct call *call, struct answer *answer)
 {
-	uint32_t cap = call->arg[0] == 14 ? VAS_CAP_IPC_LOCK :
-	               call->arg[0] == 17 ? VAS_CAP_SYS_RAWIO :
-	               call->arg[0] == 21 ? VAS_CAP_SYS_ADMIN : 0;
+	uint32_t cap = call->arg[0] == 14   ? VAS_CAP_IPC_LOCK
+	               : call->arg[0] == 17 ? VAS_CAP_SYS_RAWIO
+	               : call->arg[0] == 21 ? VAS_CAP_SYS_ADMIN
+	                                    : 0;
 	if (!cap) {
 		answer_refuse(answer, "drop_cap() knows IPC_LOCK, SYS_RAWIO and SYS_ADMIN");
 		return;
@@ -218,7 +232,7 @@ static void answer_sysctl(struct vas_target *vas, const struct call *call, struc
 		answer_refuse(answer, "vas has no sysctl %.100s", call->text);
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------ */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
 /* Linux's calls that are one of vas's. */
 static int64_t make_call(struct vas_target *vas, const struct call *call)
@@ -227,26 +241,46 @@ static int64_t make_call(struct vas_target *vas, const struct call *call)
 	const uint64_t *arg = call->arg;
 	switch (call->name) {
 	case CALL_MMAP:
-		return vas_mmap(space, arg[0], arg[1], arg[2], arg[3], descriptor_file(vas, arg[4]), arg[5]);
-	case CALL_MUNMAP: return vas_munmap(space, arg[0], arg[1]);
-	case CALL_MPROTECT: return vas_mprotect(space, arg[0], arg[1], arg[2]);
-	case CALL_MREMAP: return vas_mremap(space, arg[0], arg[1], arg[2], arg[3], arg[4]);
-	case CALL_BRK: return vas_brk(space, arg[0]);
-	case CALL_MADVISE: return vas_madvise(space, arg[0], arg[1], arg[2]);
-	case CALL_MLOCK: return vas_mlock(space, arg[0], arg[1]);
-	case CALL_MLOCK2: return vas_mlock2(space, arg[0], arg[1], arg[2]);
-	case CALL_MUNLOCK: return vas_munlock(space, arg[0], arg[1]);
-	case CALL_MLOCKALL: return vas_mlockall(space, arg[0]);
-	case CALL_MUNLOCKALL: return vas_munlockall(space);
-	case CALL_MSYNC: return vas_msync(space, arg[0], arg[1], arg[2]);
-	case CALL_MSEAL: return vas_mseal(space, arg[0], arg[1], arg[2]);
-	case CALL_MEMFD_CREATE: return descriptor_memfd(vas, call->text, arg[0]);
-	case CALL_OPEN: return descriptor_open(vas, call->text, arg[0]);
-	case CALL_FTRUNCATE: return descriptor_truncate(vas, arg[0], arg[1]);
-	case CALL_CLOSE: return descriptor_close(vas, arg[0]);
-	case CALL_STATUS: return status_kb(vas, call->text);
-	case CALL_PRESENT: return vas_present(space, arg[0]);
-	default: return -VAS_ENOSYS;
+		return vas_mmap(space, arg[0], arg[1], arg[2], arg[3], descriptor_file(vas, arg[4]),
+		                arg[5]);
+	case CALL_MUNMAP:
+		return vas_munmap(space, arg[0], arg[1]);
+	case CALL_MPROTECT:
+		return vas_mprotect(space, arg[0], arg[1], arg[2]);
+	case CALL_MREMAP:
+		return vas_mremap(space, arg[0], arg[1], arg[2], arg[3], arg[4]);
+	case CALL_BRK:
+		return vas_brk(space, arg[0]);
+	case CALL_MADVISE:
+		return vas_madvise(space, arg[0], arg[1], arg[2]);
+	case CALL_MLOCK:
+		return vas_mlock(space, arg[0], arg[1]);
+	case CALL_MLOCK2:
+		return vas_mlock2(space, arg[0], arg[1], arg[2]);
+	case CALL_MUNLOCK:
+		return vas_munlock(space, arg[0], arg[1]);
+	case CALL_MLOCKALL:
+		return vas_mlockall(space, arg[0]);
+	case CALL_MUNLOCKALL:
+		return vas_munlockall(space);
+	case CALL_MSYNC:
+		return vas_msync(space, arg[0], arg[1], arg[2]);
+	case CALL_MSEAL:
+		return vas_mseal(space, arg[0], arg[1], arg[2]);
+	case CALL_MEMFD_CREATE:
+		return descriptor_memfd(vas, call->text, arg[0]);
+	case CALL_OPEN:
+		return descriptor_open(vas, call->text, arg[0]);
+	case CALL_FTRUNCATE:
+		return descriptor_truncate(vas, arg[0], arg[1]);
+	case CALL_CLOSE:
+		return descriptor_close(vas, arg[0]);
+	case CALL_STATUS:
+		return status_kb(vas, call->text);
+	case CALL_PRESENT:
+		return vas_present(space, arg[0]);
+	default:
+		return -VAS_ENOSYS;
 	}
 }
 
@@ -257,16 +291,27 @@ static bool vas_target_call(struct target *target, const struct call *call, stru
 	if (target_refuses(call, answer))
 		return true;
 	switch (call->name) {
-	case CALL_MINCORE: return answer_mincore(vas, call, answer);
-	case CALL_FLAGS: return answer_flags(vas, call->arg[0], answer);
-	case CALL_MAPS: return answer_maps(target, answer);
-	case CALL_SETRLIMIT: answer_setrlimit(vas, call, answer); return true;
-	case CALL_DROP_CAP: answer_drop_cap(vas, call, answer); return true;
-	case CALL_SYSCTL: answer_sysctl(vas, call, answer); return true;
+	case CALL_MINCORE:
+		return answer_mincore(vas, call, answer);
+	case CALL_FLAGS:
+		return answer_flags(vas, call->arg[0], answer);
+	case CALL_MAPS:
+		return answer_maps(target, answer);
+	case CALL_SETRLIMIT:
+		answer_setrlimit(vas, call, answer);
+		return true;
+	case CALL_DROP_CAP:
+		answer_drop_cap(vas, call, answer);
+		return true;
+	case CALL_SYSCTL:
+		answer_sysctl(vas, call, answer);
+		return true;
 	case CALL_LOAD:
 	case CALL_STORE:
 	case CALL_FETCH:
-	case CALL_TOUCH: answer_access(vas, call, answer); return true;
+	case CALL_TOUCH:
+		answer_access(vas, call, answer);
+		return true;
 	default:
 		answer->kind = ANSWER_VALUE;
 		answer->value = make_call(vas, call);
@@ -274,7 +319,7 @@ static bool vas_target_call(struct target *target, const struct call *call, stru
 	}
 }
 
-/* ---- Its life --------------------------------------------------------------------------------- */
+/* ---- Its life -------------------------------------------------------------------------------- */
 
 static bool take_memory(struct vas_target *vas)
 {
@@ -314,7 +359,8 @@ static bool import_line(struct vas_target *vas, const char *line)
 	struct vas_region region = {0};
 	struct vas_file_info info = {.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM};
 	char perms[8], path[256];
-	int fields = sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %255[^\n]",
+	int fields = sscanf(line,
+	                    "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %255[^\n]",
 	                    &region.start, &region.end, perms, &region.offset, &info.major,
 	                    &info.minor, &info.inode, path);
 	if (fields == 8 && strcmp(path, "[vsyscall]") == 0)
@@ -374,8 +420,8 @@ static void vas_target_destroy(struct target *target)
 
 struct target *target_vas_create(const struct machine *machine, struct target *like)
 {
-	static const struct target_ops ops = {
-		"vas", vas_target_call, vas_target_maps, vas_target_status, vas_target_destroy};
+	static const struct target_ops ops = {"vas", vas_target_call, vas_target_maps,
+	                                      vas_target_status, vas_target_destroy};
 	static const char maps[] = "00400000-00401000 r-xp 00000000 00:01 1  " STUB_PATH "\n";
 	struct target_start start = {.maps = NULL};
 	struct vas_target *vas = calloc(1, sizeof(*vas));

@@ -1,4 +1,4 @@
-/* target_vas_file.c - the vas side's descriptors: memory files, scratch files, files of the machine.
+/* target_vas_file.c - the vas side's descriptors: memory, scratch and the machine's own files.
  *
  * Scratch files live in memory and are only named like files; the machine's own are read, never
  * written. The answers are those of a process that may open whatever it likes.
@@ -23,20 +23,21 @@
 
 enum { MFD_KNOWN = 0x1b, MFD_NOEXEC_AND_EXEC = 0x18, MFD_NAME_MAX = 249 };
 
-/* ---- Nodes ------------------------------------------------------------------------------------ */
+/* ---- Nodes ----------------------------------------------------------------------------------- */
 
 static struct node *node_create(struct vas_target *vas, const char *path,
                                 const struct vas_object_ops *ops, void *ctx, uint64_t size)
 {
-	struct node *node = calloc(1, sizeof(*node) + strlen(path) + 1);
-	int64_t result = node ? vas_object_create(vas->system, ops, ctx, size, &node->object) :
-	                        -VAS_ENOMEM;
+	size_t path_size = strlen(path) + 1;
+	struct node *node = calloc(1, sizeof(*node) + path_size);
+	int64_t result = node ? vas_object_create(vas->system, ops, ctx, size, &node->object)
+	                      : -VAS_ENOMEM;
 	if (result < 0) {
 		fprintf(stderr, "vas: %s: %s\n", path, errno_name(-result));
 		free(node);
 		return NULL;
 	}
-	(void)strcpy(node->path, path);
+	memcpy(node->path, path, path_size);
 	node->minor = 1;
 	node->inode = FIRST_INODE + vas->last_inode++;
 	node->next = vas->nodes;
@@ -71,7 +72,7 @@ static uint32_t filesystem_mode(const char *path)
 	return mode | ((uint32_t)info.f_type == tmpfs ? VAS_FILE_SHMEM : 0);
 }
 
-/* ---- Files of the machine: ctx is the descriptor ---------------------------------------------- */
+/* ---- Files of the machine: ctx is the descriptor --------------------------------------------- */
 
 static int64_t read_host_page(void *ctx, uint64_t index, void *page)
 {
@@ -121,7 +122,7 @@ static struct node *find_host(struct vas_target *vas, const char *path, int64_t 
 	return node;
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------ */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 /* The kernel takes descriptors as 32-bit numbers. */
 static struct descriptor *descriptor_at(struct vas_target *vas, uint64_t number)
@@ -140,9 +141,11 @@ struct vas_file *descriptor_file(struct vas_target *vas, uint64_t number)
 
 static int64_t descriptor_take(struct vas_target *vas, struct node *node, uint32_t access)
 {
-	const struct vas_file_info info = {
-		.mode = node->mode | access, .major = node->major, .minor = node->minor,
-		.inode = node->inode, .path = node->path};
+	const struct vas_file_info info = {.mode = node->mode | access,
+	                                   .major = node->major,
+	                                   .minor = node->minor,
+	                                   .inode = node->inode,
+	                                   .path = node->path};
 	for (unsigned i = 0; i < DESCRIPTORS; i++) {
 		struct descriptor *descriptor = &vas->descriptor[i];
 		if (descriptor->file)
@@ -230,9 +233,10 @@ static struct node *resolve(struct vas_target *vas, const char *path, uint64_t f
 
 int64_t descriptor_open(struct vas_target *vas, const char *path, uint64_t flags)
 {
-	static const uint32_t access[] = {
-		[O_RDONLY] = VAS_FILE_READ, [O_WRONLY] = VAS_FILE_WRITE,
-		[O_RDWR] = VAS_FILE_READ | VAS_FILE_WRITE, [O_ACCMODE] = 0};
+	static const uint32_t access[] = {[O_RDONLY] = VAS_FILE_READ,
+	                                  [O_WRONLY] = VAS_FILE_WRITE,
+	                                  [O_RDWR] = VAS_FILE_READ | VAS_FILE_WRITE,
+	                                  [O_ACCMODE] = 0};
 	int64_t error;
 	struct node *node = resolve(vas, path, flags, &error);
 	if (!node)
@@ -258,7 +262,7 @@ int64_t descriptor_truncate(struct vas_target *vas, uint64_t number, uint64_t le
 	return vas_object_resize(descriptor->node->object, len);
 }
 
-/* ---- The beginning and the end ---------------------------------------------------------------- */
+/* ---- The beginning and the end --------------------------------------------------------------- */
 
 struct vas_file *descriptor_plain_file(struct vas_target *vas, const struct vas_file_info *info,
                                        uint64_t size)

@@ -1,6 +1,7 @@
 /* test_strace.c - the notation: what strace prints is read, and what is printed reads back.
  *
  * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,19 +27,25 @@ static const struct {
 } lines[] = {
 	/* as strace 6.1 printed them */
 	{"mmap(NULL, 8192, PROT_READ|PROT_WRITE|0x10, "
-	 "MAP_PRIVATE|MAP_ANONYMOUS|2<<MAP_HUGE_SHIFT, -1, 0) = 0x7f550c617000", NULL},
-	{"mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_FILE|MAP_FIXED, -1, 0x1000) = -1 EBADF (Bad file "
-	 "descriptor)", NULL},
-	{"mmap(NULL, 5, 0x10 /* PROT_??? */, 0x8 /* MAP_??? */, -2, 0x10000000000) = -1 EBADF (Bad file "
-	 "descriptor)",
-	 "mmap(NULL, 5, 0x10 /* PROT_??? */, MAP_DROPPABLE, -2, 0x10000000000) = -1 EBADF (Bad file "
-	 "descriptor)"},
+         "MAP_PRIVATE|MAP_ANONYMOUS|2<<MAP_HUGE_SHIFT, -1, 0) = 0x7f550c617000",
+         NULL},
+	{"mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_FILE|MAP_FIXED, -1, 0x1000) = -1 EBADF (Bad "
+         "file "
+         "descriptor)",
+         NULL},
+	{"mmap(NULL, 5, 0x10 /* PROT_??? */, 0x8 /* MAP_??? */, -2, 0x10000000000) = -1 EBADF (Bad "
+         "file "
+         "descriptor)",
+         "mmap(NULL, 5, 0x10 /* PROT_??? */, MAP_DROPPABLE, -2, 0x10000000000) = -1 EBADF (Bad "
+         "file "
+         "descriptor)"},
 	{"mmap(NULL, 5, PROT_NONE, 0x9 /* MAP_??? */|MAP_ANONYMOUS, -1, 0)", NULL},
-	{"mremap(0x7f550c617000, 4294967295, 5, 0x8 /* MREMAP_??? */) = -1 EINVAL (Invalid argument)",
-	 NULL},
+	{"mremap(0x7f550c617000, 4294967295, 5, 0x8 /* MREMAP_??? */) = -1 EINVAL (Invalid "
+         "argument)",
+         NULL},
 	{"mremap(0x7f550c617000, 4096, 5, MREMAP_MAYMOVE|MREMAP_FIXED|0x10, 0x1234)", NULL},
 	{"mremap(0x7f550c617000, 4096, 5, 0)      = 0x7f550c617000",
-	 "mremap(0x7f550c617000, 4096, 5, 0) = 0x7f550c617000"},
+         "mremap(0x7f550c617000, 4096, 5, 0) = 0x7f550c617000"},
 	{"madvise(0x7f550c617000, 4096, 0x63 /* MADV_??? */) = -1 EINVAL (Invalid argument)", NULL},
 	{"mlock2(0x7f550c617000, 4096, MLOCK_ONFAULT|0x2)", NULL},
 	{"mlock2(0x7f550c617000, 4096, 0)", NULL},
@@ -54,17 +61,20 @@ static const struct {
 	{"memfd_create(\"a\\\"b\\n\", MFD_CLOEXEC|MFD_ALLOW_SEALING) = 3", NULL},
 	{"memfd_create(\"x\", 32<<MFD_HUGE_SHIFT) = -1 EINVAL (Invalid argument)", NULL},
 	{"prlimit64(0, RLIMIT_STACK, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}, NULL) = 0",
-	 "setrlimit(RLIMIT_STACK, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0"},
+         "setrlimit(RLIMIT_STACK, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0"},
 	{"openat(AT_FDCWD, \"/tmp/zz\", O_RDWR|O_CREAT|O_TRUNC|O_CLOEXEC, 0600) = 4",
-	 "open(\"/tmp/zz\", O_RDWR|O_CREAT|O_TRUNC|O_CLOEXEC, 0600) = 4"},
+         "open(\"/tmp/zz\", O_RDWR|O_CREAT|O_TRUNC|O_CLOEXEC, 0600) = 4"},
 	{"open(\"/tmp/zz\", O_ACCMODE|0x8000000)", NULL},
-	{"openat(AT_FDCWD</tmp>, \"/tmp/zz\", O_RDONLY) = 5</tmp/zz>", "open(\"/tmp/zz\", O_RDONLY) = 5"},
-	{"[pid  4191] munmap(0x7f550c60e000, 41907)           = 0", "munmap(0x7f550c60e000, 41907) = 0"},
+	{"openat(AT_FDCWD</tmp>, \"/tmp/zz\", O_RDONLY) = 5</tmp/zz>",
+         "open(\"/tmp/zz\", O_RDONLY) = 5"},
+	{"[pid  4191] munmap(0x7f550c60e000, 41907)           = 0",
+         "munmap(0x7f550c60e000, 41907) = 0"},
 	{"4191  munlockall() = 0", "munlockall() = 0"},
 	{"mseal(0x7f550c617000, 4096, 0x1) = -1 EINVAL (Invalid argument)", NULL},
 	{"ftruncate(3</memfd:x>, 4096) = 0", "ftruncate(3, 4096) = 0"},
-	{"munmap(NULL, 18446744073709551615) = -1 EINVAL", "munmap(NULL, 18446744073709551615) = -1 "
-	 "EINVAL (Invalid argument)"},
+	{"munmap(NULL, 18446744073709551615) = -1 EINVAL",
+         "munmap(NULL, 18446744073709551615) = -1 "
+         "EINVAL (Invalid argument)"},
 	/* ours */
 	{"load(0x1000) = 0x55", NULL},
 	{"store(0x1000, 0x55) = SIGSEGV (SEGV_ACCERR)", NULL},
@@ -137,13 +147,15 @@ static void mistakes_are_named(void **state)
 		struct parse_error error = {0};
 		if (call_parse(mistakes[i].line, &call, &answer, &error))
 			fail_msg("accepted: %s", mistakes[i].line);
-		if (error.column != mistakes[i].column || !strstr(error.message, mistakes[i].message))
-			fail_msg("%s: column %u: %s", mistakes[i].line, error.column, error.message);
+		if (error.column != mistakes[i].column ||
+		    !strstr(error.message, mistakes[i].message))
+			fail_msg("%s: column %u: %s", mistakes[i].line, error.column,
+			         error.message);
 		assert_null(answer.text);
 	}
 }
 
-/* ---- Random calls ----------------------------------------------------------------------------- */
+/* ---- Random calls ---------------------------------------------------------------------------- */
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -157,7 +169,8 @@ static uint64_t random_bits(void)
 
 static uint64_t random_value(void)
 {
-	static const uint64_t edges[] = {0, 1, 2, 3, 8, 4096, 0x7ffffffff000, ~(uint64_t)0, 1024, 2048};
+	static const uint64_t edges[] = {0,    1,   2, 3, 8, 4096, 0x7ffffffff000, ~(uint64_t)0,
+	                                 1024, 2048};
 	uint64_t kind = random_bits() % 4;
 	if (kind == 0)
 		return edges[random_bits() % (sizeof(edges) / sizeof(edges[0]))];
@@ -179,13 +192,13 @@ static void random_args(struct call *call, const struct call_shape *shape)
 			break;
 		if (shape->arg[i].kind == ARG_TEXT) {
 			if (call->name == CALL_STATUS)
-				(void)strcpy(call->text, "VmSize");
+				memcpy(call->text, "VmSize", sizeof("VmSize"));
 			else
 				random_text(call->text, sizeof(call->text));
 			continue;
 		}
-		call->arg[call->nargs++] = shape->arg[i].kind == ARG_BYTE ? random_bits() & 0xff :
-		                                                            random_value();
+		call->arg[call->nargs++] = shape->arg[i].kind == ARG_BYTE ? random_bits() & 0xff
+		                                                          : random_value();
 		if (shape->arg[i].kind == ARG_LIMITS)
 			call->arg[call->nargs++] = random_value();
 	}
@@ -209,22 +222,24 @@ static void random_answer(struct answer *answer, const struct call *call)
 	enum answer_shape shape = shape_of(call->name)->answer;
 	static const int codes[] = {1, 2, VAS_SI_KERNEL, 77, -6};
 	switch (random_bits() % 4) {
-	case 0: break;
+	case 0:
+		break;
 	case 1:
 		answer->kind = ANSWER_SIGNAL;
-		answer->signal.signo = random_bits() % 2 ? VAS_SIGSEGV : (int32_t)(1 + random_bits() % 64);
+		answer->signal.signo = random_bits() % 2 ? VAS_SIGSEGV
+		                                         : (int32_t)(1 + random_bits() % 64);
 		answer->signal.code = codes[random_bits() % 5];
 		answer->signal.addr = random_bits() % 2 ? call->arg[0] : random_value();
 		break;
 	default:
 		answer->kind = ANSWER_VALUE;
-		answer->value = random_bits() % 2 ? -(int64_t)(1 + random_bits() % 4095) :
-		                                    (int64_t)random_value();
+		answer->value = random_bits() % 2 ? -(int64_t)(1 + random_bits() % 4095)
+		                                  : (int64_t)random_value();
 		if (random_bits() % 2 || answer->value < 0)
 			break;
 		answer->kind = shape >= SHAPE_TEXT ? ANSWER_TEXT : ANSWER_VALUE;
 		if (shape == SHAPE_VECTOR)
-			answer->text = strcpy(malloc(20), random_bits() % 2 ? "[1, 0, ...]" : "[]");
+			answer->text = strdup(random_bits() % 2 ? "[1, 0, ...]" : "[]");
 		else if (shape == SHAPE_LINES)
 			answer->text = random_lines();
 		else if (shape == SHAPE_TEXT)
@@ -247,7 +262,8 @@ static void check_round_trip(const struct call *call, const struct answer *answe
 	assert_true(len < sizeof(text) && len == strlen(text));
 	parse(text, &call2, &answer2);
 	if (call2.name != call->name || call2.nargs != call->nargs ||
-	    memcmp(call2.arg, call->arg, sizeof(call->arg)) != 0 || strcmp(call2.text, call->text) != 0)
+	    memcmp(call2.arg, call->arg, sizeof(call->arg)) != 0 ||
+	    strcmp(call2.text, call->text) != 0)
 		fail_msg("another call: %s", text);
 	if (answer2.kind != answer->kind || !answer_equal(&answer2, answer))
 		fail_msg("another answer: %s", text);
@@ -305,8 +321,10 @@ static void truncation_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lines_come_back),        cmocka_unit_test(mistakes_are_named),
-		cmocka_unit_test(random_calls_come_back), cmocka_unit_test(noise_is_refused_or_read),
+		cmocka_unit_test(lines_come_back),
+		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(random_calls_come_back),
+		cmocka_unit_test(noise_is_refused_or_read),
 		cmocka_unit_test(truncation_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
