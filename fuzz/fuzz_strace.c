@@ -1,5 +1,5 @@
-/* fuzz_strace.c - the notation: any text is refused with a place in it, or is printed so that parsing
- * gives the same call and answer again.
+/* fuzz_strace.c - the notation: any text is refused with a place in it, or is printed so that
+ * parsing gives the same call and answer again.
  *
  * SPDX-License-Identifier: MIT */
 #include "fuzz.h"

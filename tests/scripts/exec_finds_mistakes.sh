@@ -1,4 +1,4 @@
-# A harness that cannot fail shows nothing: wrong answers and wrong text must be found, with a place.
+# A harness that cannot fail shows nothing: wrong answers and wrong text are found, with a place.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
