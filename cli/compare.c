@@ -38,8 +38,11 @@ static const char *line_before(const char *text, const char *at)
 
 static void put_lines(FILE *out, const char *mark, const char *from, const char *to)
 {
-	for (; from < to && *from; from = next_line(from))
-		fprintf(out, "    %s %.*s\n", mark, (int)line_length(from), from);
+	for (; from < to && *from; from = next_line(from)) {
+		fprintf(out, "    %s ", mark);
+		(void)fwrite(from, 1, line_length(from), out);
+		(void)fputc('\n', out);
+	}
 }
 
 /* Maps are short and differ in one place, so what is equal at both ends is enough to find it. */

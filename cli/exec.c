@@ -183,9 +183,13 @@ static bool print_maps(struct run *run)
 {
 	struct target *target = run->pair.vas ? run->pair.vas : run->pair.kernel;
 	char *maps = target->ops->maps(target);
-	if (maps)
-		for (const char *line = maps; *line; line += strcspn(line, "\n") + 1)
-			printf("# %.*s\n", (int)strcspn(line, "\n"), line);
+	for (const char *line = maps; line && *line;) {
+		size_t len = strcspn(line, "\n");
+		(void)fputs("# ", stdout);
+		(void)fwrite(line, 1, len, stdout);
+		(void)fputc('\n', stdout);
+		line += len + (line[len] == '\n');
+	}
 	free(maps);
 	return maps != NULL;
 }
