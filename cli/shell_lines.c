@@ -105,6 +105,7 @@ bool shell_lines_start(void)
 	rl_readline_name = name;
 	rl_completer_word_break_characters = breaks;
 	rl_attempted_completion_function = complete;
+	rl_completion_append_character = '\0';
 	using_history();
 	stifle_history(HISTORY_LINES);
 	history_path = find_history();
