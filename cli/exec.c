@@ -160,7 +160,9 @@ static bool run_line(struct run *run, const struct script_line *line)
 		drop_kernel(run, answers.kernel.text);
 		answer_free(&answers.kernel);
 	}
-	if (!run->pair.vas && !run->pair.kernel) {
+	if (good && line->call.name == CALL_SYSCTL && answers.vas.kind == ANSWER_REFUSED)
+		good = fails(run, line, answers.vas.text);
+	if (good && !run->pair.vas && !run->pair.kernel) {
 		pair_answer_free(&answers);
 		return true; /* the script ends here, skipped */
 	}

@@ -224,12 +224,16 @@ static void answer_sysctl(struct vas_target *vas, const struct call *call, struc
 			return;
 		}
 	}
-	if (strcmp(call->text, "vm.overcommit_memory") == 0)
+	if (strcmp(call->text, "vm.overcommit_memory") == 0) {
+		/* what the machine has committed says nothing about a machine in another mode */
+		if (settings->overcommit_memory != call->arg[0])
+			settings->committed_elsewhere = 0;
 		settings->overcommit_memory = (uint32_t)call->arg[0];
-	else if (strcmp(call->text, "vm.overcommit_ratio") == 0)
+	} else if (strcmp(call->text, "vm.overcommit_ratio") == 0) {
 		settings->overcommit_ratio = (uint32_t)call->arg[0];
-	else
+	} else {
 		answer_refuse(answer, "vas has no sysctl %.100s", call->text);
+	}
 }
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
