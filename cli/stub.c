@@ -357,6 +357,15 @@ bool stub_access(struct stub *stub, uint64_t addr, enum stub_access access, uint
 	return true;
 }
 
+/* One instruction, stopped by the processor's own trap flag: PTRACE_SINGLESTEP would look at the
+ * instruction first, past all protection, and so make the page present. */
+static bool step(struct stub *stub, struct user_regs_struct *regs, int *signo)
+{
+	const unsigned long long trap_flag = 0x100;
+	regs->eflags |= trap_flag;
+	return set_registers(stub, regs) && resume(stub, PTRACE_CONT, signo);
+}
+
 /* An address outside the lower half goes through a jump: what a CPU makes of jumping there is not
  * what the kernel makes of a register set to it. */
 static bool jump(struct stub *stub, uint64_t addr, struct vas_signal *signal)
@@ -365,7 +374,7 @@ static bool jump(struct stub *stub, uint64_t addr, struct vas_signal *signal)
 	int signo;
 	regs.rip = STUB_ADDR + AT_JUMP + 8; /* behind the load: the jump itself */
 	regs.rax = addr;
-	if (!set_registers(stub, &regs) || !resume(stub, PTRACE_SINGLESTEP, &signo))
+	if (!step(stub, &regs, &signo))
 		return false;
 	return signo == SIGTRAP || get_signal(stub, signal);
 }
@@ -381,8 +390,7 @@ static bool step_at(struct stub *stub, uint64_t at, struct vas_signal *signal)
 		safe;
 	regs.r8 = regs.r9 = regs.r10 = regs.r11 = regs.r12 = regs.r13 = regs.r14 = regs.r15 = safe;
 	regs.rip = at;
-	if (!set_registers(stub, &regs) || !resume(stub, PTRACE_SINGLESTEP, &signo) ||
-	    (signo != SIGTRAP && !get_signal(stub, signal)))
+	if (!step(stub, &regs, &signo) || (signo != SIGTRAP && !get_signal(stub, signal)))
 		return false;
 	if (signal->addr != at || signal->code <= 0 || signal->code == VAS_SI_KERNEL ||
 	    (signo != SIGSEGV && signo != SIGBUS))
