@@ -1,0 +1,173 @@
+/* tracer_touch.c - finds out which private mappings have been written.
+ *
+ * Whether two anonymous neighbours merge depends on whether, and beside which neighbour, each was
+ * first written; no call tells. So before a call that may part or join mappings the kernel is asked
+ * which of those concerned, not yet known to be written, hold a page of their own. Asking late is
+ * good enough, because nothing about the layout has changed since the page was written. The one
+ * thing that cannot be known: of three untouched neighbours A B C that differ in rights only, A and
+ * C become different or equal in identity depending on whether B was written before one of them.
+ *
+ * A mapping that is not writable now was looked at when it was writable last.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "tracer_internal.h"
+
+#define PAGE 4096u
+
+/* ---- Asking the kernel ----------------------------------------------------------------------- */
+
+/* ioctl PAGEMAP_SCAN, Linux 6.7 (Documentation/admin-guide/mm/pagemap.rst); newer than the headers
+ * this may be built with. */
+struct scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+struct scan_region {
+	uint64_t start, end, categories;
+};
+
+#define SCAN _IOWR('f', 16, struct scan)
+enum { IS_FILE = 1 << 2, IS_PRESENT = 1 << 3, IS_SWAPPED = 1 << 4, IS_ZERO = 1 << 5 };
+
+/* 1: *page is the first written one; 0: none; -1: the kernel has no such call. */
+static int scan(int fd, uint64_t start, uint64_t end, uint64_t *page)
+{
+	struct scan_region region = {0, 0, 0};
+	struct scan scan = {.size = sizeof(scan),
+	                    .start = start,
+	                    .end = end,
+	                    .vec = (uintptr_t)&region,
+	                    .vec_len = 1,
+	                    .max_pages = 1,
+	                    .category_inverted = IS_FILE | IS_ZERO,
+	                    .category_mask = IS_FILE | IS_ZERO,
+	                    .category_anyof_mask = IS_PRESENT | IS_SWAPPED,
+	                    .return_mask = IS_PRESENT};
+	int n = ioctl(fd, SCAN, &scan);
+	if (n < 0)
+		return errno == ENOTTY || errno == EINVAL ? -1 : 0;
+	*page = region.start;
+	return n > 0;
+}
+
+/* The same by reading a word for each page, where Linux is older. A page of zeros that was read only
+ * never shows as mapped exclusively. (A page shared since fork is missed: but it is known already.)
+ */
+static bool read_words(int fd, uint64_t start, uint64_t end, uint64_t *page)
+{
+	uint64_t words[512];
+	for (uint64_t at = start; at < end;) {
+		uint64_t n = (end - at) / PAGE < 512 ? (end - at) / PAGE : 512;
+		ssize_t got = pread(fd, words, n * 8, (off_t)(at / PAGE * 8));
+		if (got <= 0)
+			return false;
+		for (uint64_t i = 0; i < (uint64_t)got / 8; i++) {
+			bool file = words[i] >> 61 & 1, exclusive = words[i] >> 56 & 1;
+			bool swapped = words[i] >> 62 & 1, present = words[i] >> 63 & 1;
+			if (!file && (swapped || (present && exclusive))) {
+				*page = at + i * PAGE;
+				return true;
+			}
+		}
+		at += (uint64_t)got / 8 * PAGE;
+	}
+	return false;
+}
+
+bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *page)
+{
+	int found = scan(mm->pagemap_fd, start, end, page);
+	return found < 0 ? read_words(mm->pagemap_fd, start, end, page) : found > 0;
+}
+
+/* ---- Telling the model ----------------------------------------------------------------------- */
+
+static bool unknown(const struct vas_region *region)
+{
+	return !region->touched && (region->flags & VAS_VM_WRITE) &&
+	       !(region->flags & (VAS_VM_SHARED | VAS_VM_MAYSHARE));
+}
+
+static void look(struct tracer *tracer, struct task *task, const struct vas_region *region)
+{
+	uint64_t page;
+	if (region->file)
+		tracer->files_dirty = true;
+	if (!unknown(region) || !touch_find(task->mm, region->start, region->end, &page))
+		return;
+	if (region->file)
+		file_update_size(tracer, model_file_id(tracer->model, region->file));
+	struct event *event = &tracer->event;
+	*event = (struct event){.kind = EVENT_CALL, .pid = task->proc->pid};
+	event->call = (struct call){.name = CALL_TOUCH, .nargs = 1, .arg = {page}};
+	event->answer = (struct answer){.kind = ANSWER_VALUE};
+	emit(tracer, event);
+}
+
+/* Mappings that hold a part of [start, end). */
+static void look_within(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region region;
+	while (vas && vas_next_region(vas, start, &region) && region.start < end) {
+		look(tracer, task, &region);
+		start = region.end;
+	}
+}
+
+/* Two neighbours that touch [start, end) on either side: merging asks for the next one, and that
+ * for the identity of the one after. */
+static void look_beside(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region below[2], region;
+	int n = 0;
+	while (vas && n < 2 && start && vas_next_region(vas, start - 1, &below[n]) &&
+	       below[n].start < start)
+		start = below[n++].start;
+	while (n-- > 0)
+		look(tracer, task, &below[n]);
+	for (n = 0; vas && n < 2 && vas_next_region(vas, end, &region) && region.start == end;
+	     n++) {
+		look(tracer, task, &region);
+		end = region.end;
+	}
+}
+
+static uint64_t page_down(uint64_t addr)
+{
+	return addr & ~(uint64_t)(PAGE - 1);
+}
+
+void touch_beside(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len)
+{
+	uint64_t start = page_down(addr), end = page_down(addr + len + PAGE - 1);
+	if (end >= start)
+		look_beside(tracer, task, start, end);
+}
+
+void touch_near(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	uint64_t start = page_down(addr), end = page_down(addr + len + PAGE - 1);
+	struct vas_region region;
+	if (!vas || end < start)
+		return;
+	look_within(tracer, task, start, end);
+	if (vas_next_region(vas, start, &region) && region.start < start)
+		start = region.start;
+	if (end > start && vas_next_region(vas, end - 1, &region) && region.start < end)
+		end = region.end;
+	look_beside(tracer, task, start, end);
+}
+
+void touch_all(struct tracer *tracer, struct task *task)
+{
+	look_within(tracer, task, 0, UINT64_MAX);
+}
