@@ -15,7 +15,7 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"exec", cmd_exec, "[--on vas|kernel|both] SCRIPT...", "runs scripts of calls and compares"},
+	{"exec", cmd_exec, "[--on vas|kernel|both] SCRIPT...", "runs scripts and compares"},
 	{"shell", cmd_shell, "[--on vas|kernel|both]", "calls typed at a prompt"},
 };
 
@@ -26,7 +26,7 @@ static void help(FILE *out)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-7s %-36s %s\n", commands[i].name, commands[i].synopsis,
 		        commands[i].what);
-	fprintf(out, "\n'vas COMMAND --help' says more about each. 'vas --version' tells the versions.\n");
+	fprintf(out, "\n'vas COMMAND --help' says more about each; see also 'vas --version'.\n");
 }
 
 static void version(void)
