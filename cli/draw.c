@@ -89,15 +89,15 @@ static void format_size(char *buf, size_t size, uint64_t bytes)
 	static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 	unsigned u = 0;
 	uint64_t whole = bytes;
-	uint64_t rest = 0;
+	uint64_t tenths = 0;
 
 	while (whole >= 1024) {
-		rest = whole % 1024;
+		tenths = whole % 1024 * 10 / 1024;
 		whole /= 1024;
 		u++;
 	}
-	if (rest && whole < 1000)
-		snprintf(buf, size, "%" PRIu64 ".%" PRIu64 " %s", whole, rest * 10 / 1024, unit[u]);
+	if (tenths > 0 && whole < 1000)
+		snprintf(buf, size, "%" PRIu64 ".%" PRIu64 " %s", whole, tenths, unit[u]);
 	else
 		snprintf(buf, size, "%" PRIu64 " %s", whole, unit[u]);
 }
