@@ -15,6 +15,8 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{"check", cmd_check, "[OPTION]... -- CMD [ARG]...", "runs a program and follows its calls"},
+	{"replay", cmd_replay, "[OPTION]... LOG...", "the same from a recorded log"},
 	{"exec", cmd_exec, "[--on vas|kernel|both] SCRIPT...", "runs scripts and compares"},
 	{"shell", cmd_shell, "[--on vas|kernel|both]", "calls typed at a prompt"},
 };
