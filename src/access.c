@@ -15,9 +15,9 @@ static int64_t locate(struct vas *space, uint64_t addr, enum vas_access access, 
 	int64_t err;
 
 	if (signal)
-		*signal = (struct vas_signal){ 0 };
+		*signal = (struct vas_signal){0};
 	for (bool faulted = false;; faulted = true) {
-		*leaf = (struct entry){ .kind = ENTRY_ABSENT };
+		*leaf = (struct entry){.kind = ENTRY_ABSENT};
 		if (addr < vas_task_size(space))
 			*leaf = pagemap_lookup(&space->pages, addr, &level);
 		if (leaf->kind == ENTRY_LEAF && (leaf->rights & access))
@@ -28,7 +28,7 @@ static int64_t locate(struct vas *space, uint64_t addr, enum vas_access access, 
 			return err;
 	}
 	*host = frames->memory + (leaf->phys - frames->phys) +
-		(addr & (format_span(space->system->format, level) - 1));
+	        (addr & (format_span(space->system->format, level) - 1));
 	return 0;
 }
 
@@ -82,28 +82,8 @@ int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t l
 	return 0;
 }
 
-void vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
-{
-	for (unsigned i = 0; i < VAS_TLB_ENTRIES; i++)
-		tlb->entry[i].page[0] = tlb->entry[i].page[1] = ~(uint64_t)0;
-	tlb->space = space;
-	tlb->next = space->tlb.tlbs;
-	space->tlb.tlbs = tlb;
-}
-
-void vas_tlb_unregister(struct vas_tlb *tlb)
-{
-	struct vas_tlb **at = &tlb->space->tlb.tlbs;
-
-	while (*at != tlb)
-		at = &(*at)->next;
-	*at = tlb->next;
-	tlb->space = NULL;
-	tlb->next = NULL;
-}
-
-int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr,
-                      enum vas_access access, void **host, struct vas_signal *signal)
+int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr, enum vas_access access,
+                      void **host, struct vas_signal *signal)
 {
 	unsigned page_shift = space->system->format->page_shift;
 	uint8_t *byte = tlb_find(tlb, addr, access, page_shift);

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "linux.h"
 
+#define MAX_ERRNO 4095
 #define LOW_2G ((uint64_t)1 << 31)
 #define LOW_1G ((uint64_t)1 << 30)
 
@@ -42,8 +43,8 @@ static int64_t hole_find(const struct vas *space, struct hole hole)
 	uint64_t start, end;
 	struct vma above;
 
-	while (hole.low < hole.high &&
-	       vma_tree_gap(&space->tree, hole.low, hole.high, hole.len, hole.highest, &start, &end)) {
+	while (hole.low < hole.high && vma_tree_gap(&space->tree, hole.low, hole.high, hole.len,
+	                                            hole.highest, &start, &end)) {
 		uint64_t limit = end;
 
 		if (vma_tree_find(&space->tree, end, &above))
@@ -57,7 +58,6 @@ static int64_t hole_find(const struct vas *space, struct hole hole)
 	}
 	return -VAS_ENOMEM;
 }
-
 
 /* Whether [addr, addr + len) is free and keeps clear of the guard gap above it. */
 static bool range_is_free(const struct vas *space, uint64_t addr, uint64_t len)
@@ -93,7 +93,7 @@ static int64_t search_bottom_up(const struct vas *space, const struct place *pla
 	if (hint && place->len <= high && high - place->len >= hint &&
 	    range_is_free(space, hint, place->len))
 		return (int64_t)hint;
-	return hole_find(space, (struct hole){ .low = low, .high = high, .len = place->len });
+	return hole_find(space, (struct hole){.low = low, .high = high, .len = place->len});
 }
 
 /* The hint if it can be had, else a search: downwards, or upwards in the legacy layout. */
@@ -101,7 +101,7 @@ static int64_t search(const struct vas *space, const struct place *place)
 {
 	uint64_t task_size = space->system->format->task_size, len = place->len;
 	uint64_t hint = align_down(place->hint, space_page_size(space));
-	struct hole hole = { .len = len, .highest = true };
+	struct hole hole = {.len = len, .highest = true};
 	int64_t addr;
 
 	if (len > task_size)
@@ -153,10 +153,33 @@ static bool aligns_anonymous(const struct vas *space, uint64_t len)
 	return is_aligned(len, huge_size(space)) || !linux_aligns_multiples_only(space);
 }
 
+/* Pages of the huge page pool: the hint is rounded up, a hole must hold the worst alignment. */
+static int64_t search_hugetlb(const struct vas *space, const struct place *place)
+{
+	uint64_t size = format_span(space->system->format, place->level);
+	uint64_t hint = align_up(place->hint, size), task_size = space->system->format->task_size;
+	struct place padded = *place;
+	int64_t addr;
+
+	if (hint && place->len <= task_size && hint <= task_size - place->len &&
+	    range_is_free(space, hint, place->len))
+		return (int64_t)hint;
+	padded.hint = 0;
+	padded.len = place->len + size - space_page_size(space);
+	addr = search(space, &padded);
+	if (addr < 0)
+		return addr;
+	if (space->legacy || place->map_32bit)
+		return (int64_t)align_up((uint64_t)addr, size);
+	return (int64_t)align_down((uint64_t)addr + padded.len - place->len, size);
+}
+
 static int64_t search_aligned(const struct vas *space, const struct place *place)
 {
 	int64_t addr = 0;
 
+	if (place->level > 0)
+		return search_hugetlb(space, place);
 	if (!space->system->settings.thp)
 		return search(space, place);
 	if (place->file) {
@@ -176,12 +199,15 @@ int64_t space_place(const struct vas *space, const struct place *place)
 
 	if (place->len > task_size)
 		return -VAS_ENOMEM;
+	/* Linux hands addresses and errors on in one word: the last ones are taken for errors. */
+	if (place->fixed && place->hint > ~(uint64_t)MAX_ERRNO)
+		return (int64_t)place->hint;
 	addr = place->fixed ? (int64_t)place->hint : search_aligned(space, place);
 	if (!place->fixed && addr < 0)
 		return addr;
 	if ((uint64_t)addr > task_size - place->len)
 		return -VAS_ENOMEM;
-	if (!space_aligned(space, (uint64_t)addr))
+	if (!is_aligned((uint64_t)addr, format_span(space->system->format, place->level)))
 		return -VAS_EINVAL;
 	if ((uint64_t)addr < space->system->settings.mmap_min_addr &&
 	    !(space->capabilities & VAS_CAP_SYS_RAWIO))

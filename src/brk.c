@@ -24,8 +24,8 @@ static bool heap_grow(struct vas *space, uint64_t old_end, uint64_t end)
 {
 	uint64_t npages = space_pages(space, end - old_end);
 	uint64_t flags = VAS_VM_READ | VAS_VM_WRITE | VAS_VM_MAYREAD | VAS_VM_MAYWRITE |
-			 VAS_VM_MAYEXEC | VAS_VM_ACCOUNT | space->def_flags;
-	struct vma vma = { .start = old_end, .end = end, .flags = flags };
+	                 VAS_VM_MAYEXEC | VAS_VM_ACCOUNT | space->def_flags;
+	struct vma vma = {.start = old_end, .end = end, .flags = flags};
 
 	if ((flags & VAS_VM_LOCKED) && !space_may_lock(space, npages))
 		return false;

@@ -32,6 +32,20 @@ VAS_INTERNAL int64_t fault_page(struct vas *space, struct vma *vma, uint64_t add
 VAS_INTERNAL int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end,
                                     bool keep_going);
 
+/* ---- huge.c ---- */
+
+/* Makes a page of the huge page pool present for an access. Errors as fault_page. */
+VAS_INTERNAL int64_t huge_fault_pool(struct vas *space, struct vma *vma, uint64_t addr,
+                                     enum vas_access access);
+
+/* Makes a transparent huge page present for a write to anonymous memory, if the policy and the
+ * surroundings of addr allow one. False: use small pages. */
+VAS_INTERNAL bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr);
+
+/* MADV_COLLAPSE: turns the small pages of [start, end) in *vma into huge ones. */
+VAS_INTERNAL int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start,
+                                   uint64_t end);
+
 /* ---- mmap.c ---- */
 
 /* The rights a call asks for, as vma flags. */

@@ -23,7 +23,8 @@ static void census_vma(struct census *census, const struct vma *vma)
 	if (vma->flags & VAS_VM_LOCKED)
 		census->locked += npages;
 	if (!space_aligned(space, vma->start | vma->end) || vma->end > vas_task_size(space))
-		census->broken = "every vma is page aligned and below the end of the user's addresses";
+		census->broken =
+			"every vma is page aligned and below the end of the user's addresses";
 	if (vma->anon && (vma->flags & VAS_VM_SHARED))
 		census->broken = "a touched vma is private";
 	if (vma->file && vma->file->refs == 0)
@@ -52,8 +53,7 @@ static bool census_leaf(void *ctx, uint64_t addr, unsigned level, const struct e
 		return !census->broken;
 	if (entry->rights & ~vma_rights(space, vma->flags))
 		census->broken = "no leaf has a right that its vma has not";
-	if (entry->phys < frames->phys ||
-	    frame_of_phys(frames, entry->phys) < frames->reserved ||
+	if (entry->phys < frames->phys || frame_of_phys(frames, entry->phys) < frames->reserved ||
 	    frame_of_phys(frames, entry->phys) >= frames->count)
 		census->broken = "every leaf maps a frame of the region";
 	else if (frames->frame[frame_of_phys(frames, entry->phys)].refs == 0)
@@ -67,7 +67,7 @@ static bool census_leaf(void *ctx, uint64_t addr, unsigned level, const struct e
 static const char *census_counters(struct census *census)
 {
 	struct vas *space = census->space;
-	struct vas sums = { .system = space->system };
+	struct vas sums = {.system = space->system};
 	struct vma vma;
 
 	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
@@ -86,7 +86,7 @@ static const char *census_counters(struct census *census)
 
 const char *vas_check(struct vas *space)
 {
-	struct census census = { .space = space };
+	struct census census = {.space = space};
 	const char *broken = vma_tree_check(&space->tree);
 
 	if (!broken)
@@ -105,7 +105,7 @@ const char *vas_check(struct vas *space)
 /* Counts references down over all users; what is right ends at zero, and is counted up again. */
 struct audit {
 	struct vas_system *system;
-	uint32_t step;  /* added to a frame's count per reference: -1, then +1 */
+	uint32_t step; /* added to a frame's count per reference: -1, then +1 */
 };
 
 static void audit_frame(void *ctx, uint32_t frame)
@@ -170,7 +170,7 @@ static const char *audit_committed(const struct vas_system *system)
 
 const char *vas_audit(struct vas_system *system)
 {
-	struct audit audit = { .system = system, .step = (uint32_t)-1 };
+	struct audit audit = {.system = system, .step = (uint32_t)-1};
 	const char *broken;
 	uint64_t left;
 

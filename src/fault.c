@@ -144,6 +144,8 @@ int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_a
 		return leaf_note(space, page, level, old, access);
 	if (old.kind == ENTRY_MARK)
 		return -VAS_EFAULT;
+	if (vma_level(vma) > 0)
+		return huge_fault_pool(space, vma, page, access);
 	if ((vma->flags & VAS_VM_OPAQUE) || (vma->file && !vma->file->object))
 		return -VAS_EIO;
 	if (old.kind == ENTRY_LEAF) {
@@ -152,6 +154,9 @@ int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_a
 			return -VAS_ENOMEM;
 		old = pagemap_lookup(&space->pages, page, &level);
 	}
+	if (access == VAS_WRITE && old.kind == ENTRY_ABSENT && level > 0 &&
+	    huge_fault_anon(space, vma, page))
+		return 0;
 	if (access == VAS_WRITE && !(vma->flags & VAS_VM_SHARED))
 		return fault_private_write(space, vma, page, &old);
 	if (vma->file)
@@ -190,7 +195,8 @@ int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end, bool kee
 {
 	struct vma vma;
 
-	for (uint64_t addr = start; vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
+	for (uint64_t addr = start;
+	     addr < end && vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
 	     addr = vma.end) {
 		int64_t err;
 
@@ -251,7 +257,7 @@ static bool stack_grow(struct vas *space, struct vma *vma, uint64_t addr)
 static int64_t raise_signal(struct vas_signal *signal, int32_t signo, int32_t code, uint64_t addr)
 {
 	if (signal)
-		*signal = (struct vas_signal){ .signo = signo, .code = code, .addr = addr };
+		*signal = (struct vas_signal){.signo = signo, .code = code, .addr = addr};
 	return -VAS_EFAULT;
 }
 
@@ -274,22 +280,35 @@ static bool vma_allows(const struct vas *space, const struct vma *vma, enum vas_
 	return vma->flags & (access == VAS_WRITE ? VAS_VM_WRITE : VAS_VM_EXEC);
 }
 
+/* x86-64 reports a fetch from a page that is not there like a read; only when the page is there
+ * does it turn out that it may not be executed. */
+static bool fetch_reads_first(const struct vas *space, const struct vma *vma,
+                              enum vas_access access)
+{
+	return access == VAS_EXEC && space->system->format->fetch_reads_first &&
+	       vma_allows(space, vma, VAS_READ);
+}
+
 int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
                   struct vas_signal *signal)
 {
 	struct vma vma;
+	bool denied;
 	int64_t err;
 
 	if (signal)
-		*signal = (struct vas_signal){ 0 };
+		*signal = (struct vas_signal){0};
 	if (addr >= vas_task_size(space))
 		return raise_beyond(space->system->format, signal, addr);
 	if (!vma_tree_find(&space->tree, addr, &vma) ||
 	    (vma.start > addr && !stack_grow(space, &vma, addr)))
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
-	if (!vma_allows(space, &vma, access))
+	denied = !vma_allows(space, &vma, access);
+	if (denied && !fetch_reads_first(space, &vma, access))
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_ACCERR, addr);
-	err = fault_page(space, &vma, addr, access);
+	err = fault_page(space, &vma, addr, denied ? VAS_READ : access);
+	if (!err && denied)
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_ACCERR, addr);
 	if (err == -VAS_EFAULT)
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
 	if (err == -VAS_EIO)

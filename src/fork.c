@@ -38,8 +38,8 @@ static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma 
 	if ((vma->flags & VAS_VM_ACCOUNT) && !space_charge(child, npages))
 		return -VAS_ENOMEM;
 	child_vma(child, &copy);
-	if (pages_are_copied(vma) && !pagemap_share(&child->pages, &parent->pages, vma->start,
-	                                            vma->end, gather))
+	if (pages_are_copied(vma) &&
+	    !pagemap_share(&child->pages, &parent->pages, vma->start, vma->end, gather))
 		return -VAS_ENOMEM;
 	return 0;
 }

@@ -99,6 +99,7 @@ uint32_t frame_alloc(struct frame_pool *pool, unsigned order)
 	for (uint32_t i = 0; i < 1u << order; i++) {
 		pool->frame[index + i].refs = 1;
 		pool->frame[index + i].live = 0;
+		pool->frame[index + i].order = 0;
 		pool->frame[index + i].state = FRAME_USED;
 	}
 	pool->nfree -= (uint64_t)1 << order;
@@ -116,6 +117,10 @@ uint32_t frame_alloc_zeroed(struct frame_pool *pool)
 
 void frame_free(struct frame_pool *pool, uint32_t index)
 {
-	vas_assert(pool->frame[index].refs == 0 && pool->frame[index].state != FRAME_FREE);
+	struct frame *f = &pool->frame[index];
+
+	vas_assert(f->refs == 0 && f->state != FRAME_FREE);
+	if (f->order > 0)
+		pool->nhuge[f->order]--;
 	block_free(pool, index, 0);
 }

@@ -22,6 +22,7 @@ enum frame_state {
 
 /* One record for each frame of the region. Invariants:
  *   state FRAME_FREE: refs == 0, the block is aligned to its size and linked in free[order]
+ *   order of a frame in use: 0; of the first frame of a page of the huge page pool: its level
  *   live counts the words that are not zero, if the frame is a page table (pagetable.c) */
 struct frame {
 	uint32_t refs;
@@ -40,6 +41,7 @@ struct frame_pool {
 	unsigned page_shift;
 	uint32_t free[FRAME_ORDERS];
 	uint64_t nfree;
+	uint64_t nhuge[3]; /* blocks in use as pages of the huge page pool, by level */
 	int64_t fail_after; /* test aid: allocations left before failure; < 0: no limit */
 };
 

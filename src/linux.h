@@ -51,6 +51,12 @@ static inline bool linux_dontunmap_files(const struct vas *space)
 	return linux_since(space, 5, 13);
 }
 
+/* Memory of the huge page pool can be moved and shrunk. */
+static inline bool linux_mremap_hugetlb(const struct vas *space)
+{
+	return linux_since(space, 5, 16);
+}
+
 /* A mapping that grows in place until it meets the next one may merge with it. */
 static inline bool linux_growth_merges(const struct vas *space)
 {
@@ -162,6 +168,12 @@ static inline bool linux_madv_collapse(const struct vas *space)
 static inline bool linux_madv_guard(const struct vas *space)
 {
 	return linux_since(space, 6, 13);
+}
+
+/* A vma remembers that guards were installed in it (VmFlags gu). */
+static inline bool linux_notes_guards(const struct vas *space)
+{
+	return linux_since(space, 6, 18);
 }
 
 /* Guards of file mappings and shared memory too. */

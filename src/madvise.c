@@ -22,8 +22,8 @@ static bool vma_is_kernels(const struct vma *vma)
 
 static bool vma_can_be_ksm(const struct vma *vma)
 {
-	return !vma_is_kernels(vma) &&
-	       !(vma->flags & (VAS_VM_SHARED | VAS_VM_MAYSHARE | VAS_VM_HUGETLB | VAS_VM_DROPPABLE));
+	return !vma_is_kernels(vma) && !(vma->flags & (VAS_VM_SHARED | VAS_VM_MAYSHARE |
+	                                               VAS_VM_HUGETLB | VAS_VM_DROPPABLE));
 }
 
 /* The vma's flags after the advice, or an error; advice that sets no flags answers them as they
@@ -114,13 +114,18 @@ static int64_t part_zap(const struct part *part)
 	return 0;
 }
 
-static int64_t advise_dontneed(const struct part *part, uint64_t advice)
+/* Huge pages are dropped whole, what reaches into the last one counts as not asked for. */
+static int64_t advise_dontneed(struct part *part, uint64_t advice)
 {
+	uint64_t size = format_span(part->space->system->format, vma_level(&part->vma));
 	uint64_t refused = VAS_VM_PFNMAP;
 
 	if (advice == VAS_MADV_DONTNEED)
 		refused |= VAS_VM_LOCKED;
-	return part->vma.flags & refused ? -VAS_EINVAL : part_zap(part);
+	if ((part->vma.flags & refused) || !is_aligned(part->start, size))
+		return -VAS_EINVAL;
+	part->end = align_down(part->end, size);
+	return part_zap(part);
 }
 
 /* Without memory pressure the pages that MADV_FREE gives up are never taken. */
@@ -170,7 +175,7 @@ static bool vma_can_be_guarded(const struct vas *space, const struct vma *vma, u
 
 static int64_t advise_guard_install(struct part *part)
 {
-	const struct entry guard = { .kind = ENTRY_MARK, .mark = MARK_GUARD };
+	const struct entry guard = {.kind = ENTRY_MARK, .mark = MARK_GUARD};
 	struct vas *space = part->space;
 	int64_t err;
 
@@ -179,8 +184,13 @@ static int64_t advise_guard_install(struct part *part)
 	/* Linux ties the page tables to an identity here, so that fork copies the guards. */
 	if (!(part->vma.flags & VAS_VM_SHARED))
 		vma_touch(space, &part->vma);
+	if (linux_notes_guards(space)) {
+		part->vma.flags |= VAS_VM_MAYBE_GUARD;
+		vma_tree_replace(&space->tree, part->vma.start, &part->vma);
+	}
 	err = part_zap(part);
-	for (uint64_t addr = part->start; addr < part->end && !err; addr += space_page_size(space)) {
+	for (uint64_t addr = part->start; addr < part->end && !err;
+	     addr += space_page_size(space)) {
 		if (!pagemap_set(&space->pages, addr, 0, &guard))
 			err = -VAS_ENOMEM;
 	}
@@ -207,7 +217,7 @@ static int64_t advise_guard_remove(const struct part *part)
 {
 	struct vas *space = part->space;
 	struct tlb_gather gather;
-	struct unguard unguard = { space, &gather };
+	struct unguard unguard = {space, &gather};
 
 	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_REMOVE))
 		return -VAS_EINVAL;
@@ -215,15 +225,6 @@ static int64_t advise_guard_remove(const struct part *part)
 	pagemap_walk(&space->pages, part->start, part->end, unguard_entry, &unguard);
 	tlb_gather_end(&gather);
 	return 0;
-}
-
-/* Without large pages there is nothing to collapse into: see docs/differences.md. */
-static int64_t advise_collapse(const struct part *part)
-{
-	uint64_t huge = format_span(part->space->system->format, 1);
-	uint64_t first = align_up(part->start, huge);
-
-	return first < part->end && part->end - first >= huge ? -VAS_EINVAL : 0;
 }
 
 /* ---- Dispatch ------------------------------------------------------------------------------- */
@@ -268,7 +269,7 @@ static int64_t advise_part(struct part *part, uint64_t advice)
 	case VAS_MADV_DONTNEED_LOCKED:
 		return advise_dontneed(part, advice);
 	case VAS_MADV_COLLAPSE:
-		return advise_collapse(part);
+		return huge_collapse(part->space, &part->vma, part->start, part->end);
 	case VAS_MADV_GUARD_INSTALL:
 		return advise_guard_install(part);
 	case VAS_MADV_GUARD_REMOVE:
@@ -280,7 +281,7 @@ static int64_t advise_part(struct part *part, uint64_t advice)
 /* Applies the advice to all that is mapped in the range; gaps are reported at the end. */
 static int64_t advise_range(struct vas *space, uint64_t start, uint64_t end, uint64_t advice)
 {
-	struct part part = { .space = space };
+	struct part part = {.space = space};
 	int64_t gap = 0;
 
 	while (start < end) {
@@ -306,7 +307,7 @@ static int64_t advise_range(struct vas *space, uint64_t start, uint64_t end, uin
 static int64_t populate_part(struct vas *space, struct vma *vma, uint64_t start, uint64_t end,
                              enum vas_access access)
 {
-	uint64_t right = access == VAS_WRITE ? VAS_VM_WRITE : space->system->format->readable;
+	uint64_t right = access == VAS_WRITE ? VAS_VM_WRITE : VAS_VM_READ;
 
 	if ((vma->flags & (VAS_VM_IO | VAS_VM_PFNMAP)) || !(vma->flags & right))
 		return -VAS_EINVAL;
@@ -381,6 +382,7 @@ int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t adv
 {
 	uint64_t rounded = space_align(space, len), end = addr + rounded;
 
+	advice = (uint32_t)advice; /* an int */
 	if (!advice_is_known(space, advice) || !space_aligned(space, addr))
 		return -VAS_EINVAL;
 	if ((len && !rounded) || end < addr)

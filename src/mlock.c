@@ -3,12 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "calls.h"
 
-/* Memory that is never locked: the kernel's own and what may vanish anyway. */
-static bool vma_is_lockable(const struct vma *vma)
-{
-	return !(vma->flags & (VMA_KERNELS | VAS_VM_HUGETLB | VAS_VM_DROPPABLE));
-}
-
 /* Sets the lock flags of [start, end), which lies in *vma, to `locks`. */
 static int64_t lock_part(struct vas *space, struct vma *vma, uint64_t start, uint64_t end,
                          uint64_t locks)
@@ -17,7 +11,7 @@ static int64_t lock_part(struct vas *space, struct vma *vma, uint64_t start, uin
 	uint64_t npages = space_pages(space, end - start);
 	int64_t err;
 
-	if (flags == old || !vma_is_lockable(vma))
+	if (flags == old || !vma_is_lockable(vma->flags))
 		return 0;
 	err = vma_modify(space, vma, start, end, flags);
 	if (err)
@@ -60,7 +54,8 @@ static uint64_t locked_pages(const struct vas *space, uint64_t start, uint64_t l
 	for (uint64_t addr = start; vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
 	     addr = vma.end) {
 		if (vma.flags & VAS_VM_LOCKED)
-			npages += space_pages(space, min_u64(vma.end, end) - max_u64(vma.start, addr));
+			npages += space_pages(space,
+			                      min_u64(vma.end, end) - max_u64(vma.start, addr));
 	}
 	return npages;
 }
@@ -99,6 +94,7 @@ int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flag
 {
 	if (!linux_mlock2(space))
 		return -VAS_ENOSYS;
+	flags = (uint32_t)flags; /* an int */
 	if (flags & ~(uint64_t)VAS_MLOCK_ONFAULT)
 		return -VAS_EINVAL;
 	return lock(space, addr, len, flags ? VMA_LOCKS : VAS_VM_LOCKED);
@@ -123,8 +119,9 @@ static void lock_all(struct vas *space, uint64_t locks)
 	}
 }
 
-int64_t vas_mlockall(struct vas *space, uint64_t flags)
+int64_t vas_mlockall(struct vas *space, uint64_t mcl)
 {
+	uint64_t flags = (uint32_t)mcl; /* an int */
 	const uint64_t known = VAS_MCL_CURRENT | VAS_MCL_FUTURE | VAS_MCL_ONFAULT;
 	uint64_t locks = flags & VAS_MCL_ONFAULT ? VMA_LOCKS : VAS_VM_LOCKED;
 	uint64_t limit = space_pages(space, space->limit[VAS_RLIMIT_MEMLOCK].soft);

@@ -4,10 +4,11 @@
 #include "calls.h"
 
 /* Flags every kernel knows; MAP_SHARED drops what it does not know, SHARED_VALIDATE refuses it. */
-#define MAP_KNOWN                                                                                  \
-	(VAS_MAP_SHARED | VAS_MAP_PRIVATE | VAS_MAP_FIXED | VAS_MAP_ANONYMOUS | VAS_MAP_DENYWRITE |    \
-	 VAS_MAP_EXECUTABLE | VAS_MAP_GROWSDOWN | VAS_MAP_LOCKED | VAS_MAP_NORESERVE |                 \
-	 VAS_MAP_POPULATE | VAS_MAP_NONBLOCK | VAS_MAP_STACK | VAS_MAP_HUGETLB | VAS_MAP_32BIT)
+#define MAP_KNOWN                                                                      \
+	(VAS_MAP_SHARED | VAS_MAP_PRIVATE | VAS_MAP_FIXED | VAS_MAP_ANONYMOUS |        \
+	 VAS_MAP_DENYWRITE | VAS_MAP_EXECUTABLE | VAS_MAP_GROWSDOWN | VAS_MAP_LOCKED | \
+	 VAS_MAP_NORESERVE | VAS_MAP_POPULATE | VAS_MAP_NONBLOCK | VAS_MAP_STACK |     \
+	 VAS_MAP_HUGETLB | VAS_MAP_32BIT | VAS_MAP_HUGE_MASK << VAS_MAP_HUGE_SHIFT)
 
 /* One call on its way: what was asked for, and what has been decided. */
 struct mapping {
@@ -15,6 +16,7 @@ struct mapping {
 	uint64_t addr, len, offset; /* len rounded up to pages */
 	uint64_t map;               /* MAP_* */
 	struct vas_file *file;      /* NULL: anonymous */
+	unsigned level;             /* of the pages: not 0 for MAP_HUGETLB */
 	uint64_t flags;             /* VAS_VM_* of the new vma */
 };
 
@@ -40,6 +42,23 @@ static uint64_t map_flags(const struct vas *space, uint64_t map)
 
 /* ---- Checks --------------------------------------------------------------------------------- */
 
+/* The level of the huge pages asked for; 0: there are none of this size, or it is a file. */
+static unsigned huge_level(const struct mapping *m)
+{
+	const struct vas_format *format = m->space->system->format;
+	unsigned shift = (unsigned)(m->map >> VAS_MAP_HUGE_SHIFT) & VAS_MAP_HUGE_MASK;
+
+	if (m->file)
+		return 0;
+	if (shift == 0)
+		return 1;
+	for (unsigned level = 1; level <= format->max_leaf_level; level++) {
+		if (shift == format_shift(format, level))
+			return level;
+	}
+	return 0;
+}
+
 static int64_t check_length(struct mapping *m, uint64_t len)
 {
 	struct vas *space = m->space;
@@ -49,8 +68,12 @@ static int64_t check_length(struct mapping *m, uint64_t len)
 		return -VAS_EBADF;
 	if (m->map & VAS_MAP_ANONYMOUS)
 		m->file = NULL;
-	if (m->map & VAS_MAP_HUGETLB)
-		return m->file ? -VAS_EINVAL : -VAS_ENOMEM; /* no pool of huge pages */
+	if (m->map & VAS_MAP_HUGETLB) {
+		m->level = huge_level(m);
+		if (m->level == 0)
+			return -VAS_EINVAL;
+		len = align_up(len, format_span(space->system->format, m->level));
+	}
 	if (len == 0)
 		return -VAS_EINVAL;
 	m->len = space_align(space, len);
@@ -75,6 +98,7 @@ static int64_t choose_address(struct mapping *m)
 		.shared = (m->map & VAS_MAP_TYPE) != VAS_MAP_PRIVATE,
 		.file = m->file,
 		.offset = m->offset,
+		.level = m->level,
 	};
 	int64_t addr;
 
@@ -96,8 +120,7 @@ static int64_t check_lock(const struct mapping *m)
 {
 	if ((m->map & VAS_MAP_LOCKED) && !space_can_lock(m->space))
 		return -VAS_EPERM;
-	if ((m->flags & VAS_VM_LOCKED) &&
-	    !space_may_lock(m->space, space_pages(m->space, m->len)))
+	if ((m->flags & VAS_VM_LOCKED) && !space_may_lock(m->space, space_pages(m->space, m->len)))
 		return -VAS_EAGAIN;
 	return 0;
 }
@@ -170,10 +193,10 @@ static int64_t check_anonymous(struct mapping *m)
 	case VAS_MAP_DROPPABLE:
 		if (!linux_map_droppable(m->space))
 			return -VAS_EINVAL;
-		if (m->flags & (VAS_VM_LOCKED | VAS_VM_GROWSDOWN))
+		if ((m->map & VAS_MAP_LOCKED) || (m->flags & VAS_VM_GROWSDOWN))
 			return -VAS_EINVAL;
 		m->flags |= VAS_VM_DROPPABLE | VAS_VM_NORESERVE | VAS_VM_WIPEONFORK |
-			    VAS_VM_DONTDUMP;
+		            VAS_VM_DONTDUMP;
 		return 0;
 	case VAS_MAP_PRIVATE:
 		return 0;
@@ -197,6 +220,26 @@ static void replaced_pages(const struct mapping *m, uint64_t *npages, uint64_t *
 		if (vma.flags & VAS_VM_ACCOUNT)
 			*charged += vma_pages(space, &vma);
 	}
+}
+
+/* Keeps pages of the pool for a mapping of huge pages. */
+static int64_t make_hugetlb(struct mapping *m)
+{
+	struct vas_system *system = m->space->system;
+	const uint64_t *pool = system->settings.hugepages;
+	uint64_t npages = m->len >> format_shift(system->format, m->level);
+	uint64_t taken = system->huge_reserved[m->level] + system->frames.nhuge[m->level];
+
+	if (m->flags & VAS_VM_NORESERVE)
+		npages = 0;
+	if (npages > 0 && (taken > pool[m->level - 1] || npages > pool[m->level - 1] - taken))
+		return -VAS_ENOMEM;
+	m->file = file_hugetlb(system, m->level, m->len);
+	if (!m->file)
+		return -VAS_ENOMEM;
+	m->file->object->reserved = npages;
+	system->huge_reserved[m->level] += npages;
+	return 0;
 }
 
 /* Limits and commit charge for the mapping less what it replaces. */
@@ -241,7 +284,7 @@ static int64_t map_region(struct mapping *m)
 {
 	struct vas *space = m->space;
 	uint64_t end = m->addr + m->len, npages = space_pages(space, m->len);
-	struct vma vma = { .start = m->addr, .end = end };
+	struct vma vma = {.start = m->addr, .end = end};
 	int64_t err;
 
 	err = munmap_prepare(space, m->addr, end);
@@ -249,7 +292,9 @@ static int64_t map_region(struct mapping *m)
 		err = space_reserve(space) ? admit(m) : -VAS_ENOMEM;
 	if (err)
 		return err;
-	if (!m->file && (m->flags & VAS_VM_SHARED))
+	if (m->level > 0)
+		err = make_hugetlb(m);
+	else if (!m->file && (m->flags & VAS_VM_SHARED))
 		err = make_shared(m);
 	else if (m->file)
 		file_get(m->file);
@@ -262,6 +307,12 @@ static int64_t map_region(struct mapping *m)
 	vma.pgoff = space_pages(space, m->file ? m->offset : m->addr);
 	vma_place(space, &vma, JOIN_BOTH);
 	space_count(space, m->flags, npages);
+	if (m->flags & VMA_LOCKS && !vma_is_lockable(m->flags)) {
+		/* Linux takes the lock back only after it has looked for a neighbour to join. */
+		vma.flags &= ~(uint64_t)VMA_LOCKS;
+		vma_tree_replace(&space->tree, vma.start, &vma);
+		m->flags = vma.flags;
+	}
 	if (m->flags & VAS_VM_LOCKED)
 		space->locked += npages;
 	return 0;
@@ -285,8 +336,8 @@ int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, 
 		err = choose_address(&m);
 	if (err)
 		return err;
-	m.flags = mmap_prot_flags(prot) | map_flags(space, flags) | space->def_flags | VAS_VM_MAYREAD |
-		  VAS_VM_MAYWRITE | VAS_VM_MAYEXEC;
+	m.flags = mmap_prot_flags(prot) | map_flags(space, flags) | space->def_flags |
+	          VAS_VM_MAYREAD | VAS_VM_MAYWRITE | VAS_VM_MAYEXEC;
 	err = check_lock(&m);
 	if (!err)
 		err = m.file ? check_file(&m) : check_anonymous(&m);
@@ -294,8 +345,13 @@ int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, 
 		return err;
 	if ((flags & VAS_MAP_NORESERVE) && space->system->settings.overcommit_memory != 2)
 		m.flags |= VAS_VM_NORESERVE;
-	if (!m.file)
+	if (m.level > 0) {
+		if (!is_aligned(offset, format_span(space->system->format, m.level)))
+			return -VAS_EINVAL;
+		m.flags |= VAS_VM_HUGETLB | VAS_VM_DONTEXPAND;
+	} else if (!m.file) {
 		m.offset = 0;
+	}
 	err = map_region(&m);
 	if (err)
 		return err;

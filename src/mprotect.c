@@ -8,11 +8,10 @@
 
 /* The commit flag after the change: private memory that becomes writable is charged; what becomes
  * read-only and was never written is not any more. -ENOMEM: the charge is refused. */
-static int64_t recharge(struct vas *space, const struct vma *vma, uint64_t npages,
-                        uint64_t *flags)
+static int64_t recharge(struct vas *space, const struct vma *vma, uint64_t npages, uint64_t *flags)
 {
 	const uint64_t settled = VAS_VM_ACCOUNT | VAS_VM_WRITE | VAS_VM_HUGETLB | VAS_VM_SHARED |
-				 VAS_VM_NORESERVE;
+	                         VAS_VM_NORESERVE;
 
 	if (*flags & VAS_VM_WRITE) {
 		if (!space_may_expand(space, *flags, npages) &&

@@ -28,7 +28,7 @@ static bool is_placed(const struct remap *r)
 static uint64_t delta_pages(const struct remap *r)
 {
 	uint64_t delta = r->new_len > r->old_len ? r->new_len - r->old_len
-						 : r->old_len - r->new_len;
+	                                         : r->old_len - r->new_len;
 
 	return space_pages(r->space, delta);
 }
@@ -127,7 +127,7 @@ static bool can_grow_in_place(const struct remap *r)
 {
 	const struct vma *vma = &r->vma;
 	uint64_t end = vma->end + (r->new_len - r->old_len);
-	struct place whole = { .hint = vma->start, .len = end - vma->start, .fixed = true };
+	struct place whole = {.hint = vma->start, .len = end - vma->start, .fixed = true};
 
 	return r->old_len > 0 && r->old + r->old_len == vma->end && end > vma->end &&
 	       !vma_overlaps(r->space, vma->end, end) && space_place(r->space, &whole) >= 0;
@@ -157,11 +157,11 @@ static int64_t choose_target(struct remap *r)
 	struct place place = {
 		.hint = is_placed(r) ? r->new : 0,
 		.len = r->new_len,
-		.fixed = r->flags & VAS_MREMAP_FIXED,
-		.shared = r->vma.flags & VAS_VM_MAYSHARE,
+		.fixed = r->flags &VAS_MREMAP_FIXED,
+		.shared = r->vma.flags &VAS_VM_MAYSHARE,
 		.file = r->vma.file,
-		.offset = vma_pgoff(r->space, &r->vma, r->old) *
-			  space_page_size(r->space),
+		.level = vma_level(&r->vma),
+		.offset = vma_pgoff(r->space, &r->vma, r->old) * space_page_size(r->space),
 	};
 	int64_t addr = space_place(r->space, &place);
 
@@ -175,7 +175,7 @@ static int64_t choose_target(struct remap *r)
 static bool charge_move(const struct remap *r)
 {
 	uint64_t npages = r->flags & VAS_MREMAP_DONTUNMAP ? space_pages(r->space, r->new_len)
-							  : delta_pages(r);
+	                                                  : delta_pages(r);
 
 	return !(r->vma.flags & VAS_VM_ACCOUNT) || space_charge(r->space, npages);
 }
@@ -183,7 +183,7 @@ static bool charge_move(const struct remap *r)
 static void uncharge_move(const struct remap *r)
 {
 	uint64_t npages = r->flags & VAS_MREMAP_DONTUNMAP ? space_pages(r->space, r->new_len)
-							  : delta_pages(r);
+	                                                  : delta_pages(r);
 
 	if (r->vma.flags & VAS_VM_ACCOUNT)
 		space_uncharge(r->space, npages);
@@ -330,6 +330,22 @@ static int64_t grow(struct remap *r)
 
 /* ---- The call ------------------------------------------------------------------------------- */
 
+/* Huge pages move whole and never grow. Linux looks at new_addr here even if it does not count. */
+static int64_t check_hugetlb(struct remap *r)
+{
+	uint64_t size = format_span(r->space->system->format, vma_level(&r->vma));
+
+	if (!(r->vma.flags & VAS_VM_HUGETLB))
+		return 0;
+	if (!linux_mremap_hugetlb(r->space))
+		return -VAS_EINVAL;
+	r->old_len = align_up(r->old_len, size);
+	r->new_len = align_up(r->new_len, size);
+	if (!is_aligned(r->old | r->new, size) || r->new_len > r->old_len)
+		return -VAS_EINVAL;
+	return 0;
+}
+
 static int64_t remap_one(struct remap *r)
 {
 	int64_t err;
@@ -338,6 +354,9 @@ static int64_t remap_one(struct remap *r)
 		return -VAS_EFAULT;
 	if (r->vma.flags & VAS_VM_SEALED)
 		return -VAS_EPERM;
+	err = check_hugetlb(r);
+	if (err)
+		return err;
 	if (r->new_len <= r->old_len && !is_placed(r))
 		return shrink(r);
 	if (is_placed(r))

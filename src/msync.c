@@ -20,6 +20,7 @@ int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags
 	int64_t gap = 0;
 	struct vma vma;
 
+	flags = (uint32_t)flags; /* an int */
 	if ((flags & ~(uint64_t)(VAS_MS_ASYNC | VAS_MS_INVALIDATE | VAS_MS_SYNC)) ||
 	    !space_aligned(space, addr) ||
 	    (flags & (VAS_MS_ASYNC | VAS_MS_SYNC)) == (VAS_MS_ASYNC | VAS_MS_SYNC))

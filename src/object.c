@@ -158,8 +158,7 @@ static uint64_t *word_make(struct vas_object *object, uint64_t index, uint32_t *
 typedef int64_t word_visit(void *ctx, uint64_t index, uint32_t node, uint64_t *word);
 
 static int64_t node_walk(const struct vas_object *object, uint32_t node, unsigned level,
-                         uint64_t base, uint64_t first, uint64_t last, word_visit *visit,
-                         void *ctx)
+                         uint64_t base, uint64_t first, uint64_t last, word_visit *visit, void *ctx)
 {
 	unsigned shift = level * node_bits(object);
 	int64_t err = 0;
@@ -174,7 +173,8 @@ static int64_t node_walk(const struct vas_object *object, uint32_t node, unsigne
 		if (level == 0)
 			err = visit(ctx, low, node, word);
 		else
-			err = node_walk(object, word_frame(*word), level - 1, low, first, last, visit, ctx);
+			err = node_walk(object, word_frame(*word), level - 1, low, first, last,
+			                visit, ctx);
 	}
 	return err;
 }
@@ -204,11 +204,26 @@ uint32_t object_find(const struct vas_object *object, uint64_t index)
 	return word ? word_frame(*word) : FRAME_NONE;
 }
 
+uint32_t object_page_frames(const struct vas_object *object)
+{
+	return 1u << (object->level * object->system->format->index_bits);
+}
+
+bool object_insert(struct vas_object *object, uint64_t index, uint32_t frame)
+{
+	uint32_t node;
+	uint64_t *word = word_make(object, index, &node);
+
+	if (!word)
+		return false;
+	node_write(object, node, word, (uint64_t)frame << WORD_FRAME_SHIFT);
+	object->npages++;
+	return true;
+}
+
 int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame)
 {
 	struct frame_pool *pool = object_pool(object);
-	uint64_t *word;
-	uint32_t node;
 	int64_t err = 0;
 
 	if (index >= object_npages(object))
@@ -221,15 +236,11 @@ int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame)
 		return -VAS_ENOMEM;
 	if (object->ops && object->ops->read_page(object->ctx, index, frame_host(pool, *frame)) < 0)
 		err = -VAS_EIO;
-	word = err ? NULL : word_make(object, index, &node);
-	if (!word) {
-		if (frame_put(pool, *frame))
-			frame_free(pool, *frame);
-		return err ? err : -VAS_ENOMEM;
-	}
-	node_write(object, node, word, (uint64_t)*frame << WORD_FRAME_SHIFT);
-	object->npages++;
-	return 0;
+	if (!err && !object_insert(object, index, *frame))
+		err = -VAS_ENOMEM;
+	if (err && frame_put(pool, *frame))
+		frame_free(pool, *frame);
+	return err;
 }
 
 void object_dirty(struct vas_object *object, uint64_t index)
@@ -271,8 +282,10 @@ static int64_t word_drop(void *ctx, uint64_t index, uint32_t node, uint64_t *wor
 	(void)index;
 	node_write(object, node, word, 0);
 	object->npages--;
-	if (frame_put(object_pool(object), frame))
-		frame_free(object_pool(object), frame);
+	for (uint32_t i = 0; i < object_page_frames(object); i++) {
+		if (frame_put(object_pool(object), frame + i))
+			frame_free(object_pool(object), frame + i);
+	}
 	return 0;
 }
 
@@ -344,6 +357,8 @@ void vas_object_put(struct vas_object *object)
 	if (object->next)
 		object->next->prev = object->prev;
 	system->committed -= object->charged;
+	if (object->level > 0)
+		system->huge_reserved[object->level] -= object->reserved;
 	if (object->ops && object->ops->release)
 		object->ops->release(object->ctx);
 	slab_free(&system->slab, object);
@@ -398,28 +413,52 @@ const struct vas_file_info *vas_file_info(const struct vas_file *file)
 	return &file->info;
 }
 
-struct vas_file *file_shared_anon(struct vas_system *system, uint64_t npages)
+/* A file of its own object, which nobody else can open. */
+static struct vas_file *file_private(struct vas_system *system, const struct vas_file_info *info,
+                                     uint64_t size)
 {
-	struct vas_file_info info = {
-		.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM,
-		.minor = 1,
-		.path = "/dev/zero (deleted)",
-	};
 	struct vas_object *object;
 	struct vas_file *file = NULL;
 
-	if (vas_object_create(system, NULL, NULL, npages << system->frames.page_shift, &object) < 0)
+	if (vas_object_create(system, NULL, NULL, size, &object) < 0)
 		return NULL;
-	info.inode = ++system->inodes;
-	if (vas_file_open(object, &info, &file) < 0)
+	if (vas_file_open(object, info, &file) < 0)
 		file = NULL;
 	vas_object_put(object);
 	return file;
 }
 
+struct vas_file *file_hugetlb(struct vas_system *system, unsigned level, uint64_t len)
+{
+	const struct vas_file_info info = {
+		.mode = VAS_FILE_READ | VAS_FILE_WRITE,
+		.minor = 0x11,
+		.inode = ++system->inodes,
+		.path = "/anon_hugepage (deleted)",
+	};
+	struct vas_file *file = file_private(system, &info, len);
+
+	if (file)
+		file->object->level = level;
+	return file;
+}
+
+struct vas_file *file_shared_anon(struct vas_system *system, uint64_t npages)
+{
+	const struct vas_file_info info = {
+		.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM,
+		.minor = 1,
+		.inode = ++system->inodes,
+		.path = "/dev/zero (deleted)",
+	};
+
+	return file_private(system, &info, npages << system->frames.page_shift);
+}
+
 /* ---- Checking ------------------------------------------------------------------------------- */
 
 struct object_census {
+	const struct vas_object *object;
 	void (*visit)(void *, uint32_t);
 	void *ctx;
 	uint64_t npages, ntables, last;
@@ -433,8 +472,8 @@ static int64_t census_word(void *ctx, uint64_t index, uint32_t node, uint64_t *w
 	(void)node;
 	census->npages++;
 	census->last = index;
-	if (census->visit)
-		census->visit(census->ctx, word_frame(*word));
+	for (uint32_t i = 0; census->visit && i < object_page_frames(census->object); i++)
+		census->visit(census->ctx, word_frame(*word) + i);
 	return 0;
 }
 
@@ -466,14 +505,14 @@ static void object_census(const struct vas_object *object, struct object_census 
 
 void object_frames(const struct vas_object *object, void (*visit)(void *, uint32_t), void *ctx)
 {
-	struct object_census census = { .visit = visit, .ctx = ctx };
+	struct object_census census = {.object = object, .visit = visit, .ctx = ctx};
 
 	object_census(object, &census);
 }
 
 const char *object_check(const struct vas_object *object)
 {
-	struct object_census census = { 0 };
+	struct object_census census = {.object = object};
 
 	object_census(object, &census);
 	if (!census.broken && census.npages != object->npages)

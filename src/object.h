@@ -25,8 +25,10 @@ struct vas_object {
 	uint64_t refs;
 	uint32_t root;   /* radix node, or FRAME_NONE */
 	unsigned height; /* radix levels; 0: empty */
-	uint64_t npages, ntables;
+	uint64_t npages, ntables; /* a large page counts as one */
 	uint64_t charged; /* pages of commit charge given back with the object */
+	unsigned level;   /* of its pages: 0, or those of the huge page pool (MAP_HUGETLB) */
+	uint64_t reserved; /* pages of the pool that are kept for it and not yet in use */
 };
 
 struct vas_file {
@@ -45,9 +47,19 @@ VAS_INTERNAL struct vas_file *file_named(struct vas_system *system,
 /* Shared anonymous memory of `npages` pages: a memory file with the name Linux shows. */
 VAS_INTERNAL struct vas_file *file_shared_anon(struct vas_system *system, uint64_t npages);
 
+/* Memory of the huge page pool for MAP_HUGETLB, `level` 1 or 2. NULL: no memory. */
+VAS_INTERNAL struct vas_file *file_hugetlb(struct vas_system *system, unsigned level, uint64_t len);
+
 /* The frame of page `index`, made present if need be; no reference is taken. 0; -EIO: past the
  * end, or the callback failed; -ENOMEM. */
 VAS_INTERNAL int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame);
+
+/* Gives the object a page it has not: takes over the reference on `frame` (and on those behind it, if
+ * pages are large). False: no memory. */
+VAS_INTERNAL bool object_insert(struct vas_object *object, uint64_t index, uint32_t frame);
+
+/* Frames in one page of the object. */
+VAS_INTERNAL uint32_t object_page_frames(const struct vas_object *object);
 
 /* The frame if it is present, or FRAME_NONE. */
 VAS_INTERNAL uint32_t object_find(const struct vas_object *object, uint64_t index);

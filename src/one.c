@@ -14,6 +14,7 @@
 #include "format/riscv.c"
 #include "format/x86_64.c"
 #include "frame.c"
+#include "huge.c"
 #include "madvise.c"
 #include "mlock.c"
 #include "mmap.c"

@@ -47,6 +47,11 @@ VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr
 VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,
                               const struct entry *entry);
 
+/* Puts a large leaf where a table of smaller leaves is, whose frames are dropped. The table is owned
+ * and of this map alone. */
+VAS_INTERNAL void pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level,
+                                   const struct entry *leaf, struct tlb_gather *gather);
+
 /* Splits large leaves and owns shared tables, so that none crosses addr. False: no memory. */
 VAS_INTERNAL bool pagemap_cut(struct pagemap *pm, uint64_t addr);
 

@@ -55,7 +55,7 @@ static void word_write(struct pagemap *pm, uint32_t table, uint64_t *word, uint6
 static uint32_t table_make(struct pagemap *pm, uint32_t parent, uint64_t *word, unsigned level)
 {
 	uint32_t table = frame_alloc_zeroed(pm->frames);
-	struct entry e = { .kind = ENTRY_TABLE, .rights = RIGHT_WRITE };
+	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
 
 	if (table == FRAME_NONE)
 		return FRAME_NONE;
@@ -75,12 +75,13 @@ struct spot {
 /* Descends to the entry of addr at `level`; stops above it where no table leads on. */
 static struct spot spot_find(const struct pagemap *pm, uint64_t addr, unsigned level)
 {
-	struct spot spot = { .table = pm->root, .level = top_level(pm) };
+	struct spot spot = {.table = pm->root, .level = top_level(pm)};
 
 	for (;;) {
 		struct entry e;
 
-		spot.word = table_words(pm, spot.table) + format_index(pm->format, addr, spot.level);
+		spot.word = table_words(pm, spot.table) +
+		            format_index(pm->format, addr, spot.level);
 		if (spot.level == level)
 			return spot;
 		e = word_decode(pm, *spot.word, spot.level);
@@ -135,12 +136,13 @@ static bool table_own(struct pagemap *pm, uint64_t *word, unsigned level)
 /* As spot_find, but owns the tables on the way. word NULL: no memory. */
 static struct spot spot_own(struct pagemap *pm, uint64_t addr, unsigned level)
 {
-	struct spot spot = { .table = pm->root, .level = top_level(pm) };
+	struct spot spot = {.table = pm->root, .level = top_level(pm)};
 
 	for (;;) {
 		struct entry e;
 
-		spot.word = table_words(pm, spot.table) + format_index(pm->format, addr, spot.level);
+		spot.word = table_words(pm, spot.table) +
+		            format_index(pm->format, addr, spot.level);
 		e = word_decode(pm, *spot.word, spot.level);
 		if (spot.level == level || e.kind != ENTRY_TABLE)
 			return spot;
@@ -169,7 +171,8 @@ static struct spot spot_make(struct pagemap *pm, uint64_t addr, unsigned level)
 		if (spot.table == FRAME_NONE)
 			break;
 		spot.level--;
-		spot.word = table_words(pm, spot.table) + format_index(pm->format, addr, spot.level);
+		spot.word = table_words(pm, spot.table) +
+		            format_index(pm->format, addr, spot.level);
 	}
 	return spot;
 }
@@ -247,7 +250,7 @@ static bool leaf_split(struct pagemap *pm, struct spot spot, struct entry leaf)
 	unsigned below = spot.level - 1;
 	uint64_t phys = leaf.phys, *words;
 	uint32_t table = frame_alloc(pm->frames, 0);
-	struct entry e = { .kind = ENTRY_TABLE, .rights = RIGHT_WRITE };
+	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
 
 	if (table == FRAME_NONE)
 		return false;
@@ -392,6 +395,21 @@ void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end, struct tlb_ga
 	table_clear(pm, pm->root, top_level(pm), start, end, KEEP_MARKS, gather);
 }
 
+void pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level, const struct entry *leaf,
+                      struct tlb_gather *gather)
+{
+	struct spot spot = spot_find(pm, addr, level);
+	struct entry e = word_decode(pm, *spot.word, level);
+
+	vas_assert(e.kind == ENTRY_TABLE && (e.rights & RIGHT_WRITE));
+	table_clear(pm, entry_frame(pm, &e), level - 1, addr, addr + format_span(pm->format, level),
+	            CLEAR_MARKS, gather);
+	tlb_gather_put(gather, entry_frame(pm, &e));
+	tlb_gather_range(gather, addr, addr + format_span(pm->format, level));
+	pm->ntables--;
+	*spot.word = pm->format->encode(leaf, level);
+}
+
 static void table_protect(struct pagemap *pm, uint32_t table, unsigned level, uint64_t start,
                           uint64_t end, unsigned rights, struct tlb_gather *gather)
 {
@@ -406,7 +424,8 @@ static void table_protect(struct pagemap *pm, uint32_t table, unsigned level, ui
 			continue;
 		e = word_decode(pm, *word, level);
 		if (e.kind == ENTRY_TABLE) {
-			table_protect(pm, entry_frame(pm, &e), level - 1, addr, next, rights, gather);
+			table_protect(pm, entry_frame(pm, &e), level - 1, addr, next, rights,
+			              gather);
 			continue;
 		}
 		if (e.kind != ENTRY_LEAF)
@@ -461,13 +480,13 @@ struct move_step {
 	unsigned level;
 	unsigned nwords; /* of a run at level 0; else 1 */
 	uint64_t len;
-	bool empty;      /* nothing to move in this step */
+	bool empty; /* nothing to move in this step */
 };
 
 static struct move_step move_plan(const struct pagemap *pm, uint64_t from, uint64_t to,
                                   uint64_t len)
 {
-	struct move_step step = { .level = move_level(pm, from, to, len), .nwords = 1 };
+	struct move_step step = {.level = move_level(pm, from, to, len), .nwords = 1};
 
 	step.source = spot_find(pm, from, step.level);
 	if (*step.source.word == 0 && (step.source.level > 0 || step.level > 0)) {
@@ -605,14 +624,13 @@ static bool table_walk(const struct walk *walk, uint32_t table, unsigned level, 
 bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_t end, pagemap_visit *visit,
                   void *ctx)
 {
-	struct walk walk = { pm, visit, ctx };
+	struct walk walk = {pm, visit, ctx};
 
 	return table_walk(&walk, pm->root, top_level(pm), start, end, RIGHT_WRITE);
 }
 
 /* One entry of `from`, at addr and level, appears in `to` as well. */
-static bool entry_share(struct pagemap *to, struct pagemap *from, uint64_t addr,
-                        struct spot source)
+static bool entry_share(struct pagemap *to, struct pagemap *from, uint64_t addr, struct spot source)
 {
 	struct spot target = spot_make(to, addr, source.level);
 	uint64_t word;
@@ -640,7 +658,7 @@ static bool table_share(struct pagemap *to, struct pagemap *from, uint32_t table
 	for (uint64_t addr = start; addr < end; addr = next) {
 		uint64_t *word = table_words(from, table) + format_index(from->format, addr, level);
 		struct entry e = word_decode(from, *word, level);
-		struct spot source = { .word = word, .table = table, .level = level };
+		struct spot source = {.word = word, .table = table, .level = level};
 
 		next = min_u64(end, slot_limit(from, addr, level));
 		if (e.kind == ENTRY_ABSENT)
@@ -704,8 +722,8 @@ static void table_recount(const struct pagemap *pm, uint32_t table, unsigned lev
 
 		if (e.kind == ENTRY_TABLE)
 			table_recount(pm, frame, level - 1, step);
-		for (uint32_t n = 0; e.kind == ENTRY_LEAF && frame != pm->zero &&
-				     n < leaf_frames(pm, level); n++)
+		for (uint32_t n = 0;
+		     e.kind == ENTRY_LEAF && frame != pm->zero && n < leaf_frames(pm, level); n++)
 			pm->frames->frame[frame + n].refs += step;
 	}
 }
@@ -740,14 +758,15 @@ static void census_table(struct table_census *census, uint32_t table, unsigned l
 		if (e.kind != ENTRY_TABLE)
 			continue;
 		if ((e.rights & RIGHT_WRITE) && pm->frames->frame[entry_frame(pm, &e)].refs > 1)
-			census->broken = "an entry with the right to write points to a table of its own";
+			census->broken =
+				"an entry with the right to write points to a table of its own";
 		census_table(census, entry_frame(pm, &e), level - 1);
 	}
 }
 
 const char *pagemap_check(const struct pagemap *pm)
 {
-	struct table_census census = { .pm = pm };
+	struct table_census census = {.pm = pm};
 
 	census_table(&census, pm->root, top_level(pm));
 	if (!census.broken && census.ntables != pm->ntables)

@@ -47,9 +47,10 @@ static const char *vma_name(const struct vas *space, const struct vma *vma)
 {
 	if (vma->file)
 		return vma->file->info.path;
-	if (vma->start <= space->brk && vma->end >= space->start_brk && space->start_brk)
+	if (vma->start < space->brk && vma->end > space->start_brk && space->start_brk)
 		return "[heap]";
-	if (vma->start <= space->start_stack && vma->end >= space->start_stack && space->start_stack)
+	if (vma->start <= space->start_stack && vma->end >= space->start_stack &&
+	    space->start_stack)
 		return "[stack]";
 	return "";
 }
@@ -67,8 +68,10 @@ static void put_vma(struct line *line, const struct vas *space, const struct vma
 	put_char(line, vma->flags & VAS_VM_EXEC ? 'x' : '-');
 	put_char(line, vma->flags & VAS_VM_MAYSHARE ? 's' : 'p');
 	put_char(line, ' ');
-	put_number(line, vma->file && !(vma->flags & VAS_VM_SPECIAL)
-				 ? vma->pgoff * space_page_size(space) : 0, 16, 8);
+	put_number(line,
+	           vma->file && !(vma->flags & VAS_VM_SPECIAL) ? vma->pgoff * space_page_size(space)
+	                                                       : 0,
+	           16, 8);
 	put_char(line, ' ');
 	put_number(line, info ? info->major : 0, 16, 2);
 	put_char(line, ':');
@@ -84,7 +87,7 @@ void vas_maps(struct vas *space, vas_sink *out, void *ctx)
 
 	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
 		const char *name = vma_name(space, &vma);
-		struct line line = { .len = 0 };
+		struct line line = {.len = 0};
 
 		put_vma(&line, space, &vma);
 		while (name[0] && line.len < MAPS_NAME_COLUMN)
@@ -102,16 +105,17 @@ static const struct {
 	uint64_t flag;
 	char name[3];
 } flag_names[] = {
-	{ VAS_VM_READ, "rd" },       { VAS_VM_WRITE, "wr" },     { VAS_VM_EXEC, "ex" },
-	{ VAS_VM_SHARED, "sh" },     { VAS_VM_MAYREAD, "mr" },   { VAS_VM_MAYWRITE, "mw" },
-	{ VAS_VM_MAYEXEC, "me" },    { VAS_VM_MAYSHARE, "ms" },  { VAS_VM_GROWSDOWN, "gd" },
-	{ VAS_VM_PFNMAP, "pf" },     { VAS_VM_LOCKED, "lo" },    { VAS_VM_IO, "io" },
-	{ VAS_VM_SEQ_READ, "sr" },   { VAS_VM_RAND_READ, "rr" }, { VAS_VM_DONTCOPY, "dc" },
-	{ VAS_VM_DONTEXPAND, "de" }, { VAS_VM_LOCKONFAULT, "lf" }, { VAS_VM_ACCOUNT, "ac" },
-	{ VAS_VM_NORESERVE, "nr" },  { VAS_VM_HUGETLB, "ht" },   { VAS_VM_SYNC, "sf" },
-	{ VAS_VM_WIPEONFORK, "wf" }, { VAS_VM_DONTDUMP, "dd" },  { VAS_VM_MIXEDMAP, "mm" },
-	{ VAS_VM_HUGEPAGE, "hg" },   { VAS_VM_NOHUGEPAGE, "nh" }, { VAS_VM_MERGEABLE, "mg" },
-	{ VAS_VM_UFFD, "um" },       { VAS_VM_DROPPABLE, "dp" }, { VAS_VM_SEALED, "sl" },
+	{VAS_VM_READ, "rd"},       {VAS_VM_WRITE, "wr"},       {VAS_VM_EXEC, "ex"},
+	{VAS_VM_SHARED, "sh"},     {VAS_VM_MAYREAD, "mr"},     {VAS_VM_MAYWRITE, "mw"},
+	{VAS_VM_MAYEXEC, "me"},    {VAS_VM_MAYSHARE, "ms"},    {VAS_VM_GROWSDOWN, "gd"},
+	{VAS_VM_PFNMAP, "pf"},     {VAS_VM_LOCKED, "lo"},      {VAS_VM_IO, "io"},
+	{VAS_VM_SEQ_READ, "sr"},   {VAS_VM_RAND_READ, "rr"},   {VAS_VM_DONTCOPY, "dc"},
+	{VAS_VM_DONTEXPAND, "de"}, {VAS_VM_LOCKONFAULT, "lf"}, {VAS_VM_MAYBE_GUARD, "gu"},
+	{VAS_VM_ACCOUNT, "ac"},    {VAS_VM_NORESERVE, "nr"},   {VAS_VM_HUGETLB, "ht"},
+	{VAS_VM_SYNC, "sf"},       {VAS_VM_WIPEONFORK, "wf"},  {VAS_VM_DONTDUMP, "dd"},
+	{VAS_VM_MIXEDMAP, "mm"},   {VAS_VM_HUGEPAGE, "hg"},    {VAS_VM_NOHUGEPAGE, "nh"},
+	{VAS_VM_MERGEABLE, "mg"},  {VAS_VM_UFFD, "um"},        {VAS_VM_DROPPABLE, "dp"},
+	{VAS_VM_SEALED, "sl"},
 };
 
 size_t vas_vmflags(const struct vas_region *region, char text[VAS_VMFLAGS_MAX])
@@ -179,7 +183,7 @@ int64_t vas_import(struct vas *space, const struct vas_region *region)
 	if (vma.file) {
 		file_get(vma.file);
 	} else if (region->name) {
-		struct vas_file_info info = { .path = region->name };
+		struct vas_file_info info = {.path = region->name};
 
 		vma.file = file_named(space->system, &info);
 		if (!vma.file)

@@ -29,8 +29,8 @@ static bool zap_shared_leaf(void *ctx, uint64_t addr, unsigned level, const stru
 }
 
 /* The part of a vma that maps pages [first, last) of its file: false if none. */
-static bool vma_part(const struct vas *space, const struct vma *vma, uint64_t first,
-                     uint64_t last, uint64_t *start, uint64_t *end)
+static bool vma_part(const struct vas *space, const struct vma *vma, uint64_t first, uint64_t last,
+                     uint64_t *start, uint64_t *end)
 {
 	unsigned shift = space->system->format->page_shift;
 	uint64_t low = max_u64(first, vma->pgoff);
@@ -49,7 +49,7 @@ static bool vma_act(struct vas *space, struct vas_object *object, const struct v
                     uint64_t start, uint64_t end, enum rmap_action action)
 {
 	struct tlb_gather gather;
-	struct zap zap = { space, object, vma, &gather };
+	struct zap zap = {space, object, vma, &gather};
 
 	if (action == PREPARE)
 		return space_own(space, start, end);

@@ -92,9 +92,10 @@ void vas_params_default(struct vas_params *params)
 		.capabilities = VAS_CAP_IPC_LOCK | VAS_CAP_SYS_RAWIO | VAS_CAP_SYS_ADMIN,
 	};
 	for (unsigned i = 0; i < VAS_NRLIMITS; i++)
-		params->limit[i] = (struct vas_limit){ VAS_RLIM_INFINITY, VAS_RLIM_INFINITY };
+		params->limit[i] = (struct vas_limit){VAS_RLIM_INFINITY, VAS_RLIM_INFINITY};
 	params->limit[VAS_RLIMIT_STACK].soft = (uint64_t)8 << 20;
-	params->limit[VAS_RLIMIT_MEMLOCK] = (struct vas_limit){ (uint64_t)8 << 20, (uint64_t)8 << 20 };
+	params->limit[VAS_RLIMIT_MEMLOCK] = (struct vas_limit){(uint64_t)8 << 20,
+	                                                       (uint64_t)8 << 20};
 }
 
 /* Where Linux starts to search without randomisation: below the room the stack may need. */
@@ -116,8 +117,8 @@ static void space_configure(struct vas *space, const struct vas_params *params)
 	space->legacy = params->legacy;
 	space->mmap_base = params->mmap_base ? params->mmap_base : default_mmap_base(space);
 	space->legacy_base = params->legacy_base
-				     ? params->legacy_base
-				     : space_align(space, space->system->format->window / 3);
+	                             ? params->legacy_base
+	                             : space_align(space, space->system->format->window / 3);
 	space->start_brk = params->start_brk;
 	space->brk = params->brk ? params->brk : params->start_brk;
 	space->data_len = params->data_len;
@@ -183,6 +184,26 @@ void vas_destroy(struct vas *space)
 	if (space->next)
 		space->next->prev = space->prev;
 	slab_free(&system->slab, space);
+}
+
+void vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
+{
+	for (unsigned i = 0; i < VAS_TLB_ENTRIES; i++)
+		tlb->entry[i].page[0] = tlb->entry[i].page[1] = ~(uint64_t)0;
+	tlb->space = space;
+	tlb->next = space->tlb.tlbs;
+	space->tlb.tlbs = tlb;
+}
+
+void vas_tlb_unregister(struct vas_tlb *tlb)
+{
+	struct vas_tlb **at = &tlb->space->tlb.tlbs;
+
+	while (*at != tlb)
+		at = &(*at)->next;
+	*at = tlb->next;
+	tlb->space = NULL;
+	tlb->next = NULL;
 }
 
 struct vas_system *vas_system_of(struct vas *space)
@@ -289,7 +310,7 @@ static bool strict_commit_allows(const struct vas *space, uint64_t npages)
 	const struct vas_settings *s = &space->system->settings;
 	unsigned kb_shift = space->system->format->page_shift - 10;
 	uint64_t allowed = s->overcommit_kbytes ? s->overcommit_kbytes >> kb_shift
-						: s->ram_pages * s->overcommit_ratio / 100;
+	                                        : s->ram_pages * s->overcommit_ratio / 100;
 	uint64_t reserve = min_u64(space->size / 32, s->user_reserve_kbytes >> kb_shift);
 
 	allowed += s->swap_pages;

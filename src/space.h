@@ -23,6 +23,7 @@ struct vas_system {
 	uint64_t committed;    /* pages charged: those of VM_ACCOUNT vmas and of shared memory */
 	uint64_t anon_ids;     /* identities given out so far, see vma.h */
 	uint64_t inodes;       /* inode numbers given to shared anonymous memory */
+	uint64_t huge_reserved[3]; /* pages of the huge page pool promised to mappings, by level */
 };
 
 /* Invariants (verified by vas_check):
@@ -117,6 +118,7 @@ struct place {
 	uint64_t hint;  /* or the fixed address */
 	uint64_t len;   /* page aligned, not 0 */
 	bool fixed, map_32bit, shared;
+	unsigned level; /* of the pages: the address is a multiple of their size */
 	struct vas_file *file; /* NULL: anonymous */
 	uint64_t offset;       /* in it, bytes */
 };

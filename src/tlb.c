@@ -83,8 +83,7 @@ uint8_t *tlb_find(const struct vas_tlb *tlb, uint64_t addr, enum vas_access acce
 	return tlb->entry[slot].host + (addr - page);
 }
 
-void tlb_fill(struct vas_tlb *tlb, uint64_t addr, bool writable, uint8_t *host,
-              unsigned page_shift)
+void tlb_fill(struct vas_tlb *tlb, uint64_t addr, bool writable, uint8_t *host, unsigned page_shift)
 {
 	uint64_t page = align_down(addr, (uint64_t)1 << page_shift);
 	unsigned slot = (unsigned)(addr >> page_shift) % VAS_TLB_ENTRIES;

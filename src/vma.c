@@ -25,10 +25,11 @@ bool vma_overlaps(const struct vas *space, uint64_t start, uint64_t end)
 static bool vma_continues(const struct vas *space, const struct vma *low, const struct vma *high)
 {
 	const uint64_t never = VMA_KERNELS | VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY |
-			       VAS_VM_UFFD;
+	                       VAS_VM_UFFD;
 
-	return low->end == high->start && low->flags == high->flags && low->file == high->file &&
-	       !(low->flags & never) && vma_pgoff(space, low, low->end) == high->pgoff;
+	return low->end == high->start && !((low->flags ^ high->flags) & ~(uint64_t)VMA_STICKY) &&
+	       low->file == high->file && !(low->flags & never) &&
+	       vma_pgoff(space, low, low->end) == high->pgoff;
 }
 
 /* One identity, or one has none; what came through fork does not take in untouched memory. */
@@ -55,14 +56,14 @@ struct joins {
 static struct joins joins_of(const struct vas *space, const struct vma *mid, bool try_low,
                              bool try_high)
 {
-	struct joins j = { 0 };
+	struct joins j = {0};
 
 	j.low_joins = try_low && vma_tree_before(&space->tree, mid->start, &j.low) &&
-		      vma_continues(space, &j.low, mid) &&
-		      neighbour_matches(space, j.low.anon, mid->anon);
+	              vma_continues(space, &j.low, mid) &&
+	              neighbour_matches(space, j.low.anon, mid->anon);
 	j.high_joins = try_high && vma_tree_find(&space->tree, mid->end, &j.high) &&
-		       vma_continues(space, mid, &j.high) &&
-		       neighbour_matches(space, j.high.anon, mid->anon);
+	               vma_continues(space, mid, &j.high) &&
+	               neighbour_matches(space, j.high.anon, mid->anon);
 	if (j.low_joins && j.high_joins && !anon_matches(j.low.anon, j.high.anon))
 		j.high_joins = false;
 	return j;
@@ -75,6 +76,12 @@ static uint64_t joined_anon(const struct joins *j, const struct vma *mid)
 	if (j->high_joins && j->high.anon)
 		return j->high.anon;
 	return mid->anon;
+}
+
+static uint64_t joined_sticky(const struct joins *j)
+{
+	return ((j->low_joins ? j->low.flags : 0) | (j->high_joins ? j->high.flags : 0)) &
+	       VMA_STICKY;
 }
 
 /* ---- The tree ------------------------------------------------------------------------------- */
@@ -102,7 +109,8 @@ int64_t vma_split(struct vas *space, uint64_t addr)
 
 	if (!vma_at(space, addr, &low) || low.start == addr)
 		return 0;
-	if (low.flags & VAS_VM_SPECIAL)
+	if ((low.flags & VAS_VM_SPECIAL) ||
+	    !is_aligned(addr, format_span(space->system->format, vma_level(&low))))
 		return -VAS_EINVAL;
 	high = low;
 	high.start = addr;
@@ -121,6 +129,7 @@ static void vma_join(struct vas *space, struct vma *mid, const struct joins *j)
 	struct vma whole = *mid;
 
 	whole.anon = joined_anon(j, mid);
+	whole.flags |= joined_sticky(j);
 	if (j->high_joins) {
 		whole.end = j->high.end;
 		vma_remove(space, &j->high);
@@ -152,6 +161,7 @@ void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 	whole.end = end;
 	j = joins_of(space, &whole, false, linux_growth_merges(space));
 	whole.anon = joined_anon(&j, vma);
+	whole.flags |= joined_sticky(&j);
 	if (j.high_joins) {
 		whole.end = j.high.end;
 		vma_remove(space, &j.high);
@@ -184,8 +194,7 @@ static void vma_give(struct vas *space, const struct vma *vma, struct vma *part,
 	vma_join(space, part, j);
 }
 
-int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t end,
-                   uint64_t flags)
+int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t end, uint64_t flags)
 {
 	struct vma part = *vma;
 	struct joins j;
@@ -216,11 +225,12 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 
 /* Whether `vma` may share the identity of its neighbour `other`; low and high are the two in order.
  * Rights may differ: such neighbours may become one by mprotect. */
-static bool anon_shareable(const struct vas *space, const struct vma *other,
-                           const struct vma *low, const struct vma *high)
+static bool anon_shareable(const struct vas *space, const struct vma *other, const struct vma *low,
+                           const struct vma *high)
 {
 	return other->anon && !vma_is_forked(other) && low->end == high->start &&
-	       low->file == high->file && !((low->flags ^ high->flags) & ~(uint64_t)VMA_ACCESS) &&
+	       low->file == high->file &&
+	       !((low->flags ^ high->flags) & ~(uint64_t)(VMA_ACCESS | VMA_STICKY)) &&
 	       !((low->flags | high->flags) & VAS_VM_POLICY) &&
 	       vma_pgoff(space, low, low->end) == high->pgoff;
 }

@@ -17,7 +17,10 @@
 #define VMA_MAY_SHIFT 4 /* VM_MAYREAD is VM_READ << 4, and so on */
 #define VMA_LOCKS (VAS_VM_LOCKED | VAS_VM_LOCKONFAULT)
 
-/* What mlock leaves alone and nothing merges with. */
+/* Flags that keep no neighbours apart; what they become has them if either had. */
+#define VMA_STICKY VAS_VM_MAYBE_GUARD
+
+/* The kernel's own: nothing merges with it. */
 #define VMA_KERNELS (VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_DONTEXPAND | VAS_VM_MIXEDMAP)
 
 static inline uint64_t vma_len(const struct vma *vma)
@@ -28,6 +31,12 @@ static inline uint64_t vma_len(const struct vma *vma)
 static inline uint64_t vma_pages(const struct vas *space, const struct vma *vma)
 {
 	return space_pages(space, vma_len(vma));
+}
+
+/* The level of the pages behind a vma: 0, or that of the huge page pool's. */
+static inline unsigned vma_level(const struct vma *vma)
+{
+	return vma->flags & VAS_VM_HUGETLB && vma->file ? vma->file->object->level : 0;
 }
 
 /* The page offset of addr, which need not lie inside. */
@@ -53,6 +62,12 @@ static inline bool vma_is_accountable(uint64_t flags)
 	       VAS_VM_WRITE;
 }
 
+/* Memory that is never locked: the kernel's own, huge pages, and what may vanish anyway. */
+static inline bool vma_is_lockable(uint64_t flags)
+{
+	return !(flags & (VMA_KERNELS | VAS_VM_HUGETLB | VAS_VM_DROPPABLE));
+}
+
 /* The rights a page of such a vma may have: the hardware may not know one without another. */
 static inline unsigned vma_rights(const struct vas *space, uint64_t flags)
 {
@@ -67,7 +82,7 @@ VAS_INTERNAL bool vma_at(const struct vas *space, uint64_t addr, struct vma *out
 /* Whether any vma lies in [start, end). */
 VAS_INTERNAL bool vma_overlaps(const struct vas *space, uint64_t start, uint64_t end);
 
-/* Splits the vma that addr lies inside of, if any. -EINVAL: special, not to be split. The memory
+/* Splits the vma that addr lies inside of, if any. -EINVAL: special, or a huge page would be cut. The memory
  * has been reserved; the limit of vmas is the caller's to check. */
 VAS_INTERNAL int64_t vma_split(struct vas *space, uint64_t addr);
 

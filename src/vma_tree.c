@@ -351,8 +351,8 @@ void vma_tree_remove(struct vma_tree *tree, uint64_t start)
 			node_record(path.node[step - 1], path.slot[step - 1]);
 		step--;
 	}
-	while (tree->root && (tree->root->count == 0 ||
-	                      (tree->root->level > 0 && tree->root->count == 1))) {
+	while (tree->root &&
+	       (tree->root->count == 0 || (tree->root->level > 0 && tree->root->count == 1))) {
 		struct tree_node *root = tree->root;
 
 		tree->root = root->level > 0 ? root->child[0] : NULL;
@@ -392,7 +392,7 @@ void vma_tree_destroy(struct vma_tree *tree)
 		tree->spare = node->child[0];
 		node_free(tree, node);
 	}
-	*tree = (struct vma_tree){ .slab = tree->slab };
+	*tree = (struct vma_tree){.slab = tree->slab};
 }
 
 /* ---- Gaps ----------------------------------------------------------------------------------- */
@@ -439,7 +439,7 @@ static bool search_node(struct search *s, const struct tree_node *node)
 bool vma_tree_gap(const struct vma_tree *tree, uint64_t low, uint64_t high, uint64_t len,
                   bool highest, uint64_t *gap_start, uint64_t *gap_end)
 {
-	struct search s = { .low = low, .high = high, .len = len, .highest = highest };
+	struct search s = {.low = low, .high = high, .len = len, .highest = highest};
 	const struct tree_node *root = tree->root;
 	uint64_t first = root ? slot_start(root, 0) : ~(uint64_t)0;
 	uint64_t last = root ? slot_end(root, root->count - 1u) : ~(uint64_t)0;
@@ -447,10 +447,10 @@ bool vma_tree_gap(const struct vma_tree *tree, uint64_t low, uint64_t high, uint
 
 	if (highest)
 		found = search_take(&s, last, ~(uint64_t)0) || (root && search_node(&s, root)) ||
-			search_take(&s, 0, first);
+		        search_take(&s, 0, first);
 	else
 		found = search_take(&s, 0, first) || (root && search_node(&s, root)) ||
-			search_take(&s, last, ~(uint64_t)0);
+		        search_take(&s, last, ~(uint64_t)0);
 	*gap_start = s.start;
 	*gap_end = s.end;
 	return found;

@@ -73,6 +73,8 @@ enum vas_errno {
 #define VAS_MAP_HUGETLB 0x40000u
 #define VAS_MAP_SYNC 0x80000u
 #define VAS_MAP_FIXED_NOREPLACE 0x100000u
+#define VAS_MAP_HUGE_SHIFT 26 /* MAP_HUGETLB: log2 of the page size in these 6 bits; 0: the default */
+#define VAS_MAP_HUGE_MASK 0x3fu
 
 #define VAS_MREMAP_MAYMOVE 1u
 #define VAS_MREMAP_FIXED 2u
@@ -135,6 +137,7 @@ enum { VAS_SEGV_MAPERR = 1, VAS_SEGV_ACCERR = 2, VAS_BUS_ADRERR = 2, VAS_SI_KERN
 #define VAS_VM_SPECIAL ((uint64_t)1 << 30)     /* the kernel's own (vdso, vvar): moved whole or not */
 #define VAS_VM_OPAQUE ((uint64_t)1 << 31)      /* imported; vas knows its range, not what is behind */
 #define VAS_VM_POLICY ((uint64_t)1 << 32)      /* has a memory policy of its own (mbind) */
+#define VAS_VM_MAYBE_GUARD ((uint64_t)1 << 33) /* gu: guards were once installed in it */
 
 /* ---- Formats -------------------------------------------------------------------------------- */
 
@@ -151,6 +154,9 @@ extern const struct vas_format vas_format_riscv_sv57;
 
 /* ---- Systems -------------------------------------------------------------------------------- */
 
+/* /sys/kernel/mm/transparent_hugepage/enabled */
+enum vas_thp { VAS_THP_NEVER, VAS_THP_MADVISE, VAS_THP_ALWAYS };
+
 /* What on Linux are sysctls, /sys files and the kernel's own configuration. */
 struct vas_settings {
 	uint64_t mmap_min_addr;     /* vm.mmap_min_addr, bytes */
@@ -165,6 +171,8 @@ struct vas_settings {
 	uint64_t user_reserve_kbytes;  /* vm.user_reserve_kbytes */
 	uint64_t committed_elsewhere;  /* pages committed by what vas does not hold (mode 2) */
 	bool thp;                   /* transparent huge pages built in: 2 MiB aligned addresses */
+	uint32_t thp_enabled;       /* anonymous memory gets them: enum vas_thp */
+	uint64_t hugepages[2];      /* vm.nr_hugepages: pages of 2 MiB and of 1 GiB for MAP_HUGETLB */
 	bool ignore_rlimit_data;    /* kernel parameter of that name */
 	bool anon_vma_name;         /* CONFIG_ANON_VMA_NAME */
 	bool ksm;                   /* CONFIG_KSM: MADV_MERGEABLE is known */
@@ -181,7 +189,7 @@ struct vas_config {
 };
 
 /* Fills `settings` with what a Debian kernel has: mmap_min_addr and LSM floor 65536, max_map_count
- * 65530, overcommit 0 with 50 %, THP built in, `ram_pages` as given. */
+ * 65530, overcommit 0 with 50 %, THP built in but for nobody (VAS_THP_NEVER), `ram_pages` as given. */
 void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages);
 
 /* Makes a system inside config->port.memory; *config may be discarded afterwards. The system lives
@@ -192,6 +200,7 @@ int64_t vas_system_create(const struct vas_config *config, struct vas_system **s
 /* The settings in force; they may be changed between calls, as root changes sysctls. */
 struct vas_settings *vas_system_settings(struct vas_system *system);
 
+/* The Linux version it answers as. */
 uint32_t vas_system_version(const struct vas_system *system);
 
 /* Frames in all, and free ones, in pages. */
@@ -242,6 +251,7 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 /* Unmaps everything and frees the space. No CPU may use its tables any more. */
 void vas_destroy(struct vas *space);
 
+/* The system a space belongs to. */
 struct vas_system *vas_system_of(struct vas *space);
 
 /* setrlimit for what belongs to memory; checks nothing (that is the caller's prlimit). */
@@ -273,6 +283,7 @@ int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops
  * freed, the tail of the last page becomes zero. 0 or -VAS_ENOMEM. */
 int64_t vas_object_resize(struct vas_object *object, uint64_t size);
 
+/* Lets go of a reference. The object is gone with the last: its handle and every file's. */
 void vas_object_put(struct vas_object *object);
 
 #define VAS_FILE_READ 0x1u      /* opened for reading */
@@ -310,6 +321,8 @@ const struct vas_file_info *vas_file_info(const struct vas_file *file);
  * EACCES  file not readable; shared and writable but the file is not open for writing
  * EOVERFLOW  offset + len beyond what a file can have;  ENODEV  file cannot be mapped
  * EOPNOTSUPP  SHARED_VALIDATE with unknown flags, MAP_SYNC
+ * MAP_HUGETLB: len is rounded up to huge pages; EINVAL: a page size there is not, an address or
+ * offset that is not a multiple of it, a file; ENOMEM: the pool has not enough pages left.
  * On failure nothing is unmapped; a sealed mapping in the range may have been split. */
 int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
                  struct vas_file *file, uint64_t offset);

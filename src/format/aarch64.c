@@ -10,17 +10,17 @@
 #include "format.h"
 
 #define ARM_VALID ((uint64_t)1 << 0)
-#define ARM_TABLE ((uint64_t)1 << 1) /* a table; at level 0, a page */
-#define ARM_EL0 ((uint64_t)1 << 6)   /* AP[1]: data accesses from EL0 */
+#define ARM_TABLE ((uint64_t)1 << 1)  /* a table; at level 0, a page */
+#define ARM_EL0 ((uint64_t)1 << 6)    /* AP[1]: data accesses from EL0 */
 #define ARM_RDONLY ((uint64_t)1 << 7) /* AP[2] */
 #define ARM_SH_INNER ((uint64_t)3 << 8)
 #define ARM_AF ((uint64_t)1 << 10)
 #define ARM_NG ((uint64_t)1 << 11)
 #define ARM_PXN ((uint64_t)1 << 53)
 #define ARM_UXN ((uint64_t)1 << 54)
-#define ARM_DIRTY ((uint64_t)1 << 55) /* ours: left to software by the architecture */
-#define ARM_LEAF0 ((uint64_t)1 << 56) /* ours, invalid: a leaf without rights */
-#define ARM_MARK ((uint64_t)1 << 57)  /* ours, invalid: a mark, its value from bit 14 */
+#define ARM_DIRTY ((uint64_t)1 << 55)        /* ours: left to software by the architecture */
+#define ARM_LEAF0 ((uint64_t)1 << 56)        /* ours, invalid: a leaf without rights */
+#define ARM_MARK ((uint64_t)1 << 57)         /* ours, invalid: a mark, its value from bit 14 */
 #define ARM_TABLE_RDONLY ((uint64_t)1 << 62) /* APTable[1]: nothing below may be written */
 #define ARM_MARK_SHIFT 14
 #define ARM_PHYS (((uint64_t)1 << 48) - 4096)
@@ -35,7 +35,8 @@ static uint64_t arm_encode(const struct entry *e, unsigned level)
 	case ENTRY_MARK:
 		return ARM_MARK | (uint64_t)e->mark << ARM_MARK_SHIFT;
 	case ENTRY_TABLE:
-		return word | ARM_VALID | ARM_TABLE | (e->rights & RIGHT_WRITE ? 0 : ARM_TABLE_RDONLY);
+		return word | ARM_VALID | ARM_TABLE |
+		       (e->rights & RIGHT_WRITE ? 0 : ARM_TABLE_RDONLY);
 	case ENTRY_LEAF:
 		word |= (e->accessed ? ARM_AF : 0) | (e->dirty ? ARM_DIRTY : 0);
 		if (e->rights == 0)
@@ -68,7 +69,7 @@ static unsigned arm_rights(uint64_t word)
 
 static struct entry arm_decode(uint64_t word, unsigned level)
 {
-	struct entry e = { .kind = ENTRY_ABSENT };
+	struct entry e = {.kind = ENTRY_ABSENT};
 
 	if (!(word & (ARM_VALID | ARM_LEAF0 | ARM_MARK)))
 		return e;

@@ -44,6 +44,7 @@ struct vas_format {
 	uint8_t max_leaf_level; /* leaves may stand at levels 0 to this one */
 	unsigned readable;      /* rights that imply the right to read: RIGHT_* */
 	bool noncanonical_traps; /* such an address is no page fault: SIGSEGV without an address */
+	bool fetch_reads_first;  /* a fetch from an absent page faults as a read */
 	bool tables_protect;     /* the hardware heeds the rights of a table */
 	bool map_32bit;          /* MAP_32BIT means something */
 	uint64_t task_size;     /* end of the user's addresses */

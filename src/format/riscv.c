@@ -53,7 +53,7 @@ static uint64_t rv_encode(const struct entry *e, unsigned level)
 
 static struct entry rv_decode(uint64_t word, unsigned level)
 {
-	struct entry e = { .kind = ENTRY_ABSENT };
+	struct entry e = {.kind = ENTRY_ABSENT};
 
 	(void)level;
 	if (!(word & (RV_V | RV_LEAF0 | RV_MARK)))
@@ -72,15 +72,15 @@ static struct entry rv_decode(uint64_t word, unsigned level)
 	e.kind = ENTRY_LEAF;
 	if (word & RV_V)
 		e.rights = (word & RV_R ? RIGHT_READ : 0) | (word & RV_W ? RIGHT_WRITE : 0) |
-			   (word & RV_X ? RIGHT_EXEC : 0);
+		           (word & RV_X ? RIGHT_EXEC : 0);
 	e.accessed = word & RV_A;
 	e.dirty = word & RV_D;
 	return e;
 }
 
-#define RV_COMMON                                                                                  \
-	.page_shift = 12, .index_bits = 9, .max_leaf_level = 2, .readable = RIGHT_READ | RIGHT_WRITE,  \
-	.encode = rv_encode, .decode = rv_decode
+#define RV_COMMON                                               \
+	.page_shift = 12, .index_bits = 9, .max_leaf_level = 2, \
+	.readable = RIGHT_READ | RIGHT_WRITE, .encode = rv_encode, .decode = rv_decode
 
 const struct vas_format vas_format_riscv_sv39 = {
 	RV_COMMON,

@@ -60,7 +60,7 @@ static unsigned x86_rights(uint64_t word)
 
 static struct entry x86_decode(uint64_t word, unsigned level)
 {
-	struct entry e = { .kind = ENTRY_ABSENT };
+	struct entry e = {.kind = ENTRY_ABSENT};
 
 	if (!(word & (X86_P | X86_LEAF0 | X86_MARK)))
 		return e;
@@ -91,6 +91,7 @@ const struct vas_format vas_format_x86_64 = {
 	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
 	.noncanonical_traps = true,
 	.tables_protect = true,
+	.fetch_reads_first = true,
 	.map_32bit = true,
 	.task_size = ((uint64_t)1 << 47) - 4096,
 	.window = ((uint64_t)1 << 47) - 4096,
@@ -107,6 +108,7 @@ const struct vas_format vas_format_x86_64_la57 = {
 	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
 	.noncanonical_traps = true,
 	.tables_protect = true,
+	.fetch_reads_first = true,
 	.map_32bit = true,
 	.task_size = ((uint64_t)1 << 56) - 4096,
 	.window = ((uint64_t)1 << 47) - 4096,
