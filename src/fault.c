@@ -60,6 +60,8 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 	uint32_t source, copy;
 	int64_t err;
 
+	/* First, as Linux does: it shows even if the page then cannot be had. */
+	vma_touch(space, vma);
 	err = copy_source(space, vma, addr, old, &source);
 	if (err)
 		return err;
@@ -80,8 +82,33 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 		frame_free(frames, copy);
 		return -VAS_ENOMEM;
 	}
-	vma_touch(space, vma);
 	return 0;
+}
+
+/* A read of a file maps its neighbours too where they are in the cache: those of the aligned block of
+ * addresses, as far as the vma, the leaf table and the file reach. */
+#define FAULT_AROUND_PAGES 16u
+
+static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr)
+{
+	uint64_t page = space_page_size(space), block = FAULT_AROUND_PAGES * page;
+	uint64_t start = max_u64(align_down(addr, block), vma->start);
+	uint64_t end = min_u64(align_down(addr, block) + block, vma->end);
+	unsigned rights = vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE;
+
+	for (uint64_t at = start; at < end; at += page) {
+		uint32_t frame = object_find(vma->file->object, vma_pgoff(space, vma, at));
+		unsigned level;
+		struct entry e = pagemap_lookup(&space->pages, at, &level);
+
+		if (frame == FRAME_NONE || e.kind != ENTRY_ABSENT)
+			continue;
+		e = leaf_of(space, frame, rights, VAS_READ);
+		e.accessed = false;
+		if (!pagemap_set(&space->pages, at, 0, &e))
+			return;
+		frame_get(&space->system->frames, frame);
+	}
 }
 
 /* A page of the object, mapped as it is: for private memory never writable. */
@@ -105,6 +132,8 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 		frame_get(&space->system->frames, frame);
 	if (access == VAS_WRITE)
 		object_dirty(vma->file->object, index);
+	else
+		fault_around(space, vma, addr);
 	return 0;
 }
 

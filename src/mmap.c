@@ -17,6 +17,7 @@ struct mapping {
 	uint64_t map;               /* MAP_* */
 	struct vas_file *file;      /* NULL: anonymous */
 	unsigned level;             /* of the pages: not 0 for MAP_HUGETLB */
+	bool shared_anon;           /* needs an object of its own */
 	uint64_t flags;             /* VAS_VM_* of the new vma */
 };
 
@@ -261,22 +262,25 @@ static int64_t admit(struct mapping *m)
 	return 0;
 }
 
-/* Gives shared anonymous memory its object; the commit charge belongs to that. */
+/* Gives shared anonymous memory its object. */
 static int64_t make_shared(struct mapping *m)
 {
 	struct vas *space = m->space;
-	uint64_t npages = space_pages(space, m->len);
-	bool accounted = !(m->flags & VAS_VM_NORESERVE);
 
-	if (accounted && !space_charge(space, npages))
+	m->file = file_shared_anon(space->system, space_pages(space, m->len));
+	return m->file ? 0 : -VAS_ENOMEM;
+}
+
+/* Linux charges shared memory last, when what it replaces is already gone. */
+static int64_t charge_shared(struct mapping *m)
+{
+	uint64_t npages = space_pages(m->space, m->len);
+
+	if (m->flags & VAS_VM_NORESERVE)
+		return 0;
+	if (!space_charge(m->space, npages))
 		return -VAS_ENOMEM;
-	m->file = file_shared_anon(space->system, npages);
-	if (!m->file) {
-		if (accounted)
-			space_uncharge(space, npages);
-		return -VAS_ENOMEM;
-	}
-	m->file->object->charged = accounted ? npages : 0;
+	m->file->object->charged = npages;
 	return 0;
 }
 
@@ -287,6 +291,7 @@ static int64_t map_region(struct mapping *m)
 	struct vma vma = {.start = m->addr, .end = end};
 	int64_t err;
 
+	m->shared_anon = !m->file && m->level == 0 && (m->flags & VAS_VM_SHARED);
 	err = munmap_prepare(space, m->addr, end);
 	if (!err)
 		err = space_reserve(space) ? admit(m) : -VAS_ENOMEM;
@@ -294,13 +299,20 @@ static int64_t map_region(struct mapping *m)
 		return err;
 	if (m->level > 0)
 		err = make_hugetlb(m);
-	else if (!m->file && (m->flags & VAS_VM_SHARED))
+	else if (m->shared_anon)
 		err = make_shared(m);
 	else if (m->file)
 		file_get(m->file);
 	if (err)
 		return err;
 	munmap_commit(space, m->addr, end);
+	if (m->shared_anon) {
+		err = charge_shared(m);
+		if (err) {
+			vas_file_put(m->file);
+			return err;
+		}
+	}
 
 	vma.flags = m->flags;
 	vma.file = m->file;
@@ -329,6 +341,7 @@ int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, 
 		.file = file,
 	};
 	int64_t err = space_aligned(space, offset) ? 0 : -VAS_EINVAL;
+	bool locked;
 
 	if (!err)
 		err = check_length(&m, len);
@@ -352,10 +365,11 @@ int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, 
 	} else if (!m.file) {
 		m.offset = 0;
 	}
+	locked = m.flags & VAS_VM_LOCKED;
 	err = map_region(&m);
 	if (err)
 		return err;
-	if ((m.flags & VAS_VM_LOCKED) ||
+	if (locked ||
 	    (flags & (VAS_MAP_POPULATE | VAS_MAP_NONBLOCK)) == VAS_MAP_POPULATE)
 		fault_populate(space, m.addr, m.addr + m.len, true);
 	return (int64_t)m.addr;

@@ -381,7 +381,8 @@ static int64_t remap_each(const struct remap *r)
 
 	if (!vma_at(r->space, r->old, &vma))
 		return -VAS_EFAULT;
-	for (uint64_t addr = r->old; vma_tree_find(&r->space->tree, addr, &vma) && vma.start < end;
+	for (uint64_t addr = r->old;
+	     addr < end && vma_tree_find(&r->space->tree, addr, &vma) && vma.start < end;
 	     addr = vma.end) {
 		struct remap one = *r;
 		int64_t err;

@@ -73,16 +73,21 @@ static uint64_t *word_find(const struct vas_object *object, uint64_t index, uint
 	return word;
 }
 
+/* Makes the tree one level higher. An empty root just stands for more. */
 static bool root_raise(struct vas_object *object)
 {
-	uint32_t node = frame_alloc_zeroed(object_pool(object));
-	uint64_t *word;
+	uint32_t node;
 
+	if (object->height > 0 && object_pool(object)->frame[object->root].live == 0) {
+		object->height++;
+		return true;
+	}
+	node = frame_alloc_zeroed(object_pool(object));
 	if (node == FRAME_NONE)
 		return false;
-	word = node_words(object, node);
 	if (object->height > 0)
-		node_write(object, node, word, (uint64_t)object->root << WORD_FRAME_SHIFT);
+		node_write(object, node, node_words(object, node),
+		           (uint64_t)object->root << WORD_FRAME_SHIFT);
 	object->root = node;
 	object->height++;
 	object->ntables++;
