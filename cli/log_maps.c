@@ -73,7 +73,7 @@ static const struct {
 	{"mt", 0},
 };
 
-bool vmflags_parse(const char *words, size_t len, uint64_t *flags)
+bool vmflags_parse(const char *words, size_t len, bool strict, uint64_t *flags)
 {
 	*flags = 0;
 	for (size_t i = 0; i < len;) {
@@ -86,9 +86,10 @@ bool vmflags_parse(const char *words, size_t len, uint64_t *flags)
 			return false;
 		while (k < n && memcmp(vmflags[k].word, words + i, 2) != 0)
 			k++;
-		if (k == n)
+		if (k == n && strict)
 			return false;
-		*flags |= vmflags[k].flag;
+		if (k < n)
+			*flags |= vmflags[k].flag;
 		i += 2;
 	}
 	return true;
@@ -145,7 +146,7 @@ static bool parse_field(struct map_lines *lines, const char *text)
 		return true;
 	struct map_line *line = &lines->line[lines->n - 1];
 	line->has_flags = true;
-	return vmflags_parse(text + 8, strlen(text + 8), &line->flags);
+	return vmflags_parse(text + 8, strlen(text + 8), false, &line->flags);
 }
 
 bool map_lines_parse(struct map_lines *lines, char *text)

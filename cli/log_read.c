@@ -264,7 +264,7 @@ static bool take_flags(struct log_reader *reader, struct map_line *line)
 		return fail(reader, "expected '}'");
 	while (len + 2 <= all && (len + 2 == all || reader->at[len + 2] == ' '))
 		len += len + 2 == all ? 2 : 3;
-	if (!vmflags_parse(reader->at, len, &line->flags))
+	if (!vmflags_parse(reader->at, len, true, &line->flags))
 		return fail(reader, "not the words of VmFlags");
 	reader->at += len;
 	if (len && len < all)

@@ -193,13 +193,18 @@ static bool touch(struct model *model, struct process *process, uint64_t addr, c
 	return true;
 }
 
+/* A vma grows before its rights are looked at: even a fault that ends in a signal lets it. Whether
+ * vas has let it too, shows in the map that is compared next. */
 bool model_grow(struct model *model, struct process *process, const struct event *event,
                 char why[MODEL_WHY])
 {
+	struct vas *vas = process->space->vas;
 	struct vas_region region;
-	bool inside = vas_next_region(process->space->vas, event->number, &region) &&
-	              region.start <= event->number;
-	return inside || touch(model, process, event->number, why);
+	if (!vas_next_region(vas, event->number, &region) || region.start <= event->number)
+		return true;
+	enum vas_access access = region.flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ;
+	int64_t error = vas_fault(vas, event->number, access, NULL);
+	return error != -VAS_ENOMEM || !memory_low(model) || out_of_memory(why);
 }
 
 bool model_call(struct model *model, struct process *process, const struct event *event,

@@ -113,6 +113,7 @@ static void prepare_mmap(struct tracer *tracer, struct task *task)
 static void prepare(struct tracer *tracer, struct task *task)
 {
 	tracer->files_dirty = false;
+	image_growth(tracer, task);
 	switch (task->follow) {
 	case FOLLOW_SAME:
 		look_before(tracer, task);

@@ -27,28 +27,29 @@
 
 /* ---- Filesystems ----------------------------------------------------------------------------- */
 
-/* Those whose regular files map in the plain way; the numbers are statfs(2)'s f_type. */
+/* Those whose regular files map in the plain way; the numbers are statfs(2)'s f_type. SHMEM means
+ * that MADV_REMOVE punches holes. */
 static const struct {
 	uint32_t magic;
 	uint32_t mode;
 } filesystems[] = {
-	{0xef53, VAS_FILE_THP_ALIGN},     /* ext2, ext3, ext4 */
-	{0x58465342, VAS_FILE_THP_ALIGN}, /* xfs */
-	{0x9123683e, VAS_FILE_THP_ALIGN}, /* btrfs */
-	{0x01021994, VAS_FILE_SHMEM},     /* tmpfs, memfd */
-	{0x858458f6, 0},                  /* ramfs */
-	{0x794c7630, 0},                  /* overlayfs */
-	{0x6969, 0},                      /* nfs */
-	{0x01021997, 0},                  /* 9p */
-	{0x65735546, 0},                  /* fuse */
-	{0xf2f52010, 0},                  /* f2fs */
-	{0x4d44, 0},                      /* vfat */
-	{0x2011bab0, 0},                  /* exfat */
-	{0x9660, 0},                      /* iso9660 */
-	{0x73717368, 0},                  /* squashfs */
-	{0xe0f5e1e2, 0},                  /* erofs */
-	{0x2fc12fc1, 0},                  /* zfs */
-	{0xca451a4e, 0},                  /* bcachefs */
+	{0xef53, VAS_FILE_THP_ALIGN | VAS_FILE_SHMEM},     /* ext2, ext3, ext4 */
+	{0x58465342, VAS_FILE_THP_ALIGN | VAS_FILE_SHMEM}, /* xfs */
+	{0x9123683e, VAS_FILE_THP_ALIGN | VAS_FILE_SHMEM}, /* btrfs */
+	{0x01021994, VAS_FILE_SHMEM},                      /* tmpfs, memfd */
+	{0x858458f6, 0},                                   /* ramfs */
+	{0x794c7630, 0},                                   /* overlayfs */
+	{0x6969, 0},                                       /* nfs */
+	{0x01021997, 0},                                   /* 9p */
+	{0x65735546, 0},                                   /* fuse */
+	{0xf2f52010, 0},                                   /* f2fs */
+	{0x4d44, 0},                                       /* vfat */
+	{0x2011bab0, 0},                                   /* exfat */
+	{0x9660, 0},                                       /* iso9660 */
+	{0x73717368, 0},                                   /* squashfs */
+	{0xe0f5e1e2, 0},                                   /* erofs */
+	{0x2fc12fc1, 0},                                   /* zfs */
+	{0xca451a4e, 0},                                   /* bcachefs */
 };
 
 static const uint32_t *filesystem_mode(uint32_t magic)

@@ -175,7 +175,8 @@ void image_emit(struct tracer *tracer, struct task *task)
 /* ---- Comparing ------------------------------------------------------------------------------- */
 
 /* A fault, not a call, lets the stack grow. If the kernel's has, the model's follows by the same
- * fault. */
+ * fault. When does not matter for the stack, far from everything else; if a program has more such
+ * vmas, they are looked at before each call as well. */
 static void follow_growth(struct tracer *tracer, struct task *task, const struct map_line *line)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
@@ -187,6 +188,20 @@ static void follow_growth(struct tracer *tracer, struct task *task, const struct
 	emit(tracer, &event);
 }
 
+static void follow_all_growth(struct tracer *tracer, struct task *task)
+{
+	const struct map_lines *lines = &tracer->lines;
+	for (size_t i = 0; i < lines->n; i++)
+		if (task->mm->growsdown || strcmp(lines->line[i].name, "[stack]") == 0)
+			follow_growth(tracer, task, &lines->line[i]);
+}
+
+void image_growth(struct tracer *tracer, struct task *task)
+{
+	if (task->mm->growsdown && proc_maps(tracer, task->mm))
+		follow_all_growth(tracer, task);
+}
+
 void image_compare(struct tracer *tracer, struct task *task, bool last)
 {
 	struct mm *mm = task->mm;
@@ -194,11 +209,8 @@ void image_compare(struct tracer *tracer, struct task *task, bool last)
 	if (!mm->followed || tracer->blind ||
 	    !(last ? proc_smaps(tracer, mm) : proc_maps(tracer, mm)))
 		return;
-	const struct map_lines *lines = &tracer->lines;
-	for (size_t i = 0; i < lines->n; i++)
-		if (mm->growsdown || strcmp(lines->line[i].name, "[stack]") == 0)
-			follow_growth(tracer, task, &lines->line[i]);
-	struct event event = {.kind = EVENT_MAPS, .pid = task->proc->pid, .lines = *lines};
+	follow_all_growth(tracer, task);
+	struct event event = {.kind = EVENT_MAPS, .pid = task->proc->pid, .lines = tracer->lines};
 	emit(tracer, &event);
 }
 

@@ -168,6 +168,7 @@ void image_emit(struct tracer *tracer, struct task *task);
 void image_adopt(struct tracer *tracer, struct task *task, const char *why);
 void image_resync(struct tracer *tracer, struct task *task);
 void image_compare(struct tracer *tracer, struct task *task, bool last);
+void image_growth(struct tracer *tracer, struct task *task);
 void image_maybe_compare(struct tracer *tracer, struct task *task);
 
 /* tracer_touch.c: which private mappings were written. */

@@ -33,10 +33,17 @@ struct scan_region {
 };
 
 #define SCAN _IOWR('f', 16, struct scan)
-enum { IS_FILE = 1 << 2, IS_PRESENT = 1 << 3, IS_SWAPPED = 1 << 4, IS_ZERO = 1 << 5 };
+enum {
+	IS_FILE = 1 << 2,
+	IS_PRESENT = 1 << 3,
+	IS_SWAPPED = 1 << 4,
+	IS_ZERO = 1 << 5,
+	IS_GUARD = 1 << 8, /* Linux 6.15; shows as swapped too */
+};
 
-/* 1: *page is the first written one; 0: none; -1: the kernel has no such call. */
-static int scan(int fd, uint64_t start, uint64_t end, uint64_t *page)
+/* 1: *page is the first page that is present or swapped and none of `not`; 0: there is none; -1: the
+ * kernel has no such call, or does not know all of `not`. */
+static int scan(int fd, uint64_t not, uint64_t start, uint64_t end, uint64_t *page)
 {
 	struct scan_region region = {0, 0, 0};
 	struct scan scan = {.size = sizeof(scan),
@@ -45,8 +52,8 @@ static int scan(int fd, uint64_t start, uint64_t end, uint64_t *page)
 	                    .vec = (uintptr_t)&region,
 	                    .vec_len = 1,
 	                    .max_pages = 1,
-	                    .category_inverted = IS_FILE | IS_ZERO,
-	                    .category_mask = IS_FILE | IS_ZERO,
+	                    .category_inverted = not,
+	                    .category_mask = not,
 	                    .category_anyof_mask = IS_PRESENT | IS_SWAPPED,
 	                    .return_mask = IS_PRESENT};
 	int n = ioctl(fd, SCAN, &scan);
@@ -56,8 +63,8 @@ static int scan(int fd, uint64_t start, uint64_t end, uint64_t *page)
 	return n > 0;
 }
 
-/* The same by reading a word for each page, where Linux is older. A page of zeros that was read only
- * never shows as mapped exclusively. (A page shared since fork is missed: but it is known already.)
+/* The same by reading a word for each page, where Linux is older. A page of zeros that was read
+ * only never shows as mapped exclusively. (A page shared since fork is missed: it is known already.)
  */
 static bool read_words(int fd, uint64_t start, uint64_t end, uint64_t *page)
 {
@@ -82,7 +89,9 @@ static bool read_words(int fd, uint64_t start, uint64_t end, uint64_t *page)
 
 bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *page)
 {
-	int found = scan(mm->pagemap_fd, start, end, page);
+	int found = scan(mm->pagemap_fd, IS_FILE | IS_ZERO | IS_GUARD, start, end, page);
+	if (found < 0)
+		found = scan(mm->pagemap_fd, IS_FILE | IS_ZERO, start, end, page);
 	return found < 0 ? read_words(mm->pagemap_fd, start, end, page) : found > 0;
 }
 
@@ -94,12 +103,16 @@ static bool unknown(const struct vas_region *region)
 	       !(region->flags & (VAS_VM_SHARED | VAS_VM_MAYSHARE));
 }
 
-static void look(struct tracer *tracer, struct task *task, const struct vas_region *region)
+/* Asks about the part of the region in [from, to). */
+static void look(struct tracer *tracer, struct task *task, const struct vas_region *region,
+                 uint64_t from, uint64_t to)
 {
 	uint64_t page;
+	from = region->start > from ? region->start : from;
+	to = region->end < to ? region->end : to;
 	if (region->file)
 		tracer->files_dirty = true;
-	if (!unknown(region) || !touch_find(task->mm, region->start, region->end, &page))
+	if (!unknown(region) || !touch_find(task->mm, from, to, &page))
 		return;
 	if (region->file)
 		file_update_size(tracer, model_file_id(tracer->model, region->file));
@@ -110,33 +123,36 @@ static void look(struct tracer *tracer, struct task *task, const struct vas_regi
 	emit(tracer, event);
 }
 
-/* Mappings that hold a part of [start, end). */
+/* Mappings that hold a part of [start, end), each as a whole. */
 static void look_within(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
 	struct vas_region region;
 	while (vas && vas_next_region(vas, start, &region) && region.start < end) {
-		look(tracer, task, &region);
+		look(tracer, task, &region, 0, UINT64_MAX);
 		start = region.end;
 	}
 }
 
 /* Two neighbours that touch [start, end) on either side: merging asks for the next one, and that
- * for the identity of the one after. */
+ * for the identity of the one after. What they have inside the range is left out: after a call, it
+ * is something else for the kernel. */
 static void look_beside(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
 	struct vas_region below[2], region;
+	uint64_t low = start, high = end;
 	int n = 0;
-	while (vas && n < 2 && start && vas_next_region(vas, start - 1, &below[n]) &&
-	       below[n].start < start)
-		start = below[n++].start;
+	while (vas && n < 2 && low && vas_next_region(vas, low - 1, &below[n]) &&
+	       below[n].start < low)
+		low = below[n++].start;
 	while (n-- > 0)
-		look(tracer, task, &below[n]);
-	for (n = 0; vas && n < 2 && vas_next_region(vas, end, &region) && region.start == end;
-	     n++) {
-		look(tracer, task, &region);
-		end = region.end;
+		look(tracer, task, &below[n], 0, start);
+	for (n = 0; vas && n < 2 && vas_next_region(vas, high, &region); n++) {
+		if (region.start > high)
+			return;
+		look(tracer, task, &region, end, UINT64_MAX);
+		high = region.end;
 	}
 }
 
