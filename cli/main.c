@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{"replay", cmd_replay, "[OPTION]... LOG...", "the same from a recorded log"},
 	{"exec", cmd_exec, "[--on vas|kernel|both] SCRIPT...", "runs scripts and compares"},
 	{"shell", cmd_shell, "[--on vas|kernel|both]", "calls typed at a prompt"},
+	{"fuzz", cmd_fuzz, "[--seed N] [--ops N] [--jobs N]", "random calls on both sides"},
 };
 
 static void help(FILE *out)
