@@ -101,7 +101,7 @@ static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr
 		unsigned level;
 		struct entry e = pagemap_lookup(&space->pages, at, &level);
 
-		if (frame == FRAME_NONE || e.kind != ENTRY_ABSENT)
+		if (at == addr || frame == FRAME_NONE || e.kind != ENTRY_ABSENT)
 			continue;
 		e = leaf_of(space, frame, rights, VAS_READ);
 		e.accessed = false;
@@ -121,6 +121,8 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 	uint32_t frame;
 	int64_t err = object_page(vma->file->object, index, &frame);
 
+	if (access != VAS_WRITE)
+		fault_around(space, vma, addr);
 	if (err)
 		return err;
 	if (access != VAS_WRITE)
@@ -132,8 +134,6 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 		frame_get(&space->system->frames, frame);
 	if (access == VAS_WRITE)
 		object_dirty(vma->file->object, index);
-	else
-		fault_around(space, vma, addr);
 	return 0;
 }
 
@@ -265,11 +265,12 @@ static bool stack_grow(struct vas *space, struct vma *vma, uint64_t addr)
 	    !(below.flags & VAS_VM_GROWSDOWN) && (below.flags & VMA_ACCESS) &&
 	    start - below.end < gap)
 		return false;
+	/* It counts as written even if a limit then forbids the growth. */
+	vma_touch(space, vma);
 	if (!stack_limits_allow(space, vma, start))
 		return false;
 	if ((vma->flags & VAS_VM_ACCOUNT) && !space_charge(space, npages))
 		return false;
-	vma_touch(space, vma);
 	below = *vma;
 	below.start = start;
 	below.pgoff -= npages;

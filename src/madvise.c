@@ -182,7 +182,7 @@ static int64_t advise_guard_install(struct part *part)
 	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_INSTALL))
 		return -VAS_EINVAL;
 	/* Linux ties the page tables to an identity here, so that fork copies the guards. */
-	if (!(part->vma.flags & VAS_VM_SHARED))
+	if (!(part->vma.flags & VAS_VM_SHARED) && !part->vma.file)
 		vma_touch(space, &part->vma);
 	if (linux_notes_guards(space)) {
 		part->vma.flags |= VAS_VM_MAYBE_GUARD;

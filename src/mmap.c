@@ -96,7 +96,7 @@ static int64_t choose_address(struct mapping *m)
 		.len = m->len,
 		.fixed = (m->map & VAS_MAP_FIXED) || noreplace,
 		.map_32bit = (m->map & VAS_MAP_32BIT) && space->system->format->map_32bit,
-		.shared = (m->map & VAS_MAP_TYPE) != VAS_MAP_PRIVATE,
+		.shared = m->map & VAS_MAP_SHARED,
 		.file = m->file,
 		.offset = m->offset,
 		.level = m->level,
@@ -369,8 +369,7 @@ int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, 
 	err = map_region(&m);
 	if (err)
 		return err;
-	if (locked ||
-	    (flags & (VAS_MAP_POPULATE | VAS_MAP_NONBLOCK)) == VAS_MAP_POPULATE)
+	if (locked || (flags & (VAS_MAP_POPULATE | VAS_MAP_NONBLOCK)) == VAS_MAP_POPULATE)
 		fault_populate(space, m.addr, m.addr + m.len, true);
 	return (int64_t)m.addr;
 }

@@ -17,20 +17,14 @@ struct remap {
 	uint64_t new, new_len; /* new: where to, once decided */
 	uint64_t flags;
 	bool equal;     /* the sizes, as this version compares them */
+	bool shrinks;   /* new_len < old_len, */
+	uint64_t delta; /* and their difference in pages, as the call asked for them */
 	struct vma vma; /* the vma that holds `old` */
 };
 
 static bool is_placed(const struct remap *r)
 {
 	return r->flags & (VAS_MREMAP_FIXED | VAS_MREMAP_DONTUNMAP);
-}
-
-static uint64_t delta_pages(const struct remap *r)
-{
-	uint64_t delta = r->new_len > r->old_len ? r->new_len - r->old_len
-	                                         : r->old_len - r->new_len;
-
-	return space_pages(r->space, delta);
 }
 
 /* ---- Checks --------------------------------------------------------------------------------- */
@@ -75,7 +69,7 @@ static int64_t check_arguments(const struct remap *r)
 /* Growing (or cutting while moving): the limits. */
 static int64_t check_resize(const struct remap *r)
 {
-	uint64_t npages = delta_pages(r), pgoff = vma_pgoff(r->space, &r->vma, r->old);
+	uint64_t npages = r->delta, pgoff = vma_pgoff(r->space, &r->vma, r->old);
 
 	if (pgoff + space_pages(r->space, r->new_len) < pgoff)
 		return -VAS_EINVAL;
@@ -136,7 +130,7 @@ static bool can_grow_in_place(const struct remap *r)
 static int64_t grow_in_place(struct remap *r)
 {
 	struct vas *space = r->space;
-	uint64_t end = r->vma.end, npages = delta_pages(r), flags = r->vma.flags;
+	uint64_t end = r->vma.end, npages = r->delta, flags = r->vma.flags;
 
 	if ((flags & VAS_VM_ACCOUNT) && !space_charge(space, npages))
 		return -VAS_ENOMEM;
@@ -171,22 +165,28 @@ static int64_t choose_target(struct remap *r)
 	return 0;
 }
 
-/* Commit charge of what the move adds. */
+/* Commit charge of what the move adds; a shrinking one must find room for what it has cut off, which
+ * Linux then forgets to give back (docs/differences.md). */
+static uint64_t move_charge(const struct remap *r)
+{
+	if (!(r->vma.flags & VAS_VM_ACCOUNT))
+		return 0;
+	return r->flags & VAS_MREMAP_DONTUNMAP ? space_pages(r->space, r->new_len) : r->delta;
+}
+
 static bool charge_move(const struct remap *r)
 {
-	uint64_t npages = r->flags & VAS_MREMAP_DONTUNMAP ? space_pages(r->space, r->new_len)
-	                                                  : delta_pages(r);
-
-	return !(r->vma.flags & VAS_VM_ACCOUNT) || space_charge(r->space, npages);
+	if (!space_charge(r->space, move_charge(r)))
+		return false;
+	if (r->shrinks)
+		space_uncharge(r->space, move_charge(r));
+	return true;
 }
 
 static void uncharge_move(const struct remap *r)
 {
-	uint64_t npages = r->flags & VAS_MREMAP_DONTUNMAP ? space_pages(r->space, r->new_len)
-	                                                  : delta_pages(r);
-
-	if (r->vma.flags & VAS_VM_ACCOUNT)
-		space_uncharge(r->space, npages);
+	if (!r->shrinks)
+		space_uncharge(r->space, move_charge(r));
 }
 
 /* The tables of the target are made, and room for the vmas: the rest cannot fail. */
@@ -357,6 +357,9 @@ static int64_t remap_one(struct remap *r)
 	err = check_hugetlb(r);
 	if (err)
 		return err;
+	r->shrinks = r->new_len < r->old_len;
+	r->delta = space_pages(r->space,
+	                       r->shrinks ? r->old_len - r->new_len : r->new_len - r->old_len);
 	if (r->new_len <= r->old_len && !is_placed(r))
 		return shrink(r);
 	if (is_placed(r))

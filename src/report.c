@@ -105,16 +105,16 @@ static const struct {
 	uint64_t flag;
 	char name[3];
 } flag_names[] = {
-	{VAS_VM_READ, "rd"},       {VAS_VM_WRITE, "wr"},       {VAS_VM_EXEC, "ex"},
-	{VAS_VM_SHARED, "sh"},     {VAS_VM_MAYREAD, "mr"},     {VAS_VM_MAYWRITE, "mw"},
-	{VAS_VM_MAYEXEC, "me"},    {VAS_VM_MAYSHARE, "ms"},    {VAS_VM_GROWSDOWN, "gd"},
-	{VAS_VM_PFNMAP, "pf"},     {VAS_VM_LOCKED, "lo"},      {VAS_VM_IO, "io"},
-	{VAS_VM_SEQ_READ, "sr"},   {VAS_VM_RAND_READ, "rr"},   {VAS_VM_DONTCOPY, "dc"},
-	{VAS_VM_DONTEXPAND, "de"}, {VAS_VM_LOCKONFAULT, "lf"}, {VAS_VM_MAYBE_GUARD, "gu"},
-	{VAS_VM_ACCOUNT, "ac"},    {VAS_VM_NORESERVE, "nr"},   {VAS_VM_HUGETLB, "ht"},
-	{VAS_VM_SYNC, "sf"},       {VAS_VM_WIPEONFORK, "wf"},  {VAS_VM_DONTDUMP, "dd"},
-	{VAS_VM_MIXEDMAP, "mm"},   {VAS_VM_HUGEPAGE, "hg"},    {VAS_VM_NOHUGEPAGE, "nh"},
-	{VAS_VM_MERGEABLE, "mg"},  {VAS_VM_UFFD, "um"},        {VAS_VM_DROPPABLE, "dp"},
+	{VAS_VM_READ, "rd"},        {VAS_VM_WRITE, "wr"},      {VAS_VM_EXEC, "ex"},
+	{VAS_VM_SHARED, "sh"},      {VAS_VM_MAYREAD, "mr"},    {VAS_VM_MAYWRITE, "mw"},
+	{VAS_VM_MAYEXEC, "me"},     {VAS_VM_MAYSHARE, "ms"},   {VAS_VM_GROWSDOWN, "gd"},
+	{VAS_VM_MAYBE_GUARD, "gu"}, {VAS_VM_PFNMAP, "pf"},     {VAS_VM_LOCKED, "lo"},
+	{VAS_VM_IO, "io"},          {VAS_VM_SEQ_READ, "sr"},   {VAS_VM_RAND_READ, "rr"},
+	{VAS_VM_DONTCOPY, "dc"},    {VAS_VM_DONTEXPAND, "de"}, {VAS_VM_LOCKONFAULT, "lf"},
+	{VAS_VM_ACCOUNT, "ac"},     {VAS_VM_NORESERVE, "nr"},  {VAS_VM_HUGETLB, "ht"},
+	{VAS_VM_SYNC, "sf"},        {VAS_VM_WIPEONFORK, "wf"}, {VAS_VM_DONTDUMP, "dd"},
+	{VAS_VM_MIXEDMAP, "mm"},    {VAS_VM_HUGEPAGE, "hg"},   {VAS_VM_NOHUGEPAGE, "nh"},
+	{VAS_VM_MERGEABLE, "mg"},   {VAS_VM_UFFD, "um"},       {VAS_VM_DROPPABLE, "dp"},
 	{VAS_VM_SEALED, "sl"},
 };
 

@@ -123,26 +123,29 @@ int64_t vma_split(struct vas *space, uint64_t addr)
 	return 0;
 }
 
-/* Puts `mid`, whose range is free in the tree, together with what it joins. */
+/* Puts `mid`, whose range is free in the tree, together with what it joins. Only a vma that joins
+ * nothing is an insertion. */
 static void vma_join(struct vas *space, struct vma *mid, const struct joins *j)
 {
 	struct vma whole = *mid;
 
 	whole.anon = joined_anon(j, mid);
 	whole.flags |= joined_sticky(j);
-	if (j->high_joins) {
+	if (j->high_joins)
 		whole.end = j->high.end;
-		vma_remove(space, &j->high);
-	}
 	if (j->low_joins) {
 		whole.start = j->low.start;
 		whole.pgoff = j->low.pgoff;
+		if (j->high_joins)
+			vma_remove(space, &j->high);
 		vma_replace(space, whole.start, &whole);
-		if (mid->file)
-			vas_file_put(mid->file);
+	} else if (j->high_joins) {
+		vma_replace(space, j->high.start, &whole);
 	} else {
 		vma_insert(space, &whole);
 	}
+	if (mid->file && (j->low_joins || j->high_joins))
+		vas_file_put(mid->file);
 	*mid = whole;
 }
 
