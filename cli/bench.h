@@ -1,0 +1,93 @@
+/* bench.h - what the parts of `vas bench` share.
+ *
+ * A *work* is something to be timed. Its source is compiled twice, once against vas and once
+ * against the running kernel (bench_work.h), so both sides do the same. A *row* is one line of the
+ * table: a work at one or several *points*, numbers of vmas or of bytes.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_CLI_BENCH_H
+#define VAS_CLI_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum work_id {
+	WORK_MMAP_MUNMAP, WORK_MMAP_ANYWHERE, WORK_MMAP, WORK_SPLIT, WORK_MERGE, WORK_GROW,
+	WORK_SHRINK, WORK_MOVE_1G, WORK_MOVE_2M, WORK_MOVE_SHIFTED, WORK_PROTECT, WORK_FORK,
+	WORK_FIRST_WRITE, WORK_FAULT, WORK_FAULT_WRITE, WORK_TLB_HIT, WORK_TLB_HIT_LATENCY,
+	WORK_TLB_MISS, WORK_TLB_MISS_LATENCY, WORK_BYTES, WORK_BYTES_TOUCHED,
+	WORK_COUNT, /* also: what vas cannot do yet */
+};
+
+struct side; /* each side has its own */
+
+struct work {
+	/* Builds what is worked on; `scale` is the point: vmas or bytes. NULL, or why not. */
+	const char *(*prepare)(struct side *side, uint64_t scale);
+	/* About n operations (a work may do a few more, to fill its last batch): *n becomes how
+	 * many, the answer is their time in all, in ns (or bytes). < 0: a call failed. */
+	double (*round)(struct side *side, uint64_t *n);
+};
+
+struct bench_side {
+	const char *name;
+	const struct work *works; /* WORK_COUNT of them; prepare NULL: no such thing here */
+	struct side *(*open)(void); /* NULL: no memory */
+};
+extern const struct bench_side bench_vas, bench_kernel;
+
+enum axis { AXIS_NONE, AXIS_VMAS, AXIS_BYTES };
+
+#define POINTS_MAX 8
+#define ROUNDS_MAX 99
+
+struct row {
+	const char *name;
+	enum work_id work;
+	enum axis axis;
+	uint64_t points[POINTS_MAX]; /* 0 ends them; the first is the one the row is named after */
+	double goal;                 /* of that point: ns, or bytes; 0: none */
+	bool bytes;                  /* bytes, not ns */
+	const char *what;            /* is compared with what */
+};
+extern const struct row bench_rows[];
+extern const size_t bench_nrows;
+
+/* What one side took for one operation (or how many bytes). */
+struct figure {
+	bool there;
+	char why[120]; /* if not: in words, or "" */
+	double median, low, high, min; /* low and high are the quartiles */
+};
+
+struct result {
+	uint64_t point;
+	struct figure vas, kernel;
+};
+
+struct bench_options {
+	unsigned rounds;
+	int cpu;         /* all is pinned to it */
+};
+
+/* bench_run.c: measures one point of a row on both sides in turn. */
+void bench_measure(const struct row *row, uint64_t point, const struct bench_options *options,
+                   struct result *result);
+
+/* bench_limit.c: raises vm.max_map_count to `count` if it is lower; a process of its own puts it
+ * back when bench_limit_restore is called or this process has ended, however it does. False: it
+ * may not be raised. */
+bool bench_limit_raise(uint64_t count);
+void bench_limit_restore(void);
+void bench_limit_forget(void); /* in a child: its life does not count */
+
+/* bench_print.c */
+double bench_ratio(const struct result *result); /* kernel / vas; 0: one side has no figure */
+void bench_print_head(FILE *out);
+void bench_print(FILE *out, const struct row *row, const struct result *result, bool first);
+void bench_json(FILE *out, const struct row *row, const struct result *results, size_t n,
+                bool last);
+
+#endif

@@ -1,0 +1,174 @@
+/* bench_vas.c - the side of the benchmark that is vas.
+ *
+ * Its region is an ordinary mapping of this process, which asks for huge pages: a kernel's own
+ * memory is mapped by such, and so is what an emulator sets aside.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "bench_plan.h"
+
+#define MEMORY ((uint64_t)8 << 30) /* only what is used of it costs */
+#define TLB_PAGES 64u              /* that fit the software TLB */
+#define SIDE_PAGE_BYTES 4096.0     /* side_bytes counts the pages themselves, too */
+
+struct side {
+	struct plan plan;
+	struct vas_system *system;
+	struct vas *space, *child;
+	struct vas_tlb tlb;
+	uint64_t sink; /* keeps what is computed from being left out */
+};
+
+INLINE int64_t side_mmap(struct side *side, uint64_t addr, uint64_t len, uint64_t prot,
+                         uint64_t flags)
+{
+	return vas_mmap(side->space, addr, len, prot, flags, NULL, 0);
+}
+
+INLINE int64_t side_munmap(struct side *side, uint64_t addr, uint64_t len)
+{
+	return vas_munmap(side->space, addr, len);
+}
+
+INLINE int64_t side_mprotect(struct side *side, uint64_t addr, uint64_t len, uint64_t prot)
+{
+	return vas_mprotect(side->space, addr, len, prot);
+}
+
+INLINE int64_t side_mremap(struct side *side, uint64_t addr, uint64_t old_len, uint64_t new_len,
+                           uint64_t flags, uint64_t to)
+{
+	return vas_mremap(side->space, addr, old_len, new_len, flags, to);
+}
+
+INLINE int64_t side_madvise(struct side *side, uint64_t addr, uint64_t len, uint64_t advice)
+{
+	return vas_madvise(side->space, addr, len, advice);
+}
+
+INLINE int64_t side_touch(struct side *side, uint64_t addr, bool write)
+{
+	return vas_fault(side->space, addr, write ? VAS_WRITE : VAS_READ, NULL);
+}
+
+static int64_t side_fork(struct side *side)
+{
+	return vas_fork(side->space, &side->child);
+}
+
+static void side_reap(struct side *side)
+{
+	if (side->child)
+		vas_destroy(side->child);
+	side->child = NULL;
+}
+
+static double side_bytes(struct side *side)
+{
+	uint64_t total, unused;
+	vas_system_frames(side->system, &total, &unused);
+	return (double)(total - unused) * 4096;
+}
+
+#include "bench_work.h"
+
+/* ---- Translation: the kernel has nothing to compare with ------------------------------------- */
+
+static const char *prepare_tlb(struct side *side, uint64_t bytes)
+{
+	const char *why;
+	(void)bytes;
+	why = prepare_range(side, TLB_PAGES * PAGE);
+	vas_tlb_register(side->space, &side->tlb);
+	return why;
+}
+
+/* All pages are the frame of zeros: what is measured is the way to it. */
+static const char *prepare_tlb_miss(struct side *side, uint64_t bytes)
+{
+	const char *why = NULL;
+	vas_tlb_register(side->space, &side->tlb);
+	side->plan.scale = bytes;
+	if (side_mmap(side, BASE, bytes, RW, ANON_AT) < 0 ||
+	    side_madvise(side, BASE, bytes, VAS_MADV_POPULATE_READ) < 0)
+		why = "the range cannot be made present";
+	return why;
+}
+
+INLINE void *translate(struct side *side, uint64_t addr)
+{
+	void *host = NULL;
+	side->plan.failed += vas_translate(side->space, &side->tlb, addr, VAS_READ, &host, NULL) <
+	                     0;
+	return host;
+}
+
+/* Where latency is wanted, each address depends on the answer before: on a bit of it that is
+ * always 0, which the compiler cannot know. */
+INLINE double translations(struct side *side, uint64_t *n, uint64_t npages, bool misses, bool chain)
+{
+	uint64_t page = 0, dependent = 0, sum = 0, start = now();
+	for (uint64_t i = 0; i < *n; i++) {
+		page = misses ? page * 6364136223846793005u + 1442695040888963407u : i;
+		uint64_t number = misses ? (page >> 32) % npages : page % npages;
+		uint64_t host = (uint64_t)(uintptr_t)translate(side,
+		                                               BASE + number * PAGE + dependent);
+		sum += host;
+		dependent = chain ? host >> 63 : 0;
+	}
+	double ns = since(&side->plan, start);
+	side->sink += sum;
+	return side->plan.failed ? -1 : ns;
+}
+
+static double round_tlb_hit(struct side *side, uint64_t *n)
+{
+	return translations(side, n, TLB_PAGES, false, false);
+}
+
+static double round_tlb_hit_latency(struct side *side, uint64_t *n)
+{
+	return translations(side, n, TLB_PAGES, false, true);
+}
+
+static double round_tlb_miss(struct side *side, uint64_t *n)
+{
+	return translations(side, n, GIB / PAGE, true, false);
+}
+
+static double round_tlb_miss_latency(struct side *side, uint64_t *n)
+{
+	return translations(side, n, GIB / PAGE, true, true);
+}
+
+static const struct work works[WORK_COUNT] = {
+	WORKS_OF_BOTH,
+	[WORK_TLB_HIT] = {prepare_tlb, round_tlb_hit},
+	[WORK_TLB_HIT_LATENCY] = {prepare_tlb, round_tlb_hit_latency},
+	[WORK_TLB_MISS] = {prepare_tlb_miss, round_tlb_miss},
+	[WORK_TLB_MISS_LATENCY] = {prepare_tlb_miss, round_tlb_miss_latency},
+};
+
+static struct side *open_side(void)
+{
+	struct vas_config config = {.port = {.memory_len = MEMORY, .zeroed = true}};
+	struct side *side = calloc(1, sizeof(*side));
+	void *memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!side || memory == MAP_FAILED)
+		return NULL;
+	(void)madvise(memory, MEMORY, MADV_HUGEPAGE);
+	config.port.memory = memory;
+	vas_settings_default(&config.settings, MEMORY / PAGE);
+	config.settings.max_map_count = UINT32_MAX;
+	if (vas_system_create(&config, &side->system) < 0 ||
+	    vas_create(side->system, NULL, &side->space) < 0)
+		return NULL;
+	plan_init(&side->plan);
+	return side;
+}
+
+const struct bench_side bench_vas = {"vas", works, open_side};
