@@ -1,0 +1,302 @@
+/* Gathering, and the software TLB: nothing is used again before everyone has let go of it.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include "space.h"
+
+struct hook {
+	struct vas_system *system;
+	uint64_t start[64], end[64], free_at[64];
+	unsigned n;
+};
+
+static void note_invalidation(void *ctx, struct vas *space, uint64_t start, uint64_t end)
+{
+	struct hook *hook = ctx;
+	uint64_t total;
+
+	(void)space;
+	assert_true(hook->n < 64);
+	hook->start[hook->n] = start;
+	hook->end[hook->n] = end;
+	vas_system_frames(hook->system, &total, &hook->free_at[hook->n]);
+	hook->n++;
+}
+
+struct world {
+	struct unit unit;
+	struct hook hook;
+	struct vas *space;
+};
+
+static void begin(struct world *world)
+{
+	memset(world, 0, sizeof(*world));
+	unit_prepare(&world->unit);
+	world->unit.config.port.ctx = &world->hook;
+	world->unit.config.port.invalidate = note_invalidation;
+	unit_begin_with(&world->unit, (uint64_t)8 << 20);
+	world->hook.system = world->unit.system;
+	world->space = unit_space(&world->unit);
+}
+
+static void end(struct world *world)
+{
+	world->hook.n = 0;
+	unit_close(&world->unit, world->space);
+}
+
+static void map_written(struct world *world, uint64_t first, uint64_t npages)
+{
+	assert_call(world->space,
+	            vas_mmap(world->space, at(first), npages * UNIT_PAGE, RW, ANON_FIXED, NULL, 0),
+	            at(first));
+	for (uint64_t i = first; i < first + npages; i++) {
+		uint64_t word = i;
+
+		assert_call(world->space, vas_write(world->space, at(i), &word, sizeof(word), NULL),
+		            0);
+	}
+}
+
+/* At the time of the hook the frames are still not free. */
+static void frames_are_freed_only_after_the_hook(void **state)
+{
+	struct world world;
+	uint64_t before;
+
+	(void)state;
+	begin(&world);
+	map_written(&world, 0, 16);
+	before = unit_free(&world.unit);
+	world.hook.n = 0;
+	assert_call(world.space, vas_munmap(world.space, at(4), 8 * UNIT_PAGE), 0);
+	assert_int_equal(world.hook.n, 1);
+	assert_int_equal(world.hook.start[0], at(4));
+	assert_int_equal(world.hook.end[0], at(12));
+	/* Splitting may have taken a frame for the tree; none of the pages has come back yet. */
+	assert_true(world.hook.free_at[0] <= before);
+	assert_true(unit_free(&world.unit) >= world.hook.free_at[0] + 8);
+	end(&world);
+}
+
+static void nothing_present_needs_no_invalidation(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world);
+	assert_call(world.space,
+	            vas_mmap(world.space, at(0), 16 * UNIT_PAGE, RW, ANON_FIXED, NULL, 0), at(0));
+	assert_call(world.space, vas_munmap(world.space, at(4), UNIT_PAGE), 0);
+	assert_int_equal(world.hook.n, 0);
+	map_written(&world, 4, 1);
+	assert_int_equal(world.hook.n, 0); /* what was absent becoming present needs none either */
+	end(&world);
+}
+
+static void every_change_of_what_is_present_is_told(void **state)
+{
+	struct world world;
+	struct vas *child;
+	uint64_t word;
+
+	(void)state;
+	begin(&world);
+	map_written(&world, 0, 4);
+	assert_call(world.space, vas_mprotect(world.space, at(1), UNIT_PAGE, VAS_PROT_READ), 0);
+	assert_int_equal(world.hook.n, 1);
+	assert_int_equal(world.hook.start[0], at(1));
+	assert_call(world.space,
+	            vas_mremap(world.space, at(2), UNIT_PAGE, UNIT_PAGE,
+	                       VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED, at(40)),
+	            at(40));
+	assert_true(world.hook.n >= 2);
+	assert_in_range(at(2), world.hook.start[1], world.hook.end[1] - 1);
+	world.hook.n = 0;
+	assert_call(world.space, vas_madvise(world.space, at(0), UNIT_PAGE, VAS_MADV_DONTNEED), 0);
+	assert_int_equal(world.hook.n, 1);
+	assert_int_equal(world.hook.start[0], at(0));
+	assert_call(world.space, vas_read(world.space, &word, at(0), 8, NULL), 0);
+	assert_int_equal(world.hook.n, 1);
+	/* From the frame of zeros to a page of its own. */
+	assert_call(world.space, vas_write(world.space, at(0), &word, 8, NULL), 0);
+	assert_int_equal(world.hook.n, 2);
+	assert_call(world.space, vas_fork(world.space, &child), 0);
+	assert_true(world.hook.n > 2);
+	vas_destroy(child);
+	end(&world);
+}
+
+/* ---- The software TLB ------------------------------------------------------------------------ */
+
+static struct vas_tlb tlb;
+
+static void *translate(struct vas *space, uint64_t n, enum vas_access access)
+{
+	void *host = NULL;
+
+	assert_call(space, vas_translate(space, &tlb, at(n) + 5, access, &host, NULL), 0);
+	assert_non_null(host);
+	return (uint8_t *)host - 5;
+}
+
+static void assert_forgotten(struct vas *space, uint64_t n, int32_t signo)
+{
+	struct vas_signal signal;
+	void *host = NULL;
+
+	assert_call(space, vas_translate(space, &tlb, at(n), VAS_WRITE, &host, &signal),
+	            -VAS_EFAULT);
+	assert_null(host);
+	assert_int_equal(signal.signo, signo);
+	assert_int_equal(signal.addr, at(n));
+}
+
+static void a_hit_is_the_page_and_only_for_what_it_was_asked(void **state)
+{
+	struct world world;
+	uint64_t *read_at, *write_at;
+
+	(void)state;
+	begin(&world);
+	vas_tlb_register(world.space, &tlb);
+	assert_call(world.space,
+	            vas_mmap(world.space, at(0), 4 * UNIT_PAGE, RW, ANON_FIXED, NULL, 0), at(0));
+	read_at = translate(world.space, 1, VAS_READ);
+	assert_int_equal(*read_at, 0);
+	write_at = translate(world.space, 1, VAS_WRITE);
+	assert_ptr_not_equal(read_at, write_at); /* the frame of zeros is not to be written */
+	*write_at = 42;
+	assert_ptr_equal(translate(world.space, 1, VAS_READ), write_at);
+	assert_ptr_equal(translate(world.space, 1, VAS_WRITE), write_at);
+	/* A page 256 further on takes the same slot. */
+	assert_call(world.space, vas_mmap(world.space, at(257), UNIT_PAGE, RW, ANON_FIXED, NULL, 0),
+	            at(257));
+	assert_ptr_not_equal(translate(world.space, 257, VAS_WRITE), write_at);
+	assert_ptr_equal(translate(world.space, 1, VAS_WRITE), write_at);
+	end(&world); /* destroying the space unregisters */
+	assert_null(tlb.space);
+}
+
+static void a_read_only_page_is_no_hit_for_writes_or_fetches(void **state)
+{
+	struct vas_signal signal;
+	struct world world;
+	void *host;
+
+	(void)state;
+	begin(&world);
+	vas_tlb_register(world.space, &tlb);
+	map_written(&world, 0, 2);
+	assert_call(world.space, vas_mprotect(world.space, at(0), UNIT_PAGE, VAS_PROT_READ), 0);
+	translate(world.space, 0, VAS_READ);
+	assert_call(world.space, vas_translate(world.space, &tlb, at(0), VAS_WRITE, &host, &signal),
+	            -VAS_EFAULT);
+	assert_int_equal(signal.code, VAS_SEGV_ACCERR);
+	assert_call(world.space, vas_translate(world.space, &tlb, at(0), VAS_EXEC, &host, &signal),
+	            -VAS_EFAULT);
+	assert_int_equal(signal.code, VAS_SEGV_ACCERR);
+	end(&world);
+}
+
+static void every_call_makes_it_forget(void **state)
+{
+	struct vas *child;
+	struct world world;
+	uint64_t *old;
+
+	(void)state;
+	begin(&world);
+	vas_tlb_register(world.space, &tlb);
+	map_written(&world, 0, 8);
+	for (unsigned i = 0; i < 8; i++)
+		translate(world.space, i, VAS_WRITE);
+
+	assert_call(world.space, vas_munmap(world.space, at(0), UNIT_PAGE), 0);
+	assert_forgotten(world.space, 0, VAS_SIGSEGV);
+	assert_call(world.space,
+	            vas_mremap(world.space, at(1), UNIT_PAGE, UNIT_PAGE,
+	                       VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED, at(40)),
+	            at(40));
+	assert_forgotten(world.space, 1, VAS_SIGSEGV);
+	assert_int_equal(*(uint64_t *)translate(world.space, 40, VAS_READ), 1);
+	assert_call(world.space, vas_mprotect(world.space, at(2), UNIT_PAGE, VAS_PROT_READ), 0);
+	assert_forgotten(world.space, 2, VAS_SIGSEGV);
+	assert_call(world.space, vas_madvise(world.space, at(3), UNIT_PAGE, VAS_MADV_DONTNEED), 0);
+	assert_int_equal(*(uint64_t *)translate(world.space, 3, VAS_READ), 0);
+
+	old = translate(world.space, 4, VAS_WRITE);
+	assert_call(world.space, vas_fork(world.space, &child), 0);
+	*(uint64_t *)translate(world.space, 4, VAS_WRITE) = 99;
+	assert_call(child, vas_read(child, &old, at(4), sizeof(old), NULL), 0);
+	assert_int_equal((uintptr_t)old, 4);
+	vas_destroy(child);
+	end(&world);
+}
+
+static void many_pages_at_once_are_forgotten(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world);
+	vas_tlb_register(world.space, &tlb);
+	map_written(&world, 0, 600);
+	for (unsigned i = 0; i < 600; i++)
+		translate(world.space, i, VAS_WRITE);
+	assert_call(world.space, vas_munmap(world.space, at(0), 600 * UNIT_PAGE), 0);
+	for (unsigned i = 0; i < 600; i++)
+		assert_forgotten(world.space, i, VAS_SIGSEGV);
+	vas_tlb_unregister(&tlb);
+	assert_null(tlb.space);
+	end(&world);
+}
+
+static void each_tlb_of_a_space_is_told_and_no_other(void **state)
+{
+	static struct vas_tlb second, elsewhere;
+	struct vas_signal signal;
+	struct world world;
+	struct vas *other;
+	void *host, *there;
+
+	(void)state;
+	begin(&world);
+	other = unit_space(&world.unit);
+	vas_tlb_register(world.space, &tlb);
+	vas_tlb_register(world.space, &second);
+	vas_tlb_register(other, &elsewhere);
+	map_written(&world, 0, 1);
+	assert_call(other, vas_mmap(other, at(0), UNIT_PAGE, RW, ANON_FIXED, NULL, 0), at(0));
+	translate(world.space, 0, VAS_WRITE);
+	assert_int_equal(vas_translate(world.space, &second, at(0), VAS_WRITE, &host, NULL), 0);
+	assert_int_equal(vas_translate(other, &elsewhere, at(0), VAS_WRITE, &there, NULL), 0);
+	assert_call(world.space, vas_munmap(world.space, at(0), UNIT_PAGE), 0);
+	assert_forgotten(world.space, 0, VAS_SIGSEGV);
+	assert_int_equal(vas_translate(world.space, &second, at(0), VAS_READ, &host, &signal),
+	                 -VAS_EFAULT);
+	assert_int_equal(elsewhere.entry[at(0) / UNIT_PAGE % VAS_TLB_ENTRIES].page[1], at(0));
+	assert_ptr_equal(elsewhere.entry[at(0) / UNIT_PAGE % VAS_TLB_ENTRIES].host, there);
+	vas_tlb_unregister(&tlb); /* in the middle and at the end of the list */
+	vas_tlb_unregister(&second);
+	vas_destroy(other);
+	end(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frames_are_freed_only_after_the_hook),
+		cmocka_unit_test(nothing_present_needs_no_invalidation),
+		cmocka_unit_test(every_change_of_what_is_present_is_told),
+		cmocka_unit_test(a_hit_is_the_page_and_only_for_what_it_was_asked),
+		cmocka_unit_test(a_read_only_page_is_no_hit_for_writes_or_fetches),
+		cmocka_unit_test(every_call_makes_it_forget),
+		cmocka_unit_test(many_pages_at_once_are_forgotten),
+		cmocka_unit_test(each_tlb_of_a_space_is_told_and_no_other),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
