@@ -65,6 +65,7 @@ static const struct {
 	{"um", VAS_VM_UFFD},
 	{"uw", VAS_VM_UFFD},
 	{"ui", VAS_VM_UFFD},
+	{"gu", VAS_VM_MAYBE_GUARD},
 	/* known, but nothing in vas depends on them */
 	{"sd", 0},
 	{"ar", 0},

@@ -44,7 +44,7 @@ bool map_lines_parse(struct map_lines *lines, char *text);
 bool vmflags_parse(const char *words, size_t len, bool strict, uint64_t *flags);
 
 /* The bits that VmFlags shows: all but SPECIAL, OPAQUE and POLICY. */
-#define VMFLAGS_MASK (VAS_VM_SPECIAL - 1)
+#define VMFLAGS_MASK (~(VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY))
 
 bool map_line_same(const struct map_line *a, const struct map_line *b);
 bool map_line_shared_anon(const struct map_line *line);

@@ -23,7 +23,7 @@ static void remember(struct process *process, const struct event *event)
 	space->last = event->call;
 	space->last_answer = event->answer;
 	space->calls++;
-	space->since++;
+	space->since += event->call.name != CALL_MSYNC && event->call.name != CALL_MINCORE;
 }
 
 static char *text_of(const struct call *call, const struct answer *answer)
