@@ -177,7 +177,7 @@ static void note(struct fuzz_run *run, const struct call *call)
 {
 	if (call->name == CALL_MADVISE && (uint32_t)call->arg[2] == VAS_MADV_FREE)
 		run->lazy = true;
-	if (call->name == CALL_MLOCKALL)
+	if (call->name == CALL_MLOCKALL && run->answer.value == 0)
 		run->future = call->arg[0] & VAS_MCL_FUTURE;
 	else if (call->name == CALL_MUNLOCKALL)
 		run->future = false;
