@@ -231,23 +231,25 @@ static void emit_note(struct tracer *tracer, struct task *task, const char *text
 }
 
 /* What a call joined its result to must be known as it was before. */
-static void look_after(struct tracer *tracer, struct task *task, int64_t value)
+static void look_after(struct tracer *tracer, struct task *task, int64_t value,
+                       struct late_touch *late)
 {
-	if (task->call.name == CALL_MMAP)
-		touch_beside(tracer, task, (uint64_t)value, task->args[1]);
-	else if (task->call.name == CALL_MREMAP)
-		touch_beside(tracer, task, (uint64_t)value, task->args[2]);
+	if (value >= 0 && task->call.name == CALL_MMAP)
+		touch_result(tracer, task, (uint64_t)value, task->args[1], late);
+	else if (value >= 0 && task->call.name == CALL_MREMAP)
+		touch_result(tracer, task, (uint64_t)value, task->args[2], late);
 }
 
 static void same_call(struct tracer *tracer, struct task *task, int64_t value)
 {
 	enum call_name name = task->call.name;
-	if (value >= 0)
-		look_after(tracer, task, value);
+	struct late_touch late = {{0, 0}};
+	look_after(tracer, task, value, &late);
 	if (name == CALL_BRK)
 		task->mm->brk = (uint64_t)value;
 	bring_rights(tracer, task);
 	emit_call(tracer, task, &task->call, value);
+	touch_late(tracer, task, &late);
 	if (model_adrift(tracer->model, task->proc->pid))
 		image_resync(tracer, task);
 	else if (task->follow != FOLLOW_LOOK)

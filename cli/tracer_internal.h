@@ -171,9 +171,15 @@ void image_compare(struct tracer *tracer, struct task *task, bool last);
 void image_growth(struct tracer *tracer, struct task *task);
 void image_maybe_compare(struct tracer *tracer, struct task *task);
 
-/* tracer_touch.c: which private mappings were written. */
+/* tracer_touch.c: which private mappings were written: around a call's range before it, beside its
+ * result after it. */
 void touch_near(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len);
-void touch_beside(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len);
+struct late_touch {
+	uint64_t page[2]; /* 0: none */
+};
+void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len,
+                  struct late_touch *late);
+void touch_late(struct tracer *tracer, struct task *task, const struct late_touch *late);
 void touch_all(struct tracer *tracer, struct task *task);
 bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *page);
 

@@ -103,24 +103,37 @@ static bool unknown(const struct vas_region *region)
 	       !(region->flags & (VAS_VM_SHARED | VAS_VM_MAYSHARE));
 }
 
-/* Asks about the part of the region in [from, to). */
-static void look(struct tracer *tracer, struct task *task, const struct vas_region *region,
-                 uint64_t from, uint64_t to)
+static void emit_touch(struct tracer *tracer, struct task *task, uint64_t page)
 {
-	uint64_t page;
-	from = region->start > from ? region->start : from;
-	to = region->end < to ? region->end : to;
-	if (region->file)
-		tracer->files_dirty = true;
-	if (!unknown(region) || !touch_find(task->mm, from, to, &page))
-		return;
-	if (region->file)
-		file_update_size(tracer, model_file_id(tracer->model, region->file));
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region region;
+	if (vas && vas_next_region(vas, page, &region) && region.file)
+		file_update_size(tracer, model_file_id(tracer->model, region.file));
 	struct event *event = &tracer->event;
 	*event = (struct event){.kind = EVENT_CALL, .pid = task->proc->pid};
 	event->call = (struct call){.name = CALL_TOUCH, .nargs = 1, .arg = {page}};
 	event->answer = (struct answer){.kind = ANSWER_VALUE};
 	emit(tracer, event);
+}
+
+/* Asks about the part of the region in [from, to). Whether a page there has just turned out to be
+ * written, and which. */
+static bool find_new(struct tracer *tracer, struct task *task, const struct vas_region *region,
+                     uint64_t from, uint64_t to, uint64_t *page)
+{
+	from = region->start > from ? region->start : from;
+	to = region->end < to ? region->end : to;
+	if (region->file)
+		tracer->files_dirty = true;
+	return unknown(region) && touch_find(task->mm, from, to, page);
+}
+
+static void look(struct tracer *tracer, struct task *task, const struct vas_region *region,
+                 uint64_t from, uint64_t to)
+{
+	uint64_t page;
+	if (find_new(tracer, task, region, from, to, &page))
+		emit_touch(tracer, task, page);
 }
 
 /* Mappings that hold a part of [start, end), each as a whole. */
@@ -161,11 +174,57 @@ static uint64_t page_down(uint64_t addr)
 	return addr & ~(uint64_t)(PAGE - 1);
 }
 
-void touch_beside(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len)
+/* Whether a mapping of the kernel's begins or ends at `joint`. */
+static bool is_border(struct tracer *tracer, struct task *task, uint64_t joint)
 {
+	if (!proc_maps(tracer, task->mm))
+		return true;
+	for (size_t i = 0; i < tracer->lines.n; i++)
+		if (tracer->lines.line[i].start == joint || tracer->lines.line[i].end == joint)
+			return true;
+	return false;
+}
+
+/* With other threads at work, a neighbour of the result that is written now may have been written
+ * after the call. If the kernel has joined the two it makes no difference to take it so, and if it
+ * has not, the neighbour was written before. */
+static uint64_t look_at_joint(struct tracer *tracer, struct task *task,
+                              const struct vas_region *region, uint64_t joint)
+{
+	uint64_t page, low = region->start < joint ? 0 : joint;
+	uint64_t high = region->start < joint ? joint : UINT64_MAX;
+	if (!find_new(tracer, task, region, low, high, &page))
+		return 0;
+	if (!is_border(tracer, task, joint))
+		return page;
+	emit_touch(tracer, task, page);
+	return 0;
+}
+
+void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len,
+                  struct late_touch *late)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
 	uint64_t start = page_down(addr), end = page_down(addr + len + PAGE - 1);
-	if (end >= start)
+	struct vas_region region;
+	late->page[0] = late->page[1] = 0;
+	if (!vas || end < start)
+		return;
+	if (task->mm->tasks > 1) {
+		if (start && vas_next_region(vas, start - 1, &region) && region.start < start)
+			late->page[0] = look_at_joint(tracer, task, &region, start);
+		if (vas_next_region(vas, end, &region) && region.start <= end)
+			late->page[1] = look_at_joint(tracer, task, &region, end);
+	}
+	if (!late->page[0] && !late->page[1])
 		look_beside(tracer, task, start, end);
+}
+
+void touch_late(struct tracer *tracer, struct task *task, const struct late_touch *late)
+{
+	for (int i = 0; i < 2; i++)
+		if (late->page[i])
+			emit_touch(tracer, task, late->page[i]);
 }
 
 void touch_near(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len)
