@@ -6,23 +6,25 @@
  * SPDX-License-Identifier: MIT */
 #include "calls.h"
 
-/* Where the byte at addr is, its page made present; the leaf that maps it. */
+/* Where the byte at addr is, its page made present; the leaf that maps it. On 0 the space is locked
+ * shared, so that the page stays until the caller unlocks. */
 static int64_t locate(struct vas *space, uint64_t addr, enum vas_access access, uint8_t **host,
                       struct entry *leaf, struct vas_signal *signal)
 {
 	const struct frame_pool *frames = &space->system->frames;
-	unsigned level;
+	unsigned level = 0;
 	int64_t err;
 
 	if (signal)
 		*signal = (struct vas_signal){0};
-	for (bool faulted = false;; faulted = true) {
+	for (;;) {
+		space_lock_shared(space);
 		*leaf = (struct entry){.kind = ENTRY_ABSENT};
 		if (addr < vas_task_size(space))
 			*leaf = pagemap_lookup(&space->pages, addr, &level);
 		if (leaf->kind == ENTRY_LEAF && (leaf->rights & access))
 			break;
-		vas_assert(!faulted);
+		space_unlock_shared(space);
 		err = vas_fault(space, addr, access, signal);
 		if (err)
 			return err;
@@ -54,6 +56,7 @@ int64_t vas_read(struct vas *space, void *to, uint64_t addr, uint64_t len,
 		if (err)
 			return err;
 		memcpy(out, host, (size_t)n);
+		space_unlock_shared(space);
 		out += n;
 		addr += n;
 		len -= n;
@@ -75,6 +78,7 @@ int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t l
 		if (err)
 			return err;
 		memcpy(host, in, (size_t)n);
+		space_unlock_shared(space);
 		in += n;
 		addr += n;
 		len -= n;
@@ -85,18 +89,25 @@ int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t l
 int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr, enum vas_access access,
                       void **host, struct vas_signal *signal)
 {
+	const struct vas_port *port = &space->system->port;
 	unsigned page_shift = space->system->format->page_shift;
-	uint8_t *byte = tlb_find(tlb, addr, access, page_shift);
+	uint8_t *byte = NULL;
 	struct entry leaf;
 	int64_t err;
 
+	if (tlb_enter(port, tlb))
+		byte = tlb_find(tlb, addr, access, page_shift);
 	if (!byte) {
+		vas_tlb_leave(tlb);
 		err = locate(space, addr, access, &byte, &leaf, signal);
 		if (err)
 			return err;
+		/* Nobody invalidates while the lock is held. */
 		if (leaf.rights & RIGHT_READ)
 			tlb_fill(tlb, addr, leaf.rights & RIGHT_WRITE,
 			         byte - (addr & (space_page_size(space) - 1)), page_shift);
+		tlb_enter(port, tlb);
+		space_unlock_shared(space);
 	}
 	*host = byte;
 	return 0;

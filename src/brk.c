@@ -44,7 +44,7 @@ static bool heap_grow(struct vas *space, uint64_t old_end, uint64_t end)
 	return true;
 }
 
-int64_t vas_brk(struct vas *space, uint64_t brk)
+static int64_t move_break(struct vas *space, uint64_t brk)
 {
 	uint64_t end = space_align(space, brk), old_end = space_align(space, space->brk);
 	uint64_t limit = space->limit[VAS_RLIMIT_DATA].soft;
@@ -62,4 +62,14 @@ int64_t vas_brk(struct vas *space, uint64_t brk)
 	if (ok)
 		space->brk = brk;
 	return (int64_t)space->brk;
+}
+
+int64_t vas_brk(struct vas *space, uint64_t brk)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = move_break(space, brk);
+	space_unlock(space);
+	return result;
 }

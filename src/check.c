@@ -87,7 +87,10 @@ static const char *census_counters(struct census *census)
 const char *vas_check(struct vas *space)
 {
 	struct census census = {.space = space};
-	const char *broken = vma_tree_check(&space->tree);
+	const char *broken;
+
+	space_lock(space);
+	broken = vma_tree_check(&space->tree);
 
 	if (!broken)
 		broken = census_counters(&census);
@@ -97,6 +100,7 @@ const char *vas_check(struct vas *space)
 		pagemap_walk(&space->pages, 0, vas_task_size(space), census_leaf, &census);
 		broken = census.broken;
 	}
+	space_unlock(space);
 	return broken;
 }
 

@@ -65,7 +65,7 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 	err = copy_source(space, vma, addr, old, &source);
 	if (err)
 		return err;
-	if (old->kind == ENTRY_LEAF && source != FRAME_NONE && frames->frame[source].refs == 1) {
+	if (old->kind == ENTRY_LEAF && source != FRAME_NONE && frame_refs(frames, source) == 1) {
 		/* Nobody shares it any more (an object would hold a reference too). */
 		new = leaf_of(space, source, vma_rights(space, vma->flags), VAS_WRITE);
 		return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
@@ -319,15 +319,13 @@ static bool fetch_reads_first(const struct vas *space, const struct vma *vma,
 	       vma_allows(space, vma, VAS_READ);
 }
 
-int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
-                  struct vas_signal *signal)
+static int64_t fault(struct vas *space, uint64_t addr, enum vas_access access,
+                     struct vas_signal *signal)
 {
 	struct vma vma;
 	bool denied;
 	int64_t err;
 
-	if (signal)
-		*signal = (struct vas_signal){0};
 	if (addr >= vas_task_size(space))
 		return raise_beyond(space->system->format, signal, addr);
 	if (!vma_tree_find(&space->tree, addr, &vma) ||
@@ -343,5 +341,75 @@ int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
 	if (err == -VAS_EIO)
 		return raise_signal(signal, VAS_SIGBUS, VAS_BUS_ADRERR, addr);
+	return err;
+}
+
+/* ---- Side by side --------------------------------------------------------------------------- */
+
+/* The frame for a page that is absent, with a reference for the leaf; FRAME_NONE: not so simple. */
+static uint32_t quick_frame(struct vas *space, const struct vma *vma, uint64_t addr,
+                            enum vas_access access)
+{
+	struct vas_system *system = space->system;
+
+	if (vma->file) {
+		if (!vma->file->object || (access == VAS_WRITE && !(vma->flags & VAS_VM_SHARED)))
+			return FRAME_NONE;
+		return object_find_get(vma->file->object, vma_pgoff(space, vma, addr),
+		                       access == VAS_WRITE);
+	}
+	if (access != VAS_WRITE)
+		return system->zero;
+	return vma->anon ? frame_alloc_zeroed(&system->frames) : FRAME_NONE;
+}
+
+/* The common fault, made while others fault in the same space: an absent page, its leaf table there.
+ * False: whatever it is, it is not that. */
+static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access)
+{
+	const uint64_t never = VAS_VM_HUGETLB | VAS_VM_OPAQUE | VAS_VM_SPECIAL;
+	struct frame_pool *frames = &space->system->frames;
+	uint64_t page = align_down(addr, space_page_size(space));
+	uint32_t table, frame;
+	unsigned rights;
+	struct entry leaf;
+	struct vma vma;
+
+	if (addr >= vas_task_size(space) || !vma_at(space, addr, &vma) || (vma.flags & never) ||
+	    !vma_allows(space, &vma, access))
+		return false;
+	table = pagemap_leaf_table(&space->pages, page);
+	frame = table == FRAME_NONE ? FRAME_NONE : quick_frame(space, &vma, page, access);
+	if (frame == FRAME_NONE)
+		return false;
+	rights = vma_rights(space, vma.flags);
+	if (access != VAS_WRITE)
+		rights &= ~(unsigned)RIGHT_WRITE;
+	leaf = leaf_of(space, frame, rights, access);
+	if (pagemap_set_quick(&space->pages, table, page, &leaf))
+		return true;
+	if (frame != space->system->zero && frame_put(frames, frame))
+		frame_free(frames, frame);
+	return false;
+}
+
+int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
+                  struct vas_signal *signal)
+{
+	bool done = false;
+	int64_t err;
+
+	if (signal)
+		*signal = (struct vas_signal){0};
+	if (space->system->port.threads) {
+		space_lock_shared(space);
+		done = fault_quick(space, addr, access);
+		space_unlock_shared(space);
+	}
+	if (done)
+		return 0;
+	space_lock(space);
+	err = fault(space, addr, access, signal);
+	space_unlock(space);
 	return err;
 }

@@ -44,33 +44,43 @@ static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma 
 	return 0;
 }
 
+/* What a child has from its parent besides its memory. */
+static void inherit(struct vas *child, const struct vas *parent)
+{
+	child->mmap_base = parent->mmap_base;
+	child->legacy_base = parent->legacy_base;
+	child->legacy = parent->legacy;
+	child->start_brk = parent->start_brk;
+	child->brk = parent->brk;
+	child->data_len = parent->data_len;
+	child->start_stack = parent->start_stack;
+	child->capabilities = parent->capabilities;
+	for (unsigned i = 0; i < VAS_NRLIMITS; i++)
+		child->limit[i] = parent->limit[i];
+}
+
 int64_t vas_fork(struct vas *parent, struct vas **out)
 {
-	struct vas_params params = {
-		.mmap_base = parent->mmap_base,
-		.legacy_base = parent->legacy_base,
-		.legacy = parent->legacy,
-		.start_brk = parent->start_brk,
-		.brk = parent->brk,
-		.data_len = parent->data_len,
-		.start_stack = parent->start_stack,
-		.capabilities = parent->capabilities,
-	};
 	struct tlb_gather gather;
 	struct vas *child;
 	struct vma vma;
-	int64_t err;
+	int64_t err = vas_create(parent->system, NULL, &child);
 
-	for (unsigned i = 0; i < VAS_NRLIMITS; i++)
-		params.limit[i] = parent->limit[i];
-	err = vas_create(parent->system, &params, &child);
 	if (err)
 		return err;
+	/* Two spaces at once: only with the lock of the list (lock.h). */
+	write_lock(&parent->system->port, &parent->system->spaces_lock);
+	space_lock(parent);
+	space_lock(child);
+	inherit(child, parent);
 	/* What is shared must fault in the parent too before it is written. */
 	tlb_gather_begin(&gather, &parent->tlb);
 	for (uint64_t addr = 0; !err && vma_tree_find(&parent->tree, addr, &vma); addr = vma.end)
 		err = fork_vma(parent, child, &vma, &gather);
 	tlb_gather_end(&gather);
+	space_unlock(child);
+	space_unlock(parent);
+	write_unlock(&parent->system->port, &parent->system->spaces_lock);
 	if (err)
 		vas_destroy(child);
 	else

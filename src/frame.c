@@ -70,7 +70,7 @@ void frame_pool_init(struct frame_pool *pool, uint32_t reserved)
 	}
 }
 
-bool frame_may_alloc(struct frame_pool *pool)
+static bool may_alloc(struct frame_pool *pool)
 {
 	if (pool->fail_after == 0)
 		return false;
@@ -79,12 +79,22 @@ bool frame_may_alloc(struct frame_pool *pool)
 	return true;
 }
 
-uint32_t frame_alloc(struct frame_pool *pool, unsigned order)
+bool frame_may_alloc(struct frame_pool *pool)
+{
+	bool may;
+
+	spin_lock(pool->port, &pool->lock);
+	may = may_alloc(pool);
+	spin_unlock(pool->port, &pool->lock);
+	return may;
+}
+
+static uint32_t block_alloc_order(struct frame_pool *pool, unsigned order)
 {
 	unsigned from = order;
 	uint32_t index;
 
-	if (!frame_may_alloc(pool))
+	if (!may_alloc(pool))
 		return FRAME_NONE;
 	while (from < FRAME_ORDERS && pool->free[from] == FRAME_NONE)
 		from++;
@@ -100,9 +110,20 @@ uint32_t frame_alloc(struct frame_pool *pool, unsigned order)
 		pool->frame[index + i].refs = 1;
 		pool->frame[index + i].live = 0;
 		pool->frame[index + i].order = 0;
+		pool->frame[index + i].lock = (struct spin){0};
 		pool->frame[index + i].state = FRAME_USED;
 	}
 	pool->nfree -= (uint64_t)1 << order;
+	return index;
+}
+
+uint32_t frame_alloc(struct frame_pool *pool, unsigned order)
+{
+	uint32_t index;
+
+	spin_lock(pool->port, &pool->lock);
+	index = block_alloc_order(pool, order);
+	spin_unlock(pool->port, &pool->lock);
 	return index;
 }
 
@@ -120,7 +141,27 @@ void frame_free(struct frame_pool *pool, uint32_t index)
 	struct frame *f = &pool->frame[index];
 
 	vas_assert(f->refs == 0 && f->state != FRAME_FREE);
+	spin_lock(pool->port, &pool->lock);
 	if (f->order > 0)
 		pool->nhuge[f->order]--;
 	block_free(pool, index, 0);
+	spin_unlock(pool->port, &pool->lock);
+}
+
+void frame_mark_huge(struct frame_pool *pool, uint32_t index, unsigned level)
+{
+	spin_lock(pool->port, &pool->lock);
+	pool->frame[index].order = (uint8_t)level;
+	pool->nhuge[level]++;
+	spin_unlock(pool->port, &pool->lock);
+}
+
+uint64_t frame_count_huge(struct frame_pool *pool, unsigned level)
+{
+	uint64_t n;
+
+	spin_lock(pool->port, &pool->lock);
+	n = pool->nhuge[level];
+	spin_unlock(pool->port, &pool->lock);
+	return n;
 }

@@ -9,15 +9,14 @@
 #ifndef VAS_FRAME_H
 #define VAS_FRAME_H
 
-#include "base.h"
+#include "lock.h"
 
 #define FRAME_NONE 0u
 #define FRAME_ORDERS 19 /* up to 2^18 frames: 1 GiB of 4 KiB frames */
 
 enum frame_state {
-	FRAME_USED,      /* refs > 0 and no part of a free block; or the inside of a free block */
-	FRAME_FREE,      /* the first frame of a free block of 2^order */
-	FRAME_CONDEMNED, /* refs == 0, waits in a gather for invalidation */
+	FRAME_USED, /* refs > 0; or waits in a gather; or the inside of a free block */
+	FRAME_FREE, /* the first frame of a free block of 2^order */
 };
 
 /* One record for each frame of the region. Invariants:
@@ -29,10 +28,16 @@ struct frame {
 	uint16_t live;
 	uint8_t order;
 	uint8_t state;
-	uint32_t next, prev; /* in a free list, or next in a gather */
+	uint32_t next; /* in a free list or a gather */
+	union {
+		uint32_t prev;    /* in a free list */
+		struct spin lock; /* of a leaf table in use: guards its words, see lock.h */
+	};
 };
 
 struct frame_pool {
+	const struct vas_port *port;
+	struct spin lock; /* guards all below but `refs` of frames in use */
 	struct frame *frame; /* `count` records at the start of the region */
 	uint8_t *memory;
 	uint64_t phys;
@@ -54,20 +59,37 @@ VAS_INTERNAL uint32_t frame_alloc_zeroed(struct frame_pool *pool);
 /* Gives back frames whose counts have reached 0. */
 VAS_INTERNAL void frame_free(struct frame_pool *pool, uint32_t index);
 
+/* Counts a block in as a page of the huge page pool, or tells how many there are. */
+VAS_INTERNAL void frame_mark_huge(struct frame_pool *pool, uint32_t index, unsigned level);
+VAS_INTERNAL uint64_t frame_count_huge(struct frame_pool *pool, unsigned level);
+
 /* Whether the next allocation may be tried (counts down fail_after). */
 VAS_INTERNAL bool frame_may_alloc(struct frame_pool *pool);
 
 static inline void frame_get(struct frame_pool *pool, uint32_t index)
 {
-	vas_assert(pool->frame[index].refs > 0);
-	pool->frame[index].refs++;
+	uint32_t *refs = &pool->frame[index].refs;
+
+	if (pool->port->threads)
+		__atomic_fetch_add(refs, 1, __ATOMIC_RELAXED);
+	else
+		++*refs;
+}
+
+/* How many users a frame has. One that the caller alone uses stays so. */
+static inline uint32_t frame_refs(const struct frame_pool *pool, uint32_t index)
+{
+	return __atomic_load_n(&pool->frame[index].refs, __ATOMIC_ACQUIRE);
 }
 
 /* True when that was the last reference: the caller frees it, now or after invalidation. */
 static inline bool frame_put(struct frame_pool *pool, uint32_t index)
 {
-	vas_assert(pool->frame[index].refs > 0);
-	return --pool->frame[index].refs == 0;
+	uint32_t *refs = &pool->frame[index].refs;
+
+	if (pool->port->threads)
+		return __atomic_fetch_sub(refs, 1, __ATOMIC_ACQ_REL) == 1;
+	return --*refs == 0;
 }
 
 static inline void *frame_host(const struct frame_pool *pool, uint32_t index)

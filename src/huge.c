@@ -55,25 +55,39 @@ static struct entry block_leaf(const struct vas *space, const struct vma *vma, u
 
 /* ---- The pool ------------------------------------------------------------------------------- */
 
-/* A page of the pool: one kept for the object, or one that is kept for nobody. */
+/* Takes a promise of one page of the pool: the object's, or one that nobody holds. */
+static bool pool_take(struct vas_system *system, struct vas_object *object, bool *was_reserved)
+{
+	unsigned level = object->level;
+	uint64_t in_use = frame_count_huge(&system->frames, level);
+	bool taken = true;
+
+	spin_lock(&system->port, &system->lock);
+	*was_reserved = object->reserved > 0;
+	if (*was_reserved) {
+		object->reserved--;
+		system->huge_reserved[level]--;
+	} else {
+		taken = in_use + system->huge_reserved[level] <
+		        system->settings.hugepages[level - 1];
+	}
+	spin_unlock(&system->port, &system->lock);
+	return taken;
+}
+
 static uint32_t pool_alloc(struct vas *space, struct vas_object *object)
 {
 	struct vas_system *system = space->system;
-	unsigned level = object->level;
-	uint64_t taken = system->frames.nhuge[level] + system->huge_reserved[level];
 	uint32_t block;
+	bool was_reserved;
 
-	if (object->reserved == 0 && taken >= system->settings.hugepages[level - 1])
+	if (!pool_take(system, object, &was_reserved))
 		return FRAME_NONE;
-	block = block_alloc(space, level);
-	if (block == FRAME_NONE)
-		return FRAME_NONE;
-	system->frames.frame[block].order = (uint8_t)level;
-	system->frames.nhuge[level]++;
-	if (object->reserved > 0) {
-		object->reserved--;
-		system->huge_reserved[level]--;
-	}
+	block = block_alloc(space, object->level);
+	if (block != FRAME_NONE)
+		frame_mark_huge(&system->frames, block, object->level);
+	else if (was_reserved)
+		system_reserve_huge(system, object, 1);
 	return block;
 }
 
@@ -108,13 +122,17 @@ static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t ad
 	if (index >= object_npages(object))
 		return -VAS_EIO;
 	if (block == FRAME_NONE) {
-		block = pool_alloc(space, object);
-		if (block == FRAME_NONE)
+		uint32_t fresh = pool_alloc(space, object);
+		bool ok;
+
+		if (fresh == FRAME_NONE)
 			return -VAS_EIO;
-		if (!object_insert(object, index, block)) {
-			block_put(space, block, object->level);
+		block = fresh;
+		ok = object_insert(object, index, &block);
+		if (!ok || block != fresh)
+			block_put(space, fresh, object->level);
+		if (!ok)
 			return -VAS_ENOMEM;
-		}
 	}
 	if (!block_map(space, vma, addr, block, old, access))
 		return -VAS_ENOMEM;
@@ -132,7 +150,7 @@ static int64_t pool_fault_private(struct vas *space, struct vma *vma, uint64_t a
 
 	if (old->kind == ENTRY_LEAF)
 		source = frame_of_phys(frames, old->phys);
-	if (source != FRAME_NONE && frames->frame[source].refs == 1)
+	if (source != FRAME_NONE && frame_refs(frames, source) == 1)
 		return block_map(space, vma, addr, source, old, access) ? 0 : -VAS_ENOMEM;
 	block = pool_alloc(space, object);
 	if (block == FRAME_NONE)

@@ -378,7 +378,24 @@ static bool advice_is_known(const struct vas *space, uint64_t advice)
 	       advice == VAS_MADV_DONTDUMP || advice == VAS_MADV_DODUMP;
 }
 
-int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
+/* Removing pages from an object reaches all spaces that map it. */
+static void lock_for(struct vas *space, uint64_t advice)
+{
+	if ((uint32_t)advice == VAS_MADV_REMOVE)
+		system_lock_all(space->system);
+	else
+		space_lock(space);
+}
+
+static void unlock_for(struct vas *space, uint64_t advice)
+{
+	if ((uint32_t)advice == VAS_MADV_REMOVE)
+		system_unlock_all(space->system);
+	else
+		space_unlock(space);
+}
+
+static int64_t advise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
 {
 	uint64_t rounded = space_align(space, len), end = addr + rounded;
 
@@ -399,4 +416,14 @@ int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t adv
 		return populate_range(space, addr, end, advice);
 	}
 	return advise_range(space, addr, end, advice);
+}
+
+int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
+{
+	int64_t result;
+
+	lock_for(space, advice);
+	result = advise(space, addr, len, advice);
+	unlock_for(space, advice);
+	return result;
 }

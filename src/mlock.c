@@ -87,10 +87,15 @@ static int64_t lock(struct vas *space, uint64_t addr, uint64_t len, uint64_t loc
 
 int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len)
 {
-	return lock(space, addr, len, VAS_VM_LOCKED);
+	int64_t result;
+
+	space_lock(space);
+	result = lock(space, addr, len, VAS_VM_LOCKED);
+	space_unlock(space);
+	return result;
 }
 
-int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+static int64_t lock_pages2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
 {
 	if (!linux_mlock2(space))
 		return -VAS_ENOSYS;
@@ -100,12 +105,32 @@ int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flag
 	return lock(space, addr, len, flags ? VMA_LOCKS : VAS_VM_LOCKED);
 }
 
-int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len)
+int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = lock_pages2(space, addr, len, flags);
+	space_unlock(space);
+	return result;
+}
+
+static int64_t unlock_pages(struct vas *space, uint64_t addr, uint64_t len)
 {
 	uint64_t start = align_down(addr, space_page_size(space));
 
 	len = space_align(space, len + (addr - start));
 	return lock_range(space, start, start + len, 0);
+}
+
+int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = unlock_pages(space, addr, len);
+	space_unlock(space);
+	return result;
 }
 
 /* The lock flags of all vmas; what cannot be changed stays as it is, as on Linux. */
@@ -119,7 +144,7 @@ static void lock_all(struct vas *space, uint64_t locks)
 	}
 }
 
-int64_t vas_mlockall(struct vas *space, uint64_t mcl)
+static int64_t lock_everything(struct vas *space, uint64_t mcl)
 {
 	uint64_t flags = (uint32_t)mcl; /* an int */
 	const uint64_t known = VAS_MCL_CURRENT | VAS_MCL_FUTURE | VAS_MCL_ONFAULT;
@@ -141,9 +166,29 @@ int64_t vas_mlockall(struct vas *space, uint64_t mcl)
 	return 0;
 }
 
-int64_t vas_munlockall(struct vas *space)
+int64_t vas_mlockall(struct vas *space, uint64_t mcl)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = lock_everything(space, mcl);
+	space_unlock(space);
+	return result;
+}
+
+static int64_t unlock_everything(struct vas *space)
 {
 	space->def_flags = 0;
 	lock_all(space, 0);
 	return 0;
+}
+
+int64_t vas_munlockall(struct vas *space)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = unlock_everything(space);
+	space_unlock(space);
+	return result;
 }

@@ -229,18 +229,19 @@ static int64_t make_hugetlb(struct mapping *m)
 	struct vas_system *system = m->space->system;
 	const uint64_t *pool = system->settings.hugepages;
 	uint64_t npages = m->len >> format_shift(system->format, m->level);
-	uint64_t taken = system->huge_reserved[m->level] + system->frames.nhuge[m->level];
+	uint64_t taken = frame_count_huge(&system->frames, m->level);
 
 	if (m->flags & VAS_VM_NORESERVE)
 		npages = 0;
-	if (npages > 0 && (taken > pool[m->level - 1] || npages > pool[m->level - 1] - taken))
-		return -VAS_ENOMEM;
 	m->file = file_hugetlb(system, m->level, m->len);
 	if (!m->file)
 		return -VAS_ENOMEM;
-	m->file->object->reserved = npages;
-	system->huge_reserved[m->level] += npages;
-	return 0;
+	system_reserve_huge(system, m->file->object, npages);
+	taken += system->huge_reserved[m->level];
+	if (npages == 0 || taken <= pool[m->level - 1])
+		return 0;
+	vas_file_put(m->file);
+	return -VAS_ENOMEM;
 }
 
 /* Limits and commit charge for the mapping less what it replaces. */
@@ -258,7 +259,7 @@ static int64_t admit(struct mapping *m)
 	if (!space_charge(space, npages - charged))
 		return -VAS_ENOMEM;
 	/* What is replaced gives its charge back in a moment. */
-	space->system->committed += charged;
+	space_recharge(space, charged);
 	return 0;
 }
 
@@ -330,8 +331,8 @@ static int64_t map_region(struct mapping *m)
 	return 0;
 }
 
-int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
-                 struct vas_file *file, uint64_t offset)
+static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot,
+                          uint64_t flags, struct vas_file *file, uint64_t offset)
 {
 	struct mapping m = {
 		.space = space,
@@ -372,4 +373,15 @@ int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, 
 	if (locked || (flags & (VAS_MAP_POPULATE | VAS_MAP_NONBLOCK)) == VAS_MAP_POPULATE)
 		fault_populate(space, m.addr, m.addr + m.len, true);
 	return (int64_t)m.addr;
+}
+
+int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
+                 struct vas_file *file, uint64_t offset)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = map_memory(space, addr, len, prot, flags, file, offset);
+	space_unlock(space);
+	return result;
 }

@@ -103,7 +103,7 @@ static int64_t grows_start(const struct vas *space, uint64_t grows, uint64_t end
 	return grows & VAS_PROT_GROWSUP ? -VAS_EINVAL : 0;
 }
 
-int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
+static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
 {
 	uint64_t grows = prot & PROT_GROWS, end;
 	int64_t err;
@@ -124,4 +124,14 @@ int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t pr
 	if (!space_reserve(space) || !space_own(space, addr, min_u64(end, vas_task_size(space))))
 		return -VAS_ENOMEM;
 	return protect_range(space, addr, end, mmap_prot_flags(prot));
+}
+
+int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = protect(space, addr, len, prot);
+	space_unlock(space);
+	return result;
 }

@@ -255,7 +255,7 @@ static void drop_source(struct remap *r)
 	if (r->old_len == 0)
 		return;
 	if (r->vma.flags & VAS_VM_ACCOUNT)
-		space->system->committed += space_pages(space, r->old_len);
+		space_recharge(space, space_pages(space, r->old_len));
 	if (munmap_prepare(space, r->old, r->old + r->old_len) == 0)
 		munmap_commit(space, r->old, r->old + r->old_len);
 }
@@ -402,8 +402,8 @@ static int64_t remap_each(const struct remap *r)
 	return (int64_t)r->new;
 }
 
-int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
-                   uint64_t flags, uint64_t new_addr)
+static int64_t remap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
+                     uint64_t flags, uint64_t new_addr)
 {
 	struct remap r = {
 		.space = space,
@@ -423,4 +423,15 @@ int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint6
 	if (many && (flags & VAS_MREMAP_FIXED) && r.old_len == r.new_len)
 		return remap_each(&r);
 	return remap_one(&r);
+}
+
+int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
+                   uint64_t flags, uint64_t new_addr)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = remap(space, old_addr, old_len, new_len, flags, new_addr);
+	space_unlock(space);
+	return result;
 }

@@ -15,7 +15,7 @@ static bool range_is_mapped(const struct vas *space, uint64_t start, uint64_t en
 	return true;
 }
 
-int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+static int64_t seal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
 {
 	uint64_t end = addr + space_align(space, len);
 	struct vma vma;
@@ -41,4 +41,14 @@ int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags
 		addr = part_end;
 	}
 	return 0;
+}
+
+int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = seal(space, addr, len, flags);
+	space_unlock(space);
+	return result;
 }

@@ -14,7 +14,7 @@ static int64_t sync_part(struct vas *space, const struct vma *vma, uint64_t star
 	return object_sync(vma->file->object, first, last);
 }
 
-int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+static int64_t sync_range(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
 {
 	uint64_t end = addr + space_align(space, len);
 	int64_t gap = 0;
@@ -51,6 +51,16 @@ int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags
 	return gap;
 }
 
+int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	int64_t result;
+
+	system_lock_all(space->system);
+	result = sync_range(space, addr, len, flags);
+	system_unlock_all(space->system);
+	return result;
+}
+
 /* ---- mincore -------------------------------------------------------------------------------- */
 
 /* Whether the page is in memory: mapped here, or in the file's cache. */
@@ -66,6 +76,21 @@ static bool page_in_core(const struct vas *space, const struct vma *vma, uint64_
 	return object_find(vma->file->object, vma_pgoff(space, vma, addr)) != FRAME_NONE;
 }
 
+/* Answers for up to n pages from addr on, to the end of its vma at the most; 0: nothing mapped. */
+static uint64_t pages_in_core(struct vas *space, uint64_t addr, uint64_t n, uint8_t *answers)
+{
+	uint64_t done = 0;
+	struct vma vma;
+
+	space_lock_shared(space);
+	if (vma_at(space, addr, &vma)) {
+		for (; done < n && addr < vma.end; addr += space_page_size(space))
+			answers[done++] = page_in_core(space, &vma, addr);
+	}
+	space_unlock_shared(space);
+	return done;
+}
+
 int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec)
 {
 	uint64_t task_size = vas_task_size(space), page = space_page_size(space);
@@ -79,15 +104,11 @@ int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec
 	if (vec > task_size || npages > task_size - vec)
 		return -VAS_EFAULT;
 	while (npages > 0) {
-		uint64_t n = 0;
-		struct vma vma;
+		uint64_t n = pages_in_core(space, addr, min_u64(npages, sizeof(answers)), answers);
 
-		if (!vma_at(space, addr, &vma))
+		if (n == 0)
 			return -VAS_ENOMEM;
-		while (n < npages && n < sizeof(answers) && addr < vma.end) {
-			answers[n++] = page_in_core(space, &vma, addr);
-			addr += page;
-		}
+		addr += n * page;
 		if (vas_write(space, vec, answers, n, NULL) < 0)
 			return -VAS_EFAULT;
 		vec += n;

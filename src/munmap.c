@@ -77,5 +77,10 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 
 int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len)
 {
-	return munmap_range(space, addr, len);
+	int64_t result;
+
+	space_lock(space);
+	result = munmap_range(space, addr, len);
+	space_unlock(space);
+	return result;
 }

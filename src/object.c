@@ -12,6 +12,16 @@
 
 /* ---- The radix tree ------------------------------------------------------------------------- */
 
+static void object_lock(struct vas_object *object)
+{
+	spin_lock(&object->system->port, &object->lock);
+}
+
+static void object_unlock(struct vas_object *object)
+{
+	spin_unlock(&object->system->port, &object->lock);
+}
+
 static struct frame_pool *object_pool(const struct vas_object *object)
 {
 	return &object->system->frames;
@@ -201,7 +211,7 @@ uint64_t object_npages(const struct vas_object *object)
 	return (object->size >> shift) + !is_aligned(object->size, (uint64_t)1 << shift);
 }
 
-uint32_t object_find(const struct vas_object *object, uint64_t index)
+static uint32_t find(const struct vas_object *object, uint64_t index)
 {
 	uint32_t node;
 	uint64_t *word = word_find(object, index, &node);
@@ -209,26 +219,58 @@ uint32_t object_find(const struct vas_object *object, uint64_t index)
 	return word ? word_frame(*word) : FRAME_NONE;
 }
 
+uint32_t object_find(struct vas_object *object, uint64_t index)
+{
+	uint32_t frame;
+
+	object_lock(object);
+	frame = find(object, index);
+	object_unlock(object);
+	return frame;
+}
+
+uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty)
+{
+	uint32_t node, frame = FRAME_NONE;
+	uint64_t *word;
+
+	object_lock(object);
+	word = word_find(object, index, &node);
+	if (word && *word) {
+		frame = word_frame(*word);
+		frame_get(object_pool(object), frame);
+		*word |= dirty ? WORD_DIRTY : 0;
+	}
+	object_unlock(object);
+	return frame;
+}
+
 uint32_t object_page_frames(const struct vas_object *object)
 {
 	return 1u << (object->level * object->system->format->index_bits);
 }
 
-bool object_insert(struct vas_object *object, uint64_t index, uint32_t frame)
+bool object_insert(struct vas_object *object, uint64_t index, uint32_t *frame)
 {
+	uint64_t *word;
 	uint32_t node;
-	uint64_t *word = word_make(object, index, &node);
 
-	if (!word)
-		return false;
-	node_write(object, node, word, (uint64_t)frame << WORD_FRAME_SHIFT);
-	object->npages++;
-	return true;
+	object_lock(object);
+	word = word_make(object, index, &node);
+	if (word && *word) {
+		*frame = word_frame(*word);
+	} else if (word) {
+		node_write(object, node, word, (uint64_t)*frame << WORD_FRAME_SHIFT);
+		object->npages++;
+	}
+	object_unlock(object);
+	return word != NULL;
 }
 
 int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame)
 {
 	struct frame_pool *pool = object_pool(object);
+	uint32_t fresh;
 	int64_t err = 0;
 
 	if (index >= object_npages(object))
@@ -236,25 +278,29 @@ int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame)
 	*frame = object_find(object, index);
 	if (*frame != FRAME_NONE)
 		return 0;
-	*frame = frame_alloc_zeroed(pool);
-	if (*frame == FRAME_NONE)
+	*frame = fresh = frame_alloc_zeroed(pool);
+	if (fresh == FRAME_NONE)
 		return -VAS_ENOMEM;
-	if (object->ops && object->ops->read_page(object->ctx, index, frame_host(pool, *frame)) < 0)
+	/* Read without the lock; another space may be faster. */
+	if (object->ops && object->ops->read_page(object->ctx, index, frame_host(pool, fresh)) < 0)
 		err = -VAS_EIO;
-	if (!err && !object_insert(object, index, *frame))
+	if (!err && !object_insert(object, index, frame))
 		err = -VAS_ENOMEM;
-	if (err && frame_put(pool, *frame))
-		frame_free(pool, *frame);
+	if ((err || *frame != fresh) && frame_put(pool, fresh))
+		frame_free(pool, fresh);
 	return err;
 }
 
 void object_dirty(struct vas_object *object, uint64_t index)
 {
+	uint64_t *word;
 	uint32_t node;
-	uint64_t *word = word_find(object, index, &node);
 
+	object_lock(object);
+	word = word_find(object, index, &node);
 	if (word && *word)
 		*word |= WORD_DIRTY;
+	object_unlock(object);
 }
 
 static int64_t word_sync(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
@@ -324,7 +370,31 @@ void object_drop(struct vas_object *object, uint64_t first, uint64_t last)
 	}
 }
 
+void system_reserve_huge(struct vas_system *system, struct vas_object *object, uint64_t npages)
+{
+	spin_lock(&system->port, &system->lock);
+	object->reserved += npages;
+	system->huge_reserved[object->level] += npages;
+	spin_unlock(&system->port, &system->lock);
+}
+
 /* ---- Life ----------------------------------------------------------------------------------- */
+
+static void ref_get(struct vas_system *system, uint32_t *refs)
+{
+	if (system->port.threads)
+		__atomic_fetch_add(refs, 1, __ATOMIC_RELAXED);
+	else
+		++*refs;
+}
+
+/* True: that was the last. */
+static bool ref_put(struct vas_system *system, uint32_t *refs)
+{
+	if (system->port.threads)
+		return __atomic_fetch_sub(refs, 1, __ATOMIC_ACQ_REL) == 1;
+	return --*refs == 0;
+}
 
 int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops *ops, void *ctx,
                           uint64_t size, struct vas_object **out)
@@ -339,10 +409,12 @@ int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops
 	object->size = size;
 	object->refs = 1;
 	object->root = FRAME_NONE;
+	spin_lock(&system->port, &system->objects_lock);
 	object->next = system->objects;
 	if (object->next)
 		object->next->prev = object;
 	system->objects = object;
+	spin_unlock(&system->port, &system->objects_lock);
 	*out = object;
 	return 0;
 }
@@ -351,19 +423,21 @@ void vas_object_put(struct vas_object *object)
 {
 	struct vas_system *system = object->system;
 
-	vas_assert(object->refs > 0);
-	if (--object->refs > 0)
+	if (!ref_put(system, &object->refs))
 		return;
 	object_drop(object, 0, ~(uint64_t)0);
+	spin_lock(&system->port, &system->objects_lock);
 	if (object->prev)
 		object->prev->next = object->next;
 	else
 		system->objects = object->next;
 	if (object->next)
 		object->next->prev = object->prev;
+	spin_unlock(&system->port, &system->objects_lock);
+	spin_lock(&system->port, &system->lock);
 	system->committed -= object->charged;
-	if (object->level > 0)
-		system->huge_reserved[object->level] -= object->reserved;
+	system->huge_reserved[object->level] -= object->reserved;
+	spin_unlock(&system->port, &system->lock);
 	if (object->ops && object->ops->release)
 		object->ops->release(object->ctx);
 	slab_free(&system->slab, object);
@@ -390,7 +464,7 @@ int64_t vas_file_open(struct vas_object *object, const struct vas_file_info *inf
 
 	if (!file)
 		return -VAS_ENOMEM;
-	object->refs++;
+	ref_get(object->system, &object->refs);
 	file->object = object;
 	*out = file;
 	return 0;
@@ -398,15 +472,14 @@ int64_t vas_file_open(struct vas_object *object, const struct vas_file_info *inf
 
 void file_get(struct vas_file *file)
 {
-	file->refs++;
+	ref_get(file->system, &file->refs);
 }
 
 void vas_file_put(struct vas_file *file)
 {
 	struct vas_object *object = file->object;
 
-	vas_assert(file->refs > 0);
-	if (--file->refs > 0)
+	if (!ref_put(file->system, &file->refs))
 		return;
 	slab_free(&file->system->slab, file);
 	if (object)
@@ -438,7 +511,7 @@ struct vas_file *file_hugetlb(struct vas_system *system, unsigned level, uint64_
 	const struct vas_file_info info = {
 		.mode = VAS_FILE_READ | VAS_FILE_WRITE,
 		.minor = 0x11,
-		.inode = ++system->inodes,
+		.inode = system_next(system, &system->inodes),
 		.path = "/anon_hugepage (deleted)",
 	};
 	struct vas_file *file = file_private(system, &info, len);
@@ -453,7 +526,7 @@ struct vas_file *file_shared_anon(struct vas_system *system, uint64_t npages)
 	const struct vas_file_info info = {
 		.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM,
 		.minor = 1,
-		.inode = ++system->inodes,
+		.inode = system_next(system, &system->inodes),
 		.path = "/dev/zero (deleted)",
 	};
 

@@ -18,11 +18,12 @@
  *   no page lies past the end: index < pages(size) */
 struct vas_object {
 	struct vas_object *next, *prev; /* in system->objects */
+	struct spin lock;               /* guards the radix tree */
 	struct vas_system *system;
 	const struct vas_object_ops *ops;
 	void *ctx;
 	uint64_t size;   /* bytes */
-	uint64_t refs;
+	uint32_t refs; /* atomic if there are threads */
 	uint32_t root;   /* radix node, or FRAME_NONE */
 	unsigned height; /* radix levels; 0: empty */
 	uint64_t npages, ntables; /* a large page counts as one */
@@ -35,7 +36,7 @@ struct vas_file {
 	struct vas_object *object; /* NULL: only a name (special and opaque mappings) */
 	struct vas_system *system;
 	struct vas_file_info info;
-	uint64_t refs;
+	uint32_t refs; /* atomic if there are threads */
 };
 
 VAS_INTERNAL void file_get(struct vas_file *file);
@@ -54,15 +55,21 @@ VAS_INTERNAL struct vas_file *file_hugetlb(struct vas_system *system, unsigned l
  * end, or the callback failed; -ENOMEM. */
 VAS_INTERNAL int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame);
 
-/* Gives the object a page it has not: takes over the reference on `frame` (and on those behind it, if
- * pages are large). False: no memory. */
-VAS_INTERNAL bool object_insert(struct vas_object *object, uint64_t index, uint32_t frame);
+/* Gives the object a page: takes over the reference on *frame (and on those behind it, if pages are
+ * large). If it has the page already, *frame becomes that one. False: no memory. */
+VAS_INTERNAL bool object_insert(struct vas_object *object, uint64_t index, uint32_t *frame);
 
 /* Frames in one page of the object. */
 VAS_INTERNAL uint32_t object_page_frames(const struct vas_object *object);
 
-/* The frame if it is present, or FRAME_NONE. */
-VAS_INTERNAL uint32_t object_find(const struct vas_object *object, uint64_t index);
+/* The frame if it is present, or FRAME_NONE; with a reference for the caller, and the page marked as
+ * written if `dirty`. */
+VAS_INTERNAL uint32_t object_find(struct vas_object *object, uint64_t index);
+VAS_INTERNAL uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty);
+
+/* Keeps pages of the huge page pool for the object, without asking whether there are any. */
+VAS_INTERNAL void system_reserve_huge(struct vas_system *system, struct vas_object *object,
+                                      uint64_t npages);
 
 /* Remembers that the page was written through a mapping: it is to be written back. */
 VAS_INTERNAL void object_dirty(struct vas_object *object, uint64_t index);

@@ -42,6 +42,14 @@ VAS_INTERNAL void pagemap_destroy(struct pagemap *pm);
 VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr,
                                          unsigned *level);
 
+/* For faults that share the space's lock. The leaf table of addr, if there is one and it and
+ * those above are this map's own: its words are written under the table's lock. */
+VAS_INTERNAL uint32_t pagemap_leaf_table(const struct pagemap *pm, uint64_t addr);
+
+/* Puts a leaf at addr, in this leaf table, if nothing is there. False: something is. */
+VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, uint32_t table, uint64_t addr,
+                                    const struct entry *leaf);
+
 /* Puts a leaf or mark at addr; takes over the reference the caller holds on its frames. What was
  * there is overwritten: the caller drops its frame. False: no memory, nothing changed. */
 VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,

@@ -108,29 +108,56 @@ static uint64_t word_share(const struct pagemap *pm, uint64_t word, unsigned lev
 	return pm->format->encode(&e, level);
 }
 
+/* Fills `copy` with what the shared table holds; from now on both hold it. */
+static void table_copy(struct pagemap *pm, uint32_t copy, uint32_t shared, unsigned level)
+{
+	uint64_t *from = table_words(pm, shared), *to = table_words(pm, copy);
+
+	for (unsigned i = 0; i < format_entries(pm->format); i++) {
+		to[i] = word_share(pm, from[i], level);
+		/* Others may be reading; all they can lose is a right they do not have. */
+		__atomic_store_n(&from[i], to[i], __ATOMIC_RELAXED);
+	}
+	pm->frames->frame[copy].live = pm->frames->frame[shared].live;
+}
+
+/* Lets go of a table if others have it too; they keep what is in it. */
+static bool table_leave(struct pagemap *pm, uint32_t table)
+{
+	struct frame *f = &pm->frames->frame[table];
+	bool others;
+
+	spin_lock(pm->frames->port, &f->lock);
+	others = frame_refs(pm->frames, table) > 1;
+	if (others)
+		frame_put(pm->frames, table);
+	spin_unlock(pm->frames->port, &f->lock);
+	return others;
+}
+
 /* The table below *word, of level `level` - 1, becomes this map's own: copied, or found to be its
  * alone. Nothing in it could be written, and nothing becomes writable that was not before it was
  * shared, so no translation grows stale. False: no memory. */
 static bool table_own(struct pagemap *pm, uint64_t *word, unsigned level)
 {
 	struct entry e = word_decode(pm, *word, level);
-	uint32_t shared = entry_frame(pm, &e), copy;
-	uint64_t *from = table_words(pm, shared), *to;
+	uint32_t shared = entry_frame(pm, &e), copy = FRAME_NONE;
+	struct frame *f = &pm->frames->frame[shared];
 
-	if (pm->frames->frame[shared].refs > 1) {
+	/* Its lock orders those who let go of it: the last has it for itself. */
+	spin_lock(pm->frames->port, &f->lock);
+	if (frame_refs(pm->frames, shared) > 1) {
 		copy = frame_alloc(pm->frames, 0);
-		if (copy == FRAME_NONE)
-			return false;
-		to = table_words(pm, copy);
-		for (unsigned i = 0; i < format_entries(pm->format); i++)
-			to[i] = from[i] = word_share(pm, from[i], level - 1);
-		pm->frames->frame[copy].live = pm->frames->frame[shared].live;
-		frame_put(pm->frames, shared);
-		e.phys = frame_phys(pm->frames, copy);
+		if (copy != FRAME_NONE) {
+			table_copy(pm, copy, shared, level - 1);
+			frame_put(pm->frames, shared);
+			e.phys = frame_phys(pm->frames, copy);
+		}
 	}
-	e.rights = RIGHT_WRITE;
+	e.rights = copy != FRAME_NONE || frame_refs(pm->frames, shared) == 1 ? RIGHT_WRITE : 0;
+	spin_unlock(pm->frames->port, &f->lock);
 	*word = pm->format->encode(&e, level);
-	return true;
+	return e.rights == RIGHT_WRITE;
 }
 
 /* As spot_find, but owns the tables on the way. word NULL: no memory. */
@@ -195,6 +222,14 @@ void pagemap_destroy(struct pagemap *pm)
 
 /* ---- One entry ------------------------------------------------------------------------------ */
 
+/* Faults that share the space's lock write leaf words meanwhile, one at a time. */
+static uint64_t word_read(const struct pagemap *pm, uint32_t table, uint64_t addr, unsigned level)
+{
+	const uint64_t *word = table_words(pm, table) + format_index(pm->format, addr, level);
+
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
 struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *level)
 {
 	uint32_t table = pm->root;
@@ -202,8 +237,7 @@ struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *l
 	struct entry e;
 
 	for (*level = top_level(pm);; (*level)--) {
-		e = word_decode(pm, table_words(pm, table)[format_index(pm->format, addr, *level)],
-		                *level);
+		e = word_decode(pm, word_read(pm, table, addr, *level), *level);
 		if (e.kind != ENTRY_TABLE)
 			break;
 		writable &= e.rights;
@@ -212,6 +246,36 @@ struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *l
 	if (!writable)
 		e.rights &= ~(unsigned)RIGHT_WRITE;
 	return e;
+}
+
+uint32_t pagemap_leaf_table(const struct pagemap *pm, uint64_t addr)
+{
+	uint32_t table = pm->root;
+
+	for (unsigned level = top_level(pm); level > 0; level--) {
+		struct entry e = word_decode(pm, word_read(pm, table, addr, level), level);
+
+		if (e.kind != ENTRY_TABLE || !(e.rights & RIGHT_WRITE))
+			return FRAME_NONE;
+		table = entry_frame(pm, &e);
+	}
+	return table;
+}
+
+bool pagemap_set_quick(struct pagemap *pm, uint32_t table, uint64_t addr, const struct entry *leaf)
+{
+	uint64_t *word = table_words(pm, table) + format_index(pm->format, addr, 0);
+	struct frame *f = &pm->frames->frame[table];
+	bool empty;
+
+	spin_lock(pm->frames->port, &f->lock);
+	empty = *word == 0;
+	if (empty) {
+		__atomic_store_n(word, pm->format->encode(leaf, 0), __ATOMIC_RELEASE);
+		f->live++;
+	}
+	spin_unlock(pm->frames->port, &f->lock);
+	return empty;
 }
 
 /* Frees the tables on the way to addr that hold nothing (a failed spot_make's). */
@@ -332,12 +396,24 @@ static uint64_t count_tables(const struct pagemap *pm, uint32_t table, unsigned 
 	uint64_t n = 1;
 
 	for (unsigned i = 0; level > 0 && i < format_entries(pm->format); i++) {
-		struct entry e = word_decode(pm, table_words(pm, table)[i], level);
+		uint64_t word = __atomic_load_n(table_words(pm, table) + i, __ATOMIC_RELAXED);
+		struct entry e = word_decode(pm, word, level);
 
 		if (e.kind == ENTRY_TABLE)
 			n += count_tables(pm, entry_frame(pm, &e), level - 1);
 	}
 	return n;
+}
+
+/* Lets go of a shared table and all below it. */
+static bool table_drop(struct pagemap *pm, uint32_t table, unsigned level)
+{
+	uint64_t ntables = count_tables(pm, table, level);
+
+	if (!table_leave(pm, table))
+		return false;
+	pm->ntables -= ntables;
+	return true;
 }
 
 enum marks { KEEP_MARKS, CLEAR_MARKS };
@@ -358,11 +434,8 @@ static void table_clear(struct pagemap *pm, uint32_t table, unsigned level, uint
 		if (e.kind == ENTRY_TABLE) {
 			uint32_t below = entry_frame(pm, &e);
 
-			if (pm->frames->frame[below].refs > 1) {
-				/* The others keep what is in it. */
+			if (!(e.rights & RIGHT_WRITE) && table_drop(pm, below, level - 1)) {
 				vas_assert(next - addr == format_span(pm->format, level));
-				pm->ntables -= count_tables(pm, below, level - 1);
-				tlb_gather_put(gather, below);
 				tlb_gather_range(gather, addr, next);
 				word_write(pm, table, word, 0);
 				continue;

@@ -85,6 +85,7 @@ void vas_maps(struct vas *space, vas_sink *out, void *ctx)
 {
 	struct vma vma;
 
+	space_lock_shared(space);
 	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
 		const char *name = vma_name(space, &vma);
 		struct line line = {.len = 0};
@@ -96,6 +97,7 @@ void vas_maps(struct vas *space, vas_sink *out, void *ctx)
 		out(ctx, name, text_len(name));
 		out(ctx, "\n", 1);
 	}
+	space_unlock_shared(space);
 }
 
 /* ---- VmFlags -------------------------------------------------------------------------------- */
@@ -139,8 +141,12 @@ bool vas_next_region(struct vas *space, uint64_t addr, struct vas_region *region
 {
 	const char *name;
 	struct vma vma;
+	bool found;
 
-	if (!vma_tree_find(&space->tree, addr, &vma))
+	space_lock_shared(space);
+	found = vma_tree_find(&space->tree, addr, &vma);
+	space_unlock_shared(space);
+	if (!found)
 		return false;
 	name = vma_name(space, &vma);
 	*region = (struct vas_region){
@@ -165,7 +171,7 @@ static bool region_is_sound(const struct vas *space, const struct vas_region *r)
 	       !(r->touched && (r->flags & VAS_VM_MAYSHARE)) && !(r->forked && !r->touched);
 }
 
-int64_t vas_import(struct vas *space, const struct vas_region *region)
+static int64_t import_region(struct vas *space, const struct vas_region *region)
 {
 	struct vma vma = {
 		.start = region->start,
@@ -190,18 +196,30 @@ int64_t vas_import(struct vas *space, const struct vas_region *region)
 			return -VAS_ENOMEM;
 	}
 	if (region->touched)
-		vma.anon = (++space->system->anon_ids << 1) | region->forked;
+		vma.anon = system_next(space->system, &space->system->anon_ids) << 1 |
+		           region->forked;
 	vma_insert(space, &vma);
 	space_count(space, vma.flags, npages);
 	if (vma.flags & VAS_VM_LOCKED)
 		space->locked += npages;
 	if (vma.flags & VAS_VM_ACCOUNT)
-		space->system->committed += npages;
+		space_recharge(space, npages);
 	return 0;
 }
 
-void vas_get_status(const struct vas *space, struct vas_status *status)
+int64_t vas_import(struct vas *space, const struct vas_region *region)
 {
+	int64_t result;
+
+	space_lock(space);
+	result = import_region(space, region);
+	space_unlock(space);
+	return result;
+}
+
+void vas_get_status(struct vas *space, struct vas_status *status)
+{
+	space_lock_shared(space);
 	*status = (struct vas_status){
 		.size = space->size,
 		.locked = space->locked + space->leaked,
@@ -211,14 +229,20 @@ void vas_get_status(const struct vas *space, struct vas_status *status)
 		.map_count = space->tree.count,
 		.brk = space->brk,
 	};
+	space_unlock_shared(space);
 }
 
 bool vas_present(struct vas *space, uint64_t addr)
 {
+	bool present;
 	unsigned level;
 
-	return addr < vas_task_size(space) &&
-	       pagemap_lookup(&space->pages, addr, &level).kind == ENTRY_LEAF;
+	if (addr >= vas_task_size(space))
+		return false;
+	space_lock_shared(space);
+	present = pagemap_lookup(&space->pages, addr, &level).kind == ENTRY_LEAF;
+	space_unlock_shared(space);
+	return present;
 }
 
 unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VAS_LEVELS_MAX])
@@ -227,8 +251,10 @@ unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VA
 	struct pagemap_step steps[VAS_LEVELS_MAX];
 	unsigned n = 0;
 
+	space_lock(space);
 	if (addr < vas_task_size(space))
 		n = pagemap_trace(&space->pages, addr, steps);
+	space_unlock(space);
 	for (unsigned i = 0; i < n; i++) {
 		struct entry e = format->decode(steps[i].word, steps[i].level);
 

@@ -93,7 +93,7 @@ void rmap_clean(struct vas_object *object, uint64_t first, uint64_t last)
 	rmap_each(object, first, last, CLEAN);
 }
 
-int64_t vas_object_resize(struct vas_object *object, uint64_t size)
+static int64_t resize(struct vas_object *object, uint64_t size)
 {
 	struct frame_pool *pool = &object->system->frames;
 	uint64_t page = (uint64_t)1 << pool->page_shift, tail = size & (page - 1);
@@ -110,4 +110,14 @@ int64_t vas_object_resize(struct vas_object *object, uint64_t size)
 	}
 	object->size = size;
 	return 0;
+}
+
+int64_t vas_object_resize(struct vas_object *object, uint64_t size)
+{
+	int64_t result;
+
+	system_lock_all(object->system);
+	result = resize(object, size);
+	system_unlock_all(object->system);
+	return result;
 }

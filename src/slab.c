@@ -70,13 +70,11 @@ static struct slab *slab_new(struct slab_cache *cache, unsigned class)
 	return slab;
 }
 
-void *slab_alloc(struct slab_cache *cache, size_t size)
+static void *object_take(struct slab_cache *cache, unsigned class)
 {
-	unsigned class = class_of(size);
 	struct slab *slab = cache->partial[class];
 	void *object;
 
-	vas_assert(size <= SLAB_MAX);
 	if (slab) {
 		if (!frame_may_alloc(cache->frames))
 			return NULL;
@@ -90,10 +88,22 @@ void *slab_alloc(struct slab_cache *cache, size_t size)
 	slab->live++;
 	if (!slab->free)
 		slab_unlink(cache, slab);
-	return memset(object, 0, class_size[class]);
+	return object;
 }
 
-void slab_free(struct slab_cache *cache, void *object)
+void *slab_alloc(struct slab_cache *cache, size_t size)
+{
+	unsigned class = class_of(size);
+	void *object;
+
+	vas_assert(size <= SLAB_MAX);
+	spin_lock(cache->frames->port, &cache->lock);
+	object = object_take(cache, class);
+	spin_unlock(cache->frames->port, &cache->lock);
+	return object ? memset(object, 0, class_size[class]) : NULL;
+}
+
+static void object_give(struct slab_cache *cache, void *object)
 {
 	struct frame_pool *frames = cache->frames;
 	uint32_t index = frame_of_host(frames, object);
@@ -110,4 +120,11 @@ void slab_free(struct slab_cache *cache, void *object)
 	cache->nslabs--;
 	if (frame_put(frames, index))
 		frame_free(frames, index);
+}
+
+void slab_free(struct slab_cache *cache, void *object)
+{
+	spin_lock(cache->frames->port, &cache->lock);
+	object_give(cache, object);
+	spin_unlock(cache->frames->port, &cache->lock);
 }

@@ -44,6 +44,7 @@ int64_t vas_system_create(const struct vas_config *config, struct vas_system **o
 		.frame = (struct frame *)(void *)((uint8_t *)system + records),
 		.memory = config->port.memory,
 		.phys = config->port.phys,
+		.port = &system->port,
 		.count = (uint32_t)count,
 		.page_shift = format->page_shift,
 		.fail_after = -1,
@@ -82,6 +83,30 @@ uint64_t vas_system_committed(const struct vas_system *system)
 void vas_system_fail_after(struct vas_system *system, int64_t n)
 {
 	system->frames.fail_after = n < 0 ? -1 : n;
+}
+
+void system_lock_all(struct vas_system *system)
+{
+	write_lock(&system->port, &system->spaces_lock);
+	for (struct vas *space = system->spaces; space; space = space->next)
+		space_lock(space);
+}
+
+void system_unlock_all(struct vas_system *system)
+{
+	for (struct vas *space = system->spaces; space; space = space->next)
+		space_unlock(space);
+	write_unlock(&system->port, &system->spaces_lock);
+}
+
+uint64_t system_next(struct vas_system *system, uint64_t *series)
+{
+	uint64_t number;
+
+	spin_lock(&system->port, &system->lock);
+	number = ++*series;
+	spin_unlock(&system->port, &system->lock);
+	return number;
 }
 
 /* ---- Spaces --------------------------------------------------------------------------------- */
@@ -150,10 +175,12 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 	}
 	vas_params_default(&defaults);
 	space_configure(space, params ? params : &defaults);
+	write_lock(&system->port, &system->spaces_lock);
 	space->next = system->spaces;
 	if (space->next)
 		space->next->prev = space;
 	system->spaces = space;
+	write_unlock(&system->port, &system->spaces_lock);
 	*out = space;
 	return 0;
 }
@@ -163,6 +190,18 @@ void vas_destroy(struct vas *space)
 	struct vas_system *system = space->system;
 	struct tlb_gather gather;
 	struct vma vma;
+
+	/* Out of the list first: nobody finds it by its objects any more. */
+	write_lock(&system->port, &system->spaces_lock);
+	if (space->prev)
+		space->prev->next = space->next;
+	else
+		system->spaces = space->next;
+	if (space->next)
+		space->next->prev = space->prev;
+	write_unlock(&system->port, &system->spaces_lock);
+	while (space->tlb.tlbs)
+		vas_tlb_unregister(space->tlb.tlbs);
 
 	tlb_gather_begin(&gather, &space->tlb);
 	pagemap_clear(&space->pages, 0, system->format->task_size, &gather);
@@ -175,33 +214,30 @@ void vas_destroy(struct vas *space)
 	}
 	vma_tree_destroy(&space->tree);
 	pagemap_destroy(&space->pages);
-	while (space->tlb.tlbs)
-		vas_tlb_unregister(space->tlb.tlbs);
-	if (space->prev)
-		space->prev->next = space->next;
-	else
-		system->spaces = space->next;
-	if (space->next)
-		space->next->prev = space->prev;
 	slab_free(&system->slab, space);
 }
 
 void vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
 {
-	for (unsigned i = 0; i < VAS_TLB_ENTRIES; i++)
-		tlb->entry[i].page[0] = tlb->entry[i].page[1] = ~(uint64_t)0;
+	tlb_init(tlb);
 	tlb->space = space;
+	space_lock(space);
 	tlb->next = space->tlb.tlbs;
 	space->tlb.tlbs = tlb;
+	space_unlock(space);
 }
 
 void vas_tlb_unregister(struct vas_tlb *tlb)
 {
-	struct vas_tlb **at = &tlb->space->tlb.tlbs;
+	struct vas *space = tlb->space;
+	struct vas_tlb **at = &space->tlb.tlbs;
 
+	vas_tlb_leave(tlb);
+	space_lock(space);
 	while (*at != tlb)
 		at = &(*at)->next;
 	*at = tlb->next;
+	space_unlock(space);
 	tlb->space = NULL;
 	tlb->next = NULL;
 }
@@ -213,7 +249,9 @@ struct vas_system *vas_system_of(struct vas *space)
 
 void vas_set_limit(struct vas *space, enum vas_rlimit which, struct vas_limit limit)
 {
+	space_lock(space);
 	space->limit[which] = limit;
+	space_unlock(space);
 }
 
 struct vas_limit vas_get_limit(const struct vas *space, enum vas_rlimit which)
@@ -223,7 +261,9 @@ struct vas_limit vas_get_limit(const struct vas *space, enum vas_rlimit which)
 
 void vas_set_capabilities(struct vas *space, uint32_t capabilities)
 {
+	space_lock(space);
 	space->capabilities = capabilities;
+	space_unlock(space);
 }
 
 uint64_t vas_root(const struct vas *space)
@@ -322,22 +362,31 @@ static bool strict_commit_allows(const struct vas *space, uint64_t npages)
 
 bool space_charge(struct vas *space, uint64_t npages)
 {
-	const struct vas_settings *settings = &space->system->settings;
+	struct vas_system *system = space->system;
+	const struct vas_settings *settings = &system->settings;
 	bool allowed = true;
 
+	spin_lock(&system->port, &system->lock);
 	if (settings->overcommit_memory == 0)
 		allowed = npages <= settings->ram_pages + settings->swap_pages;
 	else if (settings->overcommit_memory == 2)
 		allowed = strict_commit_allows(space, npages);
 	if (allowed)
-		space->system->committed += npages;
+		system->committed += npages;
+	spin_unlock(&system->port, &system->lock);
 	return allowed;
+}
+
+void space_recharge(struct vas *space, uint64_t npages)
+{
+	spin_lock(&space->system->port, &space->system->lock);
+	space->system->committed += npages;
+	spin_unlock(&space->system->port, &space->system->lock);
 }
 
 void space_uncharge(struct vas *space, uint64_t npages)
 {
-	vas_assert(space->system->committed >= npages);
-	space->system->committed -= npages;
+	space_recharge(space, (uint64_t)0 - npages);
 }
 
 void space_count(struct vas *space, uint64_t flags, uint64_t npages)

@@ -21,6 +21,9 @@ struct vas_system {
 	struct vas *spaces;    /* all, linked by next/prev */
 	struct vas_object *objects;
 	uint64_t committed;    /* pages charged: those of VM_ACCOUNT vmas and of shared memory */
+	struct spin lock;      /* guards the counters here: committed, huge_reserved, the numbers given out */
+	struct rwlock spaces_lock; /* guards the list of spaces */
+	struct spin objects_lock;  /* guards the list of objects */
 	uint64_t anon_ids;     /* identities given out so far, see vma.h */
 	uint64_t inodes;       /* inode numbers given to shared anonymous memory */
 	uint64_t huge_reserved[3]; /* pages of the huge page pool promised to mappings, by level */
@@ -34,7 +37,8 @@ struct vas_system {
  *   two neighbours have the same identity only if neither was made by fork apart from the other */
 struct vas {
 	struct vas_system *system;
-	struct vas *next, *prev;
+	struct vas *next, *prev; /* guarded by system->spaces_lock */
+	struct rwlock lock;      /* guards all below, and the words of the tables: see lock.h */
 
 	/* What may be where, and what is where. */
 	struct vma_tree tree;
@@ -80,6 +84,34 @@ static inline bool space_aligned(const struct vas *space, uint64_t addr)
 	return is_aligned(addr, space_page_size(space));
 }
 
+/* The space's lock: exclusive for what changes structure, shared for faults and translations. */
+static inline void space_lock(struct vas *space)
+{
+	write_lock(&space->system->port, &space->lock);
+}
+
+static inline void space_unlock(struct vas *space)
+{
+	write_unlock(&space->system->port, &space->lock);
+}
+
+static inline void space_lock_shared(struct vas *space)
+{
+	read_lock(&space->system->port, &space->lock);
+}
+
+static inline void space_unlock_shared(struct vas *space)
+{
+	read_unlock(&space->system->port, &space->lock);
+}
+
+/* All spaces at once, exclusively: for what reaches from an object to its mappings. */
+VAS_INTERNAL void system_lock_all(struct vas_system *system);
+VAS_INTERNAL void system_unlock_all(struct vas_system *system);
+
+/* The next number of a series, under the system's lock. */
+VAS_INTERNAL uint64_t system_next(struct vas_system *system, uint64_t *series);
+
 /* Takes the memory that changing the tree in a call can need: a call adds at most a few vmas. */
 VAS_INTERNAL bool space_reserve(struct vas *space);
 
@@ -102,6 +134,9 @@ VAS_INTERNAL bool space_can_lock(const struct vas *space);
 /* Charges pages against the commit limit, if it allows. */
 VAS_INTERNAL bool space_charge(struct vas *space, uint64_t npages);
 VAS_INTERNAL void space_uncharge(struct vas *space, uint64_t npages);
+
+/* Counts pages as charged without asking: their charge comes from elsewhere. */
+VAS_INTERNAL void space_recharge(struct vas *space, uint64_t npages);
 
 /* Counts pages of a vma with these flags in (or out). */
 VAS_INTERNAL void space_count(struct vas *space, uint64_t flags, uint64_t npages);

@@ -27,7 +27,6 @@ void tlb_gather_put(struct tlb_gather *gather, uint32_t frame)
 
 	if (!frame_put(frames, frame))
 		return;
-	frames->frame[frame].state = FRAME_CONDEMNED;
 	frames->frame[frame].next = gather->condemned;
 	gather->condemned = frame;
 }
@@ -38,7 +37,7 @@ static void tlb_forget(struct vas_tlb *tlb, unsigned slot)
 	tlb->entry[slot].page[1] = TLB_NO_PAGE;
 }
 
-static void tlb_invalidate(struct vas_tlb *tlb, uint64_t start, uint64_t end, unsigned page_shift)
+static void tlb_forget_range(struct vas_tlb *tlb, uint64_t start, uint64_t end, unsigned page_shift)
 {
 	uint64_t first = start >> page_shift, npages = (end - start) >> page_shift;
 
@@ -48,6 +47,24 @@ static void tlb_invalidate(struct vas_tlb *tlb, uint64_t start, uint64_t end, un
 		tlb_forget(tlb, (unsigned)(first + i) % VAS_TLB_ENTRIES);
 }
 
+/* Announces itself, waits until the owner holds no pointer, and only then touches the entries; the
+ * owner announces its use and looks for us: one of the two sees the other. */
+static void tlb_invalidate(struct tlb_domain *domain, struct vas_tlb *tlb, uint64_t start,
+                           uint64_t end)
+{
+	unsigned page_shift = domain->frames->page_shift;
+
+	if (!domain->port->threads) {
+		tlb_forget_range(tlb, start, end, page_shift);
+		return;
+	}
+	__atomic_store_n(&tlb->stale, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&tlb->busy, __ATOMIC_SEQ_CST))
+		lock_wait(domain->port);
+	tlb_forget_range(tlb, start, end, page_shift);
+	__atomic_store_n(&tlb->stale, 0, __ATOMIC_SEQ_CST);
+}
+
 void tlb_gather_end(struct tlb_gather *gather)
 {
 	struct tlb_domain *domain = gather->domain;
@@ -55,7 +72,7 @@ void tlb_gather_end(struct tlb_gather *gather)
 
 	if (gather->start < gather->end) {
 		for (struct vas_tlb *tlb = domain->tlbs; tlb; tlb = tlb->next)
-			tlb_invalidate(tlb, gather->start, gather->end, domain->frames->page_shift);
+			tlb_invalidate(domain, tlb, gather->start, gather->end);
 		if (domain->port->invalidate)
 			domain->port->invalidate(domain->port->ctx, domain->space, gather->start,
 			                         gather->end);
@@ -70,6 +87,29 @@ void tlb_gather_end(struct tlb_gather *gather)
 }
 
 /* ---- The software TLB ----------------------------------------------------------------------- */
+
+void tlb_init(struct vas_tlb *tlb)
+{
+	for (unsigned i = 0; i < VAS_TLB_ENTRIES; i++)
+		tlb_forget(tlb, i);
+	tlb->busy = tlb->stale = 0;
+}
+
+bool tlb_enter(const struct vas_port *port, struct vas_tlb *tlb)
+{
+	if (!port->threads)
+		return true;
+	__atomic_store_n(&tlb->busy, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&tlb->stale, __ATOMIC_SEQ_CST))
+		return true;
+	vas_tlb_leave(tlb);
+	return false;
+}
+
+void vas_tlb_leave(struct vas_tlb *tlb)
+{
+	__atomic_store_n(&tlb->busy, 0, __ATOMIC_RELEASE);
+}
 
 uint8_t *tlb_find(const struct vas_tlb *tlb, uint64_t addr, enum vas_access access,
                   unsigned page_shift)

@@ -32,6 +32,12 @@ VAS_INTERNAL void tlb_gather_range(struct tlb_gather *gather, uint64_t start, ui
 VAS_INTERNAL void tlb_gather_put(struct tlb_gather *gather, uint32_t frame);
 VAS_INTERNAL void tlb_gather_end(struct tlb_gather *gather);
 
+VAS_INTERNAL void tlb_init(struct vas_tlb *tlb);
+
+/* The owner is about to look into its TLB, and may use what it finds until vas_tlb_leave. False: it is
+ * being invalidated, so it must not. */
+VAS_INTERNAL bool tlb_enter(const struct vas_port *port, struct vas_tlb *tlb);
+
 /* The host address of `addr` if `tlb` knows it for this access, else NULL. */
 VAS_INTERNAL uint8_t *tlb_find(const struct vas_tlb *tlb, uint64_t addr, enum vas_access access,
                                unsigned page_shift);

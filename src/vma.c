@@ -251,6 +251,6 @@ void vma_touch(struct vas *space, struct vma *vma)
 	         anon_shareable(space, &other, &other, vma))
 		vma->anon = other.anon;
 	else
-		vma->anon = ++space->system->anon_ids << 1;
+		vma->anon = system_next(space->system, &space->system->anon_ids) << 1;
 	vma_replace(space, vma->start, vma);
 }

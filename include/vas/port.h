@@ -31,6 +31,14 @@ struct vas_port {
 	/* Handed to every hook. */
 	void *ctx;
 
+	/* Whether several threads use the system. If so, vas takes locks (they spin), and any public
+	 * function may be called by any thread, except where it says otherwise. */
+	bool threads;
+
+	/* Called again and again while a thread waits for a lock or for a TLB: pause, or yield to
+	 * others. NULL: just spins. */
+	void (*wait)(void *ctx);
+
 	/* Invalidates what the CPUs running `space` may have cached of [start, end): called after the
 	 * tables were changed and before any frame that was reachable through them is used again.
 	 * NULL: nothing but the registered software TLBs (struct vas_tlb) caches translations. */

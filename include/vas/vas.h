@@ -8,8 +8,11 @@
  * All addresses, lengths and offsets are in bytes unless a name says pages. Any value whatever may
  * come from a guest: a call checks it as Linux does. Pointers are the embedder's and are trusted.
  *
- * Threads: until a system is given locks, one thread at a time may use a system and everything
- * that belongs to it. Different systems are independent: the library has no global state.
+ * Threads: with port.threads any thread may call any function at any time; a space's calls that
+ * change its structure exclude each other, faults, reads and translations run side by side. Without
+ * it, one thread at a time may use a system and all that belongs to it. Creating a system, auditing
+ * it, destroying a space and its last use are the caller's to order. Different systems are
+ * independent: the library has no global state.
  *
  * Errors common to all calls: -VAS_ENOMEM also when vas's own memory (struct vas_port) is used up;
  * then nothing has been changed unless the call says otherwise.
@@ -407,12 +410,19 @@ struct vas_tlb {
 	} entry[VAS_TLB_ENTRIES];
 	struct vas *space;
 	struct vas_tlb *next;
+	uint32_t busy, stale; /* the owner uses a pointer from it; another thread wants to invalidate */
 };
 void vas_tlb_register(struct vas *space, struct vas_tlb *tlb);
 void vas_tlb_unregister(struct vas_tlb *tlb);
 
+/* The owner of `tlb` has no more use for the pointers it got. With port.threads: whoever unmaps waits
+ * for this (or for the owner's next vas_translate), so call it before waiting for anything and
+ * before any other call on the same space. */
+void vas_tlb_leave(struct vas_tlb *tlb);
+
 /* Where the byte at `addr` is for the host, faulting it in if need be; the page around it may be
- * accessed until the next call that changes the space. *host is set on 0. Errors as vas_fault. */
+ * accessed until the next vas_translate with this tlb, vas_tlb_leave, or a call of the same thread
+ * that changes the space. A tlb belongs to one thread. *host is set on 0. Errors as vas_fault. */
 int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr,
                       enum vas_access access, void **host, struct vas_signal *signal);
 
@@ -443,7 +453,7 @@ struct vas_status {
 	uint64_t map_count;
 	uint64_t brk; /* bytes */
 };
-void vas_get_status(const struct vas *space, struct vas_status *status);
+void vas_get_status(struct vas *space, struct vas_status *status);
 
 /* Whether a page is present at `addr` (pagemap's bit 63), without faulting. */
 bool vas_present(struct vas *space, uint64_t addr);
