@@ -64,18 +64,46 @@ void maps_diff(FILE *out, const char *vas, const char *kernel)
 	put_lines(out, " ", a_end, next_line(a_end));
 }
 
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+unsigned pair_next_process(const struct pair *pair, unsigned process)
+{
+	if (process == 0)
+		return 1;
+	while (++process < CALL_PROCESSES)
+		if (pair->children >> process & 1)
+			return process;
+	return 0;
+}
+
+/* What a successful call does to who lives. */
+static void note_processes(struct pair *pair, const struct call *call, const struct answer *answer)
+{
+	if (call->name == CALL_FORK && answer->kind == ANSWER_VALUE && answer->value > 0)
+		pair->children |= (uint64_t)1 << answer->value;
+	else if (call->name == CALL_EXIT && answer->kind == ANSWER_VALUE)
+		pair->children &= ~((uint64_t)1 << call_process(call));
+}
+
+static void put_process(const struct pair *pair, unsigned process, FILE *why)
+{
+	if (pair->children)
+		fprintf(why, "  in process %u\n", process);
+}
+
 /* ---- What a call leaves behind --------------------------------------------------------------- */
 
-static enum pair_result compare_maps(struct pair *pair, FILE *why)
+static enum pair_result compare_maps(struct pair *pair, unsigned process, FILE *why)
 {
-	char *raw_vas = pair->vas->ops->maps(pair->vas);
-	char *raw_kernel = pair->kernel->ops->maps(pair->kernel);
+	char *raw_vas = pair->vas->ops->maps(pair->vas, process);
+	char *raw_kernel = pair->kernel->ops->maps(pair->kernel, process);
 	char *vas = raw_vas ? maps_canonical(raw_vas) : NULL;
 	char *kernel = raw_kernel ? maps_canonical(raw_kernel) : NULL;
 	enum pair_result result = PAIR_BROKEN;
 	if (vas && kernel)
 		result = strcmp(vas, kernel) == 0 ? PAIR_SAME : PAIR_DIFFERENT;
 	if (result == PAIR_DIFFERENT) {
+		put_process(pair, process, why);
 		fprintf(why, "  the maps differ:\n");
 		maps_diff(why, vas, kernel);
 	}
@@ -86,11 +114,11 @@ static enum pair_result compare_maps(struct pair *pair, FILE *why)
 	return result;
 }
 
-static enum pair_result compare_status(struct pair *pair, FILE *why)
+static enum pair_result compare_status(struct pair *pair, unsigned process, FILE *why)
 {
 	struct vas_status vas, kernel;
-	if (!pair->vas->ops->status(pair->vas, &vas) ||
-	    !pair->kernel->ops->status(pair->kernel, &kernel))
+	if (!pair->vas->ops->status(pair->vas, process, &vas) ||
+	    !pair->kernel->ops->status(pair->kernel, process, &kernel))
 		return PAIR_BROKEN;
 	const struct {
 		const char *name;
@@ -105,6 +133,7 @@ static enum pair_result compare_status(struct pair *pair, FILE *why)
 	for (size_t i = 0; i < sizeof(field) / sizeof(field[0]); i++) {
 		if (field[i].vas == field[i].kernel)
 			continue;
+		put_process(pair, process, why);
 		fprintf(why, "  %s differs: vas %" PRIu64 " kB, kernel %" PRIu64 " kB\n",
 		        field[i].name, field[i].vas * 4, field[i].kernel * 4);
 		result = PAIR_DIFFERENT;
@@ -131,17 +160,27 @@ static bool is_refusal(const struct answer *answer)
 static enum pair_result compare(struct pair *pair, const struct call *call,
                                 const struct pair_answer *answers, FILE *why)
 {
+	const unsigned speaker = call_process(call);
+	bool vas_lives = target_vas_process(pair->vas, speaker);
+	bool kernel_lives = target_kernel_process(pair->kernel, speaker) > 0;
 	if (call->name == CALL_SYSCTL && is_refusal(&answers->kernel))
 		return PAIR_SAME;
 	if (!answer_equal(&answers->vas, &answers->kernel)) {
 		fprintf(why, "  the answers differ:\n");
 		put_answer(why, "  vas    = ", call, &answers->vas);
 		put_answer(why, "  kernel = ", call, &answers->kernel);
-		(void)compare_maps(pair, why);
+		if (vas_lives && kernel_lives)
+			(void)compare_maps(pair, speaker, why);
 		return PAIR_DIFFERENT;
 	}
-	enum pair_result result = compare_maps(pair, why);
-	return result == PAIR_SAME ? compare_status(pair, why) : result;
+	enum pair_result result = PAIR_SAME;
+	for (unsigned i = pair_next_process(pair, 0); i && result == PAIR_SAME;
+	     i = pair_next_process(pair, i)) {
+		result = compare_maps(pair, i, why);
+		if (result == PAIR_SAME)
+			result = compare_status(pair, i, why);
+	}
+	return result;
 }
 
 enum pair_result pair_call(struct pair *pair, const struct call *call, struct pair_answer *answers,
@@ -152,8 +191,8 @@ enum pair_result pair_call(struct pair *pair, const struct call *call, struct pa
 		return PAIR_BROKEN;
 	if (pair->vas && !pair->vas->ops->call(pair->vas, call, &answers->vas))
 		return PAIR_BROKEN;
-	const char *wrong = pair->vas && pair->check ? vas_check(target_vas_space(pair->vas))
-	                                             : NULL;
+	note_processes(pair, call, pair_one(pair, answers));
+	const char *wrong = pair->vas && pair->check ? target_vas_check_spaces(pair->vas) : NULL;
 	if (wrong) {
 		fprintf(why, "  vas's own invariant does not hold: %s\n", wrong);
 		return PAIR_DIFFERENT;

@@ -9,8 +9,12 @@
 /* Either side may be missing (NULL); then nothing is compared. */
 struct pair {
 	struct target *vas, *kernel;
-	bool check; /* verify vas's invariants after each call */
+	bool check;        /* verify vas's invariants after each call */
+	uint64_t children; /* bits of the numbers of the processes that live beside the first */
 };
+
+/* The living processes in order: the first after `process`, 0 begins; 0 again: there is no more. */
+unsigned pair_next_process(const struct pair *pair, unsigned process);
 
 struct pair_answer {
 	struct answer vas, kernel; /* of a missing side: ANSWER_NONE */
@@ -22,8 +26,8 @@ enum pair_result {
 	PAIR_BROKEN,    /* a side cannot go on; said on stderr */
 };
 
-/* Makes the call on each side. Answers first, then maps and the counters of /proc/PID/status are
- * compared. The caller frees *answers whatever the result. */
+/* Makes the call on each side. Answers first, then maps and the counters of /proc/PID/status of
+ * every living process are compared. The caller frees *answers whatever the result. */
 enum pair_result pair_call(struct pair *pair, const struct call *call, struct pair_answer *answers,
                            FILE *why);
 

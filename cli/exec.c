@@ -181,10 +181,12 @@ static bool run_line(struct run *run, const struct script_line *line)
 	return good;
 }
 
-static bool print_maps(struct run *run)
+static bool print_maps_of(struct run *run, unsigned process)
 {
 	struct target *target = run->pair.vas ? run->pair.vas : run->pair.kernel;
-	char *maps = target->ops->maps(target);
+	char *maps = target->ops->maps(target, process);
+	if (maps && run->pair.children)
+		printf("# process %u\n", process);
 	for (const char *line = maps; line && *line;) {
 		size_t len = strcspn(line, "\n");
 		(void)fputs("# ", stdout);
@@ -194,6 +196,15 @@ static bool print_maps(struct run *run)
 	}
 	free(maps);
 	return maps != NULL;
+}
+
+static bool print_maps(struct run *run)
+{
+	bool good = true;
+	for (unsigned i = pair_next_process(&run->pair, 0); i && good;
+	     i = pair_next_process(&run->pair, i))
+		good = print_maps_of(run, i);
+	return good;
 }
 
 static bool create_sides(struct run *run)

@@ -1,6 +1,6 @@
-/* kernel.c - the kernel side: calls made by a live process (stub.c), and what /proc says of it.
+/* kernel.c - the kernel side: calls made by live processes (stub.c), and what /proc says of them.
  *
- * The process's own map is left alone: strings and structures for system calls stand in the stub
+ * A process's own map is left alone: strings and structures for system calls stand in the stub
  * page, limits are set from outside, and /proc files are kept open and read again.
  *
  * SPDX-License-Identifier: MIT */
@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hold.h"
 #include "strace_names.h"
 #include "stub.h"
 
@@ -31,15 +32,22 @@
 #define PAGE ((uint64_t)4096)
 #define VECTOR_SHOWN 32 /* strace shows as much of mincore's vector */
 
+struct process {
+	struct stub *stub;                /* NULL: there is none of this number, or it has ended */
+	int maps, smaps, status, pagemap; /* descriptors of /proc/PID/... */
+	uint64_t capabilities;            /* CapEff, as drop_cap leaves it */
+};
+
 struct kernel {
 	struct target target;
-	struct stub *stub;
+	struct process process[CALL_PROCESSES]; /* by number; 0 is none */
+	unsigned processes;                     /* the last number given */
+	struct process *now;                    /* whose turn it is */
 	struct target_start start;
-	int maps, smaps, status, pagemap; /* descriptors of /proc/PID/... */
-	char *text;                       /* what was read last */
+	char *text; /* what was read last */
 	size_t size;
-	uint64_t capabilities; /* CapEff, as drop_cap leaves it */
-	char scratch[32];      /* where SCRATCH_DIR really is; "": not yet made */
+	char scratch[32];   /* where SCRATCH_DIR really is; "": not yet made */
+	struct hold *pages; /* vm.nr_hugepages as the script wants it; NULL: as it was */
 };
 
 static struct kernel *kernel_of(const struct target *target)
@@ -49,7 +57,8 @@ static struct kernel *kernel_of(const struct target *target)
 
 static bool broke(const struct kernel *kernel, const char *what)
 {
-	fprintf(stderr, "vas: kernel side, process %d: %s\n", (int)stub_pid(kernel->stub), what);
+	fprintf(stderr, "vas: kernel side, process %d: %s\n", (int)stub_pid(kernel->now->stub),
+	        what);
 	return false;
 }
 
@@ -92,10 +101,10 @@ static void show_scratch(struct kernel *kernel)
 	}
 }
 
-static char *kernel_maps(struct target *target)
+/* The maps of whose turn it is. */
+static char *maps_now(struct kernel *kernel)
 {
-	struct kernel *kernel = kernel_of(target);
-	if (!read_text(kernel, kernel->maps))
+	if (!read_text(kernel, kernel->now->maps))
 		return NULL;
 	show_scratch(kernel);
 	char *copy = strdup(kernel->text);
@@ -117,11 +126,34 @@ static uint64_t status_field(const struct kernel *kernel, const char *name, int 
 	return 0;
 }
 
-static bool kernel_status(struct target *target, struct vas_status *status)
+/* Gives a process its turn. */
+static bool turn(struct kernel *kernel, unsigned process)
+{
+	if (process >= CALL_PROCESSES || !kernel->process[process].stub)
+		return false;
+	kernel->now = &kernel->process[process];
+	return true;
+}
+
+static bool turn_or_broke(struct kernel *kernel, unsigned process)
+{
+	if (turn(kernel, process))
+		return true;
+	fprintf(stderr, "vas: kernel side: there is no process %u\n", process);
+	return false;
+}
+
+static char *kernel_maps(struct target *target, unsigned process)
+{
+	struct kernel *kernel = kernel_of(target);
+	return turn_or_broke(kernel, process) ? maps_now(kernel) : NULL;
+}
+
+static bool kernel_status(struct target *target, unsigned process, struct vas_status *status)
 {
 	struct kernel *kernel = kernel_of(target);
 	*status = (struct vas_status){0};
-	if (!read_text(kernel, kernel->status))
+	if (!turn_or_broke(kernel, process) || !read_text(kernel, kernel->now->status))
 		return false;
 	status->size = status_field(kernel, "VmSize", 10) / 4;
 	status->locked = status_field(kernel, "VmLck", 10) / 4;
@@ -132,7 +164,7 @@ static bool kernel_status(struct target *target, struct vas_status *status)
 
 static bool answer_status(struct kernel *kernel, const char *field, struct answer *answer)
 {
-	if (!read_text(kernel, kernel->status))
+	if (!read_text(kernel, kernel->now->status))
 		return false;
 	answer->kind = ANSWER_VALUE;
 	answer->value = (int64_t)status_field(kernel, field, 10);
@@ -144,7 +176,7 @@ static bool answer_present(struct kernel *kernel, uint64_t addr, struct answer *
 	uint64_t entry = 0;
 	ssize_t n = 0;
 	if (addr >> 63 == 0)
-		n = pread(kernel->pagemap, &entry, sizeof(entry),
+		n = pread(kernel->now->pagemap, &entry, sizeof(entry),
 		          (off_t)(addr / PAGE * sizeof(entry)));
 	if (n < 0)
 		return broke(kernel, strerror(errno));
@@ -166,7 +198,7 @@ static bool answer_flags(struct kernel *kernel, uint64_t addr, struct answer *an
 {
 	static const char field[] = "VmFlags: ";
 	bool inside = false;
-	if (!read_text(kernel, kernel->smaps))
+	if (!read_text(kernel, kernel->now->smaps))
 		return false;
 	for (char *line = kernel->text; *line;) {
 		uint64_t start, end;
@@ -186,15 +218,15 @@ static bool answer_flags(struct kernel *kernel, uint64_t addr, struct answer *an
 	return true;
 }
 
-static bool answer_maps(struct target *target, struct answer *answer)
+static bool answer_maps(struct kernel *kernel, struct answer *answer)
 {
-	char *maps = kernel_maps(target);
+	char *maps = maps_now(kernel);
 	if (!maps)
 		return false;
 	answer->kind = ANSWER_TEXT;
 	answer->text = maps_answer(maps);
 	free(maps);
-	return answer->text || broke(kernel_of(target), "out of memory");
+	return answer->text || broke(kernel, "out of memory");
 }
 
 /* ---- Accesses -------------------------------------------------------------------------------- */
@@ -205,21 +237,77 @@ static bool answer_access(struct kernel *kernel, const struct call *call, struct
 	bool good = false;
 	switch (call->name) {
 	case CALL_LOAD:
-		good = stub_access(kernel->stub, call->arg[0], STUB_LOAD, &byte, &answer->signal);
+		good = stub_access(kernel->now->stub, call->arg[0], STUB_LOAD, &byte,
+		                   &answer->signal);
 		break;
 	case CALL_STORE:
-		good = stub_access(kernel->stub, call->arg[0], STUB_STORE, &byte, &answer->signal);
+		good = stub_access(kernel->now->stub, call->arg[0], STUB_STORE, &byte,
+		                   &answer->signal);
 		break;
 	case CALL_TOUCH:
-		good = stub_access(kernel->stub, call->arg[0], STUB_TOUCH, &byte, &answer->signal);
+		good = stub_access(kernel->now->stub, call->arg[0], STUB_TOUCH, &byte,
+		                   &answer->signal);
 		break;
 	default:
-		good = stub_fetch(kernel->stub, call->arg[0], &answer->signal);
+		good = stub_fetch(kernel->now->stub, call->arg[0], &answer->signal);
 		break;
 	}
 	answer->kind = answer->signal.signo ? ANSWER_SIGNAL : ANSWER_VALUE;
 	answer->value = call->name == CALL_LOAD && !answer->signal.signo ? byte : 0;
 	return good;
+}
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+static bool open_proc(const struct process *process, const char *file, int *fd)
+{
+	char path[64];
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)stub_pid(process->stub), file);
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd < 0)
+		fprintf(stderr, "vas: %s: %s\n", path, strerror(errno));
+	return *fd >= 0;
+}
+
+/* Takes `stub` over, also when it fails. */
+static bool process_begin(struct process *process, struct stub *stub)
+{
+	process->stub = stub;
+	process->maps = process->smaps = process->status = process->pagemap = -1;
+	return open_proc(process, "maps", &process->maps) &&
+	       open_proc(process, "smaps", &process->smaps) &&
+	       open_proc(process, "status", &process->status) &&
+	       open_proc(process, "pagemap", &process->pagemap);
+}
+
+static void process_end(struct process *process)
+{
+	const int fds[] = {process->maps, process->smaps, process->status, process->pagemap};
+	if (!process->stub)
+		return;
+	stub_stop(process->stub);
+	process->stub = NULL;
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+}
+
+static bool answer_fork(struct kernel *kernel, struct answer *answer)
+{
+	unsigned number = kernel->processes + 1;
+	struct stub *child;
+	if (number == CALL_PROCESSES) {
+		target_refuse_fork(answer);
+		return true;
+	}
+	answer->kind = ANSWER_VALUE;
+	if (!stub_fork(kernel->now->stub, &child, &answer->value))
+		return false;
+	if (!child)
+		return true;
+	answer->value = kernel->processes = number;
+	kernel->process[number].capabilities = kernel->now->capabilities;
+	return process_begin(&kernel->process[number], child);
 }
 
 /* ---- System calls ---------------------------------------------------------------------------- */
@@ -228,7 +316,7 @@ static bool answer_syscall(struct kernel *kernel, long number, const uint64_t ar
                            struct answer *answer)
 {
 	answer->kind = ANSWER_VALUE;
-	return stub_syscall(kernel->stub, number, arg, &answer->value);
+	return stub_syscall(kernel->now->stub, number, arg, &answer->value);
 }
 
 static bool make_scratch(struct kernel *kernel)
@@ -251,7 +339,7 @@ static bool answer_open(struct kernel *kernel, const struct call *call, struct a
 		return false;
 	(void)snprintf(path, sizeof(path), "%s%s", scratch ? kernel->scratch : "",
 	               call->text + (scratch ? strlen(SCRATCH_DIR) : 0));
-	return stub_put(kernel->stub, 0, path, strlen(path) + 1, &addr) &&
+	return stub_put(kernel->now->stub, 0, path, strlen(path) + 1, &addr) &&
 	       answer_syscall(kernel, SYS_open, (uint64_t[6]){addr, call->arg[0], call->arg[1]},
 	                      answer);
 }
@@ -259,7 +347,7 @@ static bool answer_open(struct kernel *kernel, const struct call *call, struct a
 static bool answer_memfd(struct kernel *kernel, const struct call *call, struct answer *answer)
 {
 	uint64_t addr;
-	return stub_put(kernel->stub, 0, call->text, strlen(call->text) + 1, &addr) &&
+	return stub_put(kernel->now->stub, 0, call->text, strlen(call->text) + 1, &addr) &&
 	       answer_syscall(kernel, SYS_memfd_create, (uint64_t[6]){addr, call->arg[0]}, answer);
 }
 
@@ -270,7 +358,7 @@ static bool answer_setrlimit(struct kernel *kernel, const struct call *call, str
 		answer_refuse(answer, "setrlimit() knows AS, DATA, STACK and MEMLOCK");
 		return true;
 	}
-	long result = syscall(SYS_prlimit64, stub_pid(kernel->stub), (int)call->arg[0], &limit,
+	long result = syscall(SYS_prlimit64, stub_pid(kernel->now->stub), (int)call->arg[0], &limit,
 	                      NULL);
 	answer->kind = ANSWER_VALUE;
 	answer->value = result < 0 ? -errno : 0;
@@ -286,32 +374,51 @@ static bool answer_drop_cap(struct kernel *kernel, const struct call *call, stru
 			uint32_t effective, permitted, inheritable;
 		} half[2];
 	} caps = {.version = 0x20080522};
-	uint64_t left = kernel->capabilities & ~((uint64_t)1 << (call->arg[0] & 63)), addr;
+	uint64_t left = kernel->now->capabilities & ~((uint64_t)1 << (call->arg[0] & 63)), addr;
 	if (!name_of(&names_cap, call->arg[0])) {
 		answer_refuse(answer, "drop_cap() knows IPC_LOCK, SYS_RAWIO and SYS_ADMIN");
 		return true;
 	}
 	for (int i = 0; i < 2; i++)
 		caps.half[i].effective = caps.half[i].permitted = (uint32_t)(left >> (32 * i));
-	if (!stub_put(kernel->stub, 0, &caps, sizeof(caps), &addr) ||
+	if (!stub_put(kernel->now->stub, 0, &caps, sizeof(caps), &addr) ||
 	    !answer_syscall(kernel, SYS_capset, (uint64_t[6]){addr, addr + 8}, answer))
 		return false;
 	if (answer->value == 0)
-		kernel->capabilities = left;
+		kernel->now->capabilities = left;
 	return true;
 }
 
-/* The machine's settings are not ours to change: they must be what the script wants already. */
-static bool answer_sysctl(const struct call *call, struct answer *answer)
+static bool sysctl_path(const char *name, char *path, size_t size)
+{
+	(void)snprintf(path, size, "/proc/sys/%s", name);
+	for (char *c = path + strlen("/proc/sys/"); *c; c++)
+		*c = *c == '.' ? '/' : *c == '/' ? '.' : *c;
+	return access(path, R_OK) == 0;
+}
+
+/* Huge pages are asked for, and given back at the end of the script. */
+static void answer_huge_pages(struct kernel *kernel, uint64_t wanted, struct answer *answer)
+{
+	char why[120];
+	if (!kernel->pages)
+		kernel->pages = hold_begin(why, sizeof(why));
+	if (!kernel->pages || !hold_set(kernel->pages, wanted, why, sizeof(why)))
+		answer_refuse(answer, "%s", why);
+	else
+		answer->kind = ANSWER_VALUE;
+}
+
+/* The machine's other settings are not ours to change: they must be as the script wants already. */
+static bool answer_sysctl(struct kernel *kernel, const struct call *call, struct answer *answer)
 {
 	char path[CALL_TEXT_MAX + 16];
 	unsigned long long value;
-	(void)snprintf(path, sizeof(path), "/proc/sys/%s", call->text);
-	for (char *c = path + strlen("/proc/sys/"); *c; c++)
-		*c = *c == '.' ? '/' : *c == '/' ? '.' : *c;
-	FILE *stream = fopen(path, "re");
+	FILE *stream = sysctl_path(call->text, path, sizeof(path)) ? fopen(path, "re") : NULL;
 	if (!stream || fscanf(stream, "%llu", &value) != 1)
 		answer_refuse(answer, "this machine has no sysctl %.100s", call->text);
+	else if (strcmp(call->text, "vm.nr_hugepages") == 0)
+		answer_huge_pages(kernel, call->arg[0], answer);
 	else if (value != call->arg[0])
 		answer_refuse(answer, "%.100s is %llu on this machine", call->text, value);
 	else
@@ -333,7 +440,7 @@ static bool answer_mincore(struct kernel *kernel, const struct call *call, struc
 		return false;
 	if (answer->value != 0)
 		return true;
-	if (shown && !stub_peek(kernel->stub, call->arg[2], vector, shown))
+	if (shown && !stub_peek(kernel->now->stub, call->arg[2], vector, shown))
 		return broke(kernel, "mincore's vector cannot be read back");
 	for (uint64_t i = 0; i < shown; i++)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%d", i ? ", " : "",
@@ -368,6 +475,10 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 {
 	struct kernel *kernel = kernel_of(target);
 	*answer = (struct answer){0};
+	if (!turn(kernel, call_process(call))) {
+		target_refuse_speaker(call, answer);
+		return true;
+	}
 	if (target_refuses(call, answer))
 		return true;
 	if (syscall_number(call->name))
@@ -379,12 +490,18 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 		return answer_memfd(kernel, call, answer);
 	case CALL_OPEN:
 		return answer_open(kernel, call, answer);
+	case CALL_FORK:
+		return answer_fork(kernel, answer);
+	case CALL_EXIT:
+		process_end(kernel->now);
+		answer->kind = ANSWER_VALUE;
+		return true;
 	case CALL_SETRLIMIT:
 		return answer_setrlimit(kernel, call, answer);
 	case CALL_DROP_CAP:
 		return answer_drop_cap(kernel, call, answer);
 	case CALL_SYSCTL:
-		return answer_sysctl(call, answer);
+		return answer_sysctl(kernel, call, answer);
 	case CALL_FLAGS:
 		return answer_flags(kernel, call->arg[0], answer);
 	case CALL_STATUS:
@@ -392,7 +509,7 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 	case CALL_PRESENT:
 		return answer_present(kernel, call->arg[0], answer);
 	case CALL_MAPS:
-		return answer_maps(target, answer);
+		return answer_maps(kernel, answer);
 	case CALL_LOAD:
 	case CALL_STORE:
 	case CALL_FETCH:
@@ -405,16 +522,6 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 
 /* ---- Its life -------------------------------------------------------------------------------- */
 
-static bool open_proc(struct kernel *kernel, const char *file, int *fd)
-{
-	char path[64];
-	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)stub_pid(kernel->stub), file);
-	*fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (*fd < 0)
-		fprintf(stderr, "vas: %s: %s\n", path, strerror(errno));
-	return *fd >= 0;
-}
-
 static bool read_limits(struct kernel *kernel)
 {
 	static const int resource[VAS_NRLIMITS] = {[VAS_RLIMIT_AS] = RLIMIT_AS,
@@ -423,7 +530,8 @@ static bool read_limits(struct kernel *kernel)
 	                                           [VAS_RLIMIT_MEMLOCK] = RLIMIT_MEMLOCK};
 	for (int i = 0; i < VAS_NRLIMITS; i++) {
 		struct rlimit limit;
-		if (syscall(SYS_prlimit64, stub_pid(kernel->stub), resource[i], NULL, &limit) < 0)
+		if (syscall(SYS_prlimit64, stub_pid(kernel->now->stub), resource[i], NULL, &limit) <
+		    0)
 			return broke(kernel, strerror(errno));
 		kernel->start.params.limit[i] = (struct vas_limit){limit.rlim_cur, limit.rlim_max};
 	}
@@ -432,9 +540,9 @@ static bool read_limits(struct kernel *kernel)
 
 static bool read_capabilities(struct kernel *kernel)
 {
-	if (!read_text(kernel, kernel->status))
+	if (!read_text(kernel, kernel->now->status))
 		return false;
-	uint64_t caps = kernel->capabilities = status_field(kernel, "CapEff", 16);
+	uint64_t caps = kernel->now->capabilities = status_field(kernel, "CapEff", 16);
 	kernel->start.params.capabilities = (caps >> 14 & 1 ? VAS_CAP_IPC_LOCK : 0) |
 	                                    (caps >> 17 & 1 ? VAS_CAP_SYS_RAWIO : 0) |
 	                                    (caps >> 21 & 1 ? VAS_CAP_SYS_ADMIN : 0);
@@ -447,8 +555,9 @@ static bool find_base(struct kernel *kernel)
 	const uint64_t map[6] = {
 		0, PAGE, VAS_PROT_NONE, VAS_MAP_PRIVATE | VAS_MAP_ANONYMOUS, ~(uint64_t)0, 0};
 	int64_t addr, result;
-	if (!stub_syscall(kernel->stub, SYS_mmap, map, &addr) ||
-	    !stub_syscall(kernel->stub, SYS_munmap, (uint64_t[6]){(uint64_t)addr, PAGE}, &result))
+	if (!stub_syscall(kernel->now->stub, SYS_mmap, map, &addr) ||
+	    !stub_syscall(kernel->now->stub, SYS_munmap, (uint64_t[6]){(uint64_t)addr, PAGE},
+	                  &result))
 		return false;
 	if (addr < 0 || result != 0)
 		return broke(kernel, "a page cannot be mapped");
@@ -459,13 +568,13 @@ static bool find_base(struct kernel *kernel)
 static bool read_start(struct kernel *kernel)
 {
 	struct vas_params *params = &kernel->start.params;
-	const struct stub_origin *origin = stub_origin(kernel->stub);
+	const struct stub_origin *origin = stub_origin(kernel->now->stub);
 	params->start_brk = origin->start_brk;
 	params->start_stack = origin->start_stack;
 	params->data_len = origin->data_len;
 	if (!read_limits(kernel) || !read_capabilities(kernel) || !find_base(kernel))
 		return false;
-	kernel->start.maps = kernel_maps(&kernel->target);
+	kernel->start.maps = maps_now(kernel);
 	return kernel->start.maps != NULL;
 }
 
@@ -474,9 +583,16 @@ const struct target_start *target_kernel_start(const struct target *target)
 	return &kernel_of(target)->start;
 }
 
+int target_kernel_process(const struct target *target, unsigned process)
+{
+	const struct kernel *kernel = kernel_of(target);
+	bool lives = process < CALL_PROCESSES && kernel->process[process].stub;
+	return lives ? (int)stub_pid(kernel->process[process].stub) : 0;
+}
+
 int target_kernel_pid(const struct target *target)
 {
-	return (int)stub_pid(kernel_of(target)->stub);
+	return target_kernel_process(target, 1);
 }
 
 /* The directory holds only what scripts made, all plain files. */
@@ -497,11 +613,9 @@ static void remove_scratch(struct kernel *kernel)
 static void kernel_destroy(struct target *target)
 {
 	struct kernel *kernel = kernel_of(target);
-	const int fds[] = {kernel->maps, kernel->smaps, kernel->status, kernel->pagemap};
-	stub_stop(kernel->stub);
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
+	for (unsigned i = CALL_PROCESSES; i-- > 1;) /* the first has what the others share */
+		process_end(&kernel->process[i]);
+	hold_end(kernel->pages);
 	remove_scratch(kernel);
 	free(kernel->start.maps);
 	free(kernel->text);
@@ -513,20 +627,15 @@ struct target *target_kernel_create(void)
 	static const struct target_ops ops = {"kernel", kernel_call, kernel_maps, kernel_status,
 	                                      kernel_destroy};
 	struct kernel *kernel = calloc(1, sizeof(*kernel));
-	struct stub *stub = stub_start();
-	if (!kernel || !stub) {
-		if (stub)
-			stub_stop(stub);
+	struct stub *stub = kernel ? stub_start() : NULL;
+	if (!stub) {
 		free(kernel);
 		return NULL;
 	}
 	kernel->target.ops = &ops;
-	kernel->stub = stub;
-	kernel->maps = kernel->smaps = kernel->status = kernel->pagemap = -1;
-	if (open_proc(kernel, "maps", &kernel->maps) &&
-	    open_proc(kernel, "smaps", &kernel->smaps) &&
-	    open_proc(kernel, "status", &kernel->status) &&
-	    open_proc(kernel, "pagemap", &kernel->pagemap) && read_start(kernel))
+	kernel->processes = 1;
+	kernel->now = &kernel->process[1];
+	if (process_begin(kernel->now, stub) && read_start(kernel))
 		return &kernel->target;
 	kernel_destroy(&kernel->target);
 	return NULL;
@@ -550,6 +659,13 @@ int target_kernel_pid(const struct target *target)
 {
 	(void)target;
 	return -1;
+}
+
+int target_kernel_process(const struct target *target, unsigned process)
+{
+	(void)target;
+	(void)process;
+	return 0;
 }
 
 #endif

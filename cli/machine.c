@@ -172,6 +172,18 @@ static bool ask_kernel(struct found *found)
 	return false;
 }
 
+/* The pools of huge pages, where there are any; those that fault in beyond them are not modelled. */
+static void read_pools(struct vas_settings *settings)
+{
+	static const char *const paths[] = {
+		"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+		"/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages",
+	};
+	for (int i = 0; i < 2; i++)
+		if (access(paths[i], R_OK) == 0)
+			(void)read_number(paths[i], &settings->hugepages[i]);
+}
+
 bool machine_read(struct machine *machine)
 {
 	struct found found = {0};
@@ -181,6 +193,7 @@ bool machine_read(struct machine *machine)
 	if (!read_version(machine) || !read_sysctls(settings) || !read_meminfo(settings) ||
 	    !ask_kernel(&found))
 		return false;
+	read_pools(settings);
 	settings->lsm_mmap_min_addr = found.lowest > settings->mmap_min_addr ? found.lowest : 0;
 	settings->anon_vma_name = found.anon_vma_name;
 	settings->memory_failure = found.memory_failure;
@@ -191,6 +204,9 @@ bool machine_read(struct machine *machine)
 	read_choice("/sys/kernel/mm/transparent_hugepage/shmem_enabled", machine->shmem_thp,
 	            sizeof(machine->shmem_thp));
 	settings->thp = machine->thp[0] != '\0';
+	settings->thp_enabled = strcmp(machine->thp, "always") == 0    ? VAS_THP_ALWAYS
+	                        : strcmp(machine->thp, "madvise") == 0 ? VAS_THP_MADVISE
+	                                                               : VAS_THP_NEVER;
 	settings->leak_locked = true; /* who is compared with a kernel imitates its mistakes, too */
 	return true;
 }

@@ -21,6 +21,7 @@ struct shell {
 	bool quit;
 	bool terminal;
 	unsigned line;
+	unsigned process; /* that the line is about */
 };
 
 const struct shell_word shell_words[] = {
@@ -37,7 +38,8 @@ const struct shell_word shell_words[] = {
 static const char usage[] =
 	"usage: vas shell [OPTION]...\n\n"
 	"Reads calls as strace prints them, makes them and prints the answers. 'help' lists\n"
-	"what else can be asked. Lines may also be piped in.\n\n"
+	"what else can be asked. '[2] ' before a line asks or lets speak what fork() made.\n"
+	"Lines may also be piped in.\n\n"
 	"  --on vas|kernel|both  who answers (default: vas; both compares after each call)\n"
 	"  --linux X.Y           the Linux that vas answers as (default: the running one)\n";
 
@@ -74,7 +76,7 @@ static bool take_address(struct shell *shell, const char *line, const char *text
 static void show_maps(struct shell *shell)
 {
 	struct target *target = shell->pair.vas ? shell->pair.vas : shell->pair.kernel;
-	char *maps = target->ops->maps(target);
+	char *maps = target->ops->maps(target, shell->process);
 	if (maps)
 		printf("%s", maps);
 	else
@@ -86,7 +88,7 @@ static void show_status(struct shell *shell)
 {
 	struct target *target = shell->pair.vas ? shell->pair.vas : shell->pair.kernel;
 	struct vas_status status;
-	if (!target->ops->status(target, &status)) {
+	if (!target->ops->status(target, shell->process, &status)) {
 		shell->status = EXIT_DIFFERENT;
 		return;
 	}
@@ -120,7 +122,12 @@ static void show_walk(struct shell *shell, uint64_t addr)
 		complain(shell, 1, "only vas's tables can be walked");
 		return;
 	}
-	unsigned count = vas_walk(target_vas_space(shell->pair.vas), addr, step);
+	struct vas *space = target_vas_process(shell->pair.vas, shell->process);
+	if (!space) {
+		complain(shell, 1, "there is no such process");
+		return;
+	}
+	unsigned count = vas_walk(space, addr, step);
 	for (unsigned i = 0; i < count; i++)
 		show_step(&step[i]);
 	if (count == 0)
@@ -217,14 +224,14 @@ static void make_call(struct shell *shell, const char *line)
 	answer_free(&expected);
 }
 
-/* One of shell_words; false: the line is a call. A word followed by '(' is a call, too. */
-static bool take_word(struct shell *shell, const char *line)
+/* One of shell_words at `at`; false: the line is a call. A word followed by '(' is a call, too. */
+static bool take_word(struct shell *shell, const char *line, const char *at)
 {
-	size_t len = strcspn(line, " (");
-	const char *argument = line + len + strspn(line + len, " ");
+	size_t len = strcspn(at, " (");
+	const char *argument = at + len + strspn(at + len, " ");
 	const struct shell_word *word = shell_words;
 	uint64_t addr;
-	while (word->text && !(strlen(word->text) == len && memcmp(word->text, line, len) == 0))
+	while (word->text && !(strlen(word->text) == len && memcmp(word->text, at, len) == 0))
 		word++;
 	if (!word->text || *argument == '(')
 		return false;
@@ -248,20 +255,31 @@ static bool take_word(struct shell *shell, const char *line)
 		show_walk(shell, addr);
 	else {
 		char text[64];
-		(void)snprintf(text, sizeof(text), "flags(0x%" PRIx64 ")", addr);
+		(void)snprintf(text, sizeof(text), "[%u] flags(0x%" PRIx64 ")", shell->process,
+		               addr);
 		make_call(shell, text);
 	}
 	return true;
+}
+
+static void take_line(struct shell *shell, const char *line)
+{
+	const char *start = line + strspn(line, " \t");
+	unsigned process = 0;
+	if (*start == '\0' || *start == '#')
+		return;
+	const char *at = call_speaker(start, &process);
+	shell->process = process ? process : 1;
+	if (!take_word(shell, line, at))
+		make_call(shell, line);
 }
 
 static void run(struct shell *shell)
 {
 	char *line;
 	while (!shell->quit && (line = shell_lines_next())) {
-		const char *start = line + strspn(line, " \t");
 		shell->line++;
-		if (*start != '\0' && *start != '#' && !take_word(shell, start))
-			make_call(shell, line);
+		take_line(shell, line);
 		free(line);
 	}
 }

@@ -438,17 +438,40 @@ static bool take_args(struct cursor *cursor, const struct call_shape *shape, str
 	return expect(cursor, ")");
 }
 
+/* Who speaks: [2], or [pid  2] as strace has it. A real process's number is no script's, and the
+ * bare one of strace -f -o says nothing. */
+static bool take_speaker(struct cursor *cursor, unsigned *process)
+{
+	uint64_t number;
+	bool bracket = accept(cursor, "["), pid = bracket && accept(cursor, "pid");
+	if (!bracket && !isdigit((unsigned char)*cursor->at))
+		return true;
+	skip_blanks(cursor);
+	if (!take_digits(cursor, 10, &number) || (bracket && !expect(cursor, "]")))
+		return false;
+	if (!bracket || (pid && number >= CALL_PROCESSES))
+		return true;
+	if (number == 0 || number >= CALL_PROCESSES)
+		return fail(cursor, "processes are numbered from 1 to %u", CALL_PROCESSES - 1);
+	*process = number == 1 ? 0 : (unsigned)number;
+	return true;
+}
+
+const char *call_speaker(const char *line, unsigned *process)
+{
+	struct parse_error error;
+	struct cursor cursor = {line, line, &error};
+	unsigned number = 0;
+	if (!at_text(&cursor, "[") || !take_speaker(&cursor, &number))
+		return line;
+	skip_blanks(&cursor);
+	*process = number;
+	return cursor.at;
+}
+
 static bool take_name(struct cursor *cursor, const struct call_shape **shape)
 {
-	size_t len;
-	if (accept(cursor, "[pid") || isdigit((unsigned char)*cursor->at)) {
-		uint64_t pid; /* strace -f: who made the call */
-		skip_blanks(cursor);
-		if (!take_digits(cursor, 10, &pid))
-			return false;
-		(void)accept(cursor, "]");
-	}
-	len = word_length(cursor);
+	size_t len = word_length(cursor);
 	if (len == 0)
 		return fail(cursor, "expected the name of a call");
 	*shape = shape_find(cursor->at, len);
@@ -625,7 +648,7 @@ static bool take_answer(struct cursor *cursor, const struct call *call, struct a
 static bool take_line(struct cursor *cursor, struct call *call, struct answer *answer)
 {
 	const struct call_shape *shape = NULL;
-	if (!take_name(cursor, &shape))
+	if (!take_speaker(cursor, &call->process) || !take_name(cursor, &shape))
 		return false;
 	call->name = shape->name;
 	if (!take_args(cursor, shape, call, answer) || !check_call(cursor, call))

@@ -4,6 +4,7 @@
  *   mremap(0x7f0000000000, 8192, 16384, MREMAP_MAYMOVE) = 0x7f0000010000
  *   mprotect(0x10000000, 4096, PROT_READ) = -1 ENOMEM (Cannot allocate memory)
  *   load(0x10000000) = SIGSEGV (SEGV_MAPERR)
+ *   [2] munmap(0x10000000, 4096) = 0
  * Everything that reads or writes such lines (scripts, logs, the shell, the fuzzer's
  * counterexamples) goes through this file. docs/notation.md describes the language.
  *
@@ -26,6 +27,8 @@ enum call_name {
 	CALL_OPEN,         /* open("path", flags[, mode]) = fd: docs/notation.md lists the paths */
 	CALL_FTRUNCATE, CALL_CLOSE,
 	CALL_SETRLIMIT, /* setrlimit(RLIMIT_AS, {rlim_cur=N, rlim_max=N}) = 0 */
+	CALL_FORK,      /* fork() = 2                  processes are numbered as they come */
+	CALL_EXIT,      /* exit() = 0                  the process has ended */
 	/* ours */
 	CALL_LOAD,     /* load(addr) = 0x55            one byte */
 	CALL_STORE,    /* store(addr, 0x55) = 0        one byte */
@@ -40,11 +43,13 @@ enum call_name {
 	CALL_NAMES
 };
 
+#define CALL_PROCESSES 64u /* the processes of a script have numbers below this */
 #define CALL_MAX_ARGS 6
 #define CALL_TEXT_MAX 256
 
 struct call {
 	enum call_name name;
+	unsigned process; /* whose call it is; 0: the first process's, as 1 would be */
 	unsigned nargs;
 	uint64_t arg[CALL_MAX_ARGS];  /* numbers, flags; a file descriptor is its number */
 	char text[CALL_TEXT_MAX];     /* the string argument, if the call has one; else "" */
@@ -74,6 +79,16 @@ struct parse_error {
  * those. On success true, *call and *answer filled (answer->kind ANSWER_NONE if it has none). */
 bool call_parse(const char *line, struct call *call, struct answer *answer,
                 struct parse_error *error);
+
+/* The number of the process that makes the call, from 1 on. */
+static inline unsigned call_process(const struct call *call)
+{
+	return call->process ? call->process : 1;
+}
+
+/* Reads "[2] " or strace's "[pid  2] " at the start of a line. Where it stood, *process is set (0
+ * for the first process, and for the pid of a real one) and what follows is returned; else `line`. */
+const char *call_speaker(const char *line, unsigned *process);
 
 /* Prints `call` (and " = answer" if answer is not NULL and not ANSWER_NONE) as strace would, into
  * buf; always terminated, truncated if need be. Returns the length it would have. Parsing what was

@@ -77,8 +77,9 @@ static void put_set(struct out *out, const struct name_set *set, uint64_t value)
 		first = false;
 	for (const struct name *name = set->names; name->text; name++) {
 		if (!name->value || (name->value & set->choice) ||
-		    (rest & name->value) != name->value)
-			continue;
+		    (rest & name->value) != name->value ||
+		    (set->shift_name && (name->value & HUGE_MASK)))
+			continue; /* a number under the shift is put_rest's */
 		put(out, "%s%s", first ? "" : "|", name->text);
 		rest &= ~name->value;
 		first = false;
@@ -250,6 +251,8 @@ size_t call_print(char *buf, size_t size, const struct call *call, const struct 
 	const struct call_shape *shape = shape_of(call->name);
 	struct out out = {buf, size, 0};
 	unsigned slot = 0;
+	if (call_process(call) != 1)
+		put(&out, "[%u] ", call->process);
 	put(&out, "%s(", shape->text);
 	for (unsigned i = 0; shape->arg[i].kind != ARG_END; i++) {
 		if (i >= shape->required && slot >= call->nargs)

@@ -51,6 +51,8 @@ static const struct call_shape shapes[] = {
 	{"close", CALL_CLOSE, 1, SHAPE_DEC, {FD, END}, "closes a descriptor"},
 	{"setrlimit", CALL_SETRLIMIT, 2, SHAPE_DEC,
 	 {{ARG_SET, &names_rlimit, "resource"}, {ARG_LIMITS, NULL, "limits"}, END}, "sets a limit"},
+	{"fork", CALL_FORK, 0, SHAPE_DEC, {END}, "makes a child process; answers its number"},
+	{"exit", CALL_EXIT, 0, SHAPE_DEC, {END}, "ends the process"},
 	{"load", CALL_LOAD, 1, SHAPE_BYTE, {ADDR, END}, "reads a byte"},
 	{"store", CALL_STORE, 2, SHAPE_DEC, {ADDR, {ARG_BYTE, NULL, "byte"}, END}, "writes a byte"},
 	{"fetch", CALL_FETCH, 1, SHAPE_DEC, {ADDR, END}, "fetches an instruction"},
@@ -68,12 +70,13 @@ static const struct call_shape shapes[] = {
 	{"openat", CALL_OPEN, 3, SHAPE_DEC,
 	 {{ARG_SKIP, NULL, "dirfd"}, TEXT("path"), FLAGS(open), {ARG_MODE, NULL, "mode"}, END},
 	 "open"},
+	{"exit_group", CALL_EXIT, 0, SHAPE_DEC, {{ARG_SKIP, NULL, "status"}, END}, "exit"},
 	{"prlimit64", CALL_SETRLIMIT, 4, SHAPE_DEC,
 	 {{ARG_SKIP, NULL, "pid"}, {ARG_SET, &names_rlimit, "resource"},
 	  {ARG_LIMITS, NULL, "limits"}, {ARG_SKIP, NULL, "old"}, END}, "setrlimit"},
 };
 
-_Static_assert(sizeof(shapes) / sizeof(shapes[0]) == CALL_NAMES + 2, "a call has no shape");
+_Static_assert(sizeof(shapes) / sizeof(shapes[0]) == CALL_NAMES + 3, "a call has no shape");
 
 const struct call_shape *shape_of(enum call_name name)
 {

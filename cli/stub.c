@@ -31,7 +31,8 @@
 #include <unistd.h>
 
 /* Offsets in the page. The tracer has the page mapped too and writes what is to be done next into
- * the order; the process sees it there, for it never writes the page itself. */
+ * the order; the process sees it there, for it never writes the page itself. What it forks shares
+ * the page, and the order, for only one of them runs at a time. */
 enum {
 	AT_SYSCALL = 0x100,
 	AT_LOAD = 0x160,
@@ -57,6 +58,8 @@ struct stub {
 	pid_t pid;
 	int mem;             /* /proc/PID/mem */
 	unsigned char *page; /* the stub page as the tracer sees it */
+	bool forked;         /* the page is its parent's */
+	pid_t born;          /* by its last fork */
 	struct user_regs_struct base;
 	struct stub_origin origin;
 	cpu_set_t affinity; /* the tracer's own, given back at the end */
@@ -254,6 +257,16 @@ static bool died(struct stub *stub, int status)
 	return false;
 }
 
+/* It has stopped because a fork made a child. */
+static bool note_child(struct stub *stub)
+{
+	unsigned long pid;
+	if (ptrace(PTRACE_GETEVENTMSG, stub->pid, NULL, &pid) < 0)
+		return broke(stub, strerror(errno));
+	stub->born = (pid_t)pid;
+	return true;
+}
+
 /* Waits for one of the signals that the stub's own instructions raise, into *signo. Others come
  * from outside and are dropped; the process goes on as `request` says. */
 static bool wait_stop(struct stub *stub, enum __ptrace_request request, int *signo)
@@ -267,10 +280,12 @@ static bool wait_stop(struct stub *stub, enum __ptrace_request request, int *sig
 			return broke(stub, strerror(errno));
 		if (!WIFSTOPPED(status))
 			return died(stub, status);
-		*signo = WSTOPSIG(status);
+		*signo = status >> 16 ? 0 : WSTOPSIG(status);
 		if (*signo == SIGTRAP || *signo == SIGSEGV || *signo == SIGBUS ||
 		    *signo == SIGILL || *signo == SIGFPE)
 			return true;
+		if (status >> 16 && !note_child(stub))
+			return false;
 		if (ptrace(request, stub->pid, NULL, NULL) < 0)
 			return broke(stub, strerror(errno));
 	}
@@ -529,7 +544,8 @@ static bool first_stop(struct stub *stub)
 	}
 	if (!WIFSTOPPED(status))
 		return died(stub, status);
-	if (ptrace(PTRACE_SETOPTIONS, stub->pid, NULL, (void *)(uintptr_t)PTRACE_O_EXITKILL) < 0 ||
+	const uintptr_t options = PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK;
+	if (ptrace(PTRACE_SETOPTIONS, stub->pid, NULL, (void *)options) < 0 ||
 	    ptrace(PTRACE_GETREGS, stub->pid, NULL, &stub->base) < 0)
 		return broke(stub, strerror(errno));
 	stub->base.rip = STUB_ADDR + AT_NEXT + 1; /* behind the int3: to the next order */
@@ -558,6 +574,40 @@ struct stub *stub_start(void)
 	return NULL;
 }
 
+/* The child is born in the middle of the system call and stops behind it, as its parent did. It is
+ * this process's own child (CLONE_PARENT), so that it can be reaped. */
+static bool adopt(struct stub *parent, struct stub **out)
+{
+	struct stub *child = calloc(1, sizeof(*child));
+	int signo = 0;
+	if (!child)
+		return broke(parent, "out of memory for its child");
+	*child = (struct stub){
+		.pid = parent->born, .mem = -1, .page = parent->page, .forked = true};
+	child->base = parent->base;
+	child->origin = parent->origin;
+	if (wait_stop(child, PTRACE_CONT, &signo) && open_memory(child) &&
+	    (signo == SIGTRAP || broke(child, "it did not begin as expected"))) {
+		*out = child;
+		return true;
+	}
+	stub_stop(child);
+	return false;
+}
+
+bool stub_fork(struct stub *stub, struct stub **child, int64_t *result)
+{
+	const uint64_t arg[6] = {CLONE_PARENT | SIGCHLD};
+	*child = NULL;
+	stub->born = 0;
+	if (!stub_syscall(stub, SYS_clone, arg, result))
+		return false;
+	if (*result < 0)
+		return true;
+	*result = 0;
+	return stub->born ? adopt(stub, child) : broke(stub, "its child is not traced");
+}
+
 void stub_stop(struct stub *stub)
 {
 	if (stub->pid > 0) {
@@ -569,7 +619,8 @@ void stub_stop(struct stub *stub)
 	}
 	if (stub->mem >= 0)
 		(void)close(stub->mem);
-	(void)munmap(stub->page, STUB_LEN);
+	if (!stub->forked)
+		(void)munmap(stub->page, STUB_LEN);
 	if (stub->pinned)
 		(void)sched_setaffinity(0, sizeof(stub->affinity), &stub->affinity);
 	free(stub);

@@ -1,4 +1,4 @@
-/* stub.h - the traced process behind the kernel side: one page of code and nothing else.
+/* stub.h - a traced process of the kernel side: one page of code and nothing else.
  *
  *   0x400000 | ELF header | syscall; int3 | load; int3 | ... | scratch: strings, structs |
  *
@@ -30,7 +30,12 @@ enum stub_access { STUB_LOAD, STUB_STORE, STUB_TOUCH };
  * randomised, everything but the stub page unmapped, descriptors 0 to 2 on /dev/null and no other.
  * It dies with its tracer. NULL: a message has been printed. */
 struct stub *stub_start(void);
+
+/* Ends it; what was forked from the one started is to be stopped before that one. */
 void stub_stop(struct stub *stub);
+
+/* Lets it fork: *child is traced as well, or NULL and *result a negative errno. False: broken. */
+bool stub_fork(struct stub *stub, struct stub **child, int64_t *result);
 
 pid_t stub_pid(const struct stub *stub);
 

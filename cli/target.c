@@ -26,6 +26,16 @@ void answer_refuse(struct answer *answer, const char *format, ...)
 		abort(); /* the tool cannot go on without 200 bytes, and has nothing to clean up */
 }
 
+void target_refuse_speaker(const struct call *call, struct answer *answer)
+{
+	answer_refuse(answer, "there is no process %u", call_process(call));
+}
+
+void target_refuse_fork(struct answer *answer)
+{
+	answer_refuse(answer, "a script has at most %u processes", CALL_PROCESSES - 1);
+}
+
 /* ---- The stub page --------------------------------------------------------------------------- */
 
 /* Whether the pages of [addr, addr+len) include the stub's. What wraps around, Linux refuses. */
@@ -124,6 +134,8 @@ bool target_refuses(const struct call *call, struct answer *answer)
 		answer_refuse(answer, "mincore() needs an address for its vector");
 	else if (call->name == CALL_MEMFD_CREATE && (call->arg[0] & MFD_HUGETLB))
 		answer_refuse(answer, "memory files of huge pages are not covered");
+	else if (call->name == CALL_EXIT && call_process(call) == 1)
+		answer_refuse(answer, "the first process stays to the end");
 	else if (call->name == CALL_CLOSE && call->arg[0] < 3)
 		answer_refuse(answer, "descriptors 0 to 2 stay open");
 	else

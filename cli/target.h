@@ -1,8 +1,9 @@
-/* target.h - something that answers calls: a vas space, or a live process of the running kernel.
+/* target.h - something that answers calls: vas spaces, or live processes of the running kernel.
  *
  * Both start as the same nearly empty process: one r-x page (the kernel side's stub, imported on
  * the vas side), a break, no stack, no vdso, addresses not randomised. So the same script gives the
- * same answers, addresses included.
+ * same answers, addresses included. What it forks are processes of the target, too: the first is
+ * number 1, the next 2 and so on, whoever forked it; numbers are not used again.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_CLI_TARGET_H
@@ -19,10 +20,10 @@ struct target_ops {
 	/* Makes the call; fills *answer (the caller frees it). False: the target itself broke (the
 	 * process died, ptrace failed): a message has been printed on stderr. */
 	bool (*call)(struct target *, const struct call *call, struct answer *answer);
-	/* /proc/PID/maps as text (malloc'ed), or NULL if the target broke. */
-	char *(*maps)(struct target *);
+	/* /proc/PID/maps of a living process as text (malloc'ed), or NULL if the target broke. */
+	char *(*maps)(struct target *, unsigned process);
 	/* VmSize, VmLck, VmData ... The fields a target cannot know are left 0 on both. */
-	bool (*status)(struct target *, struct vas_status *status);
+	bool (*status)(struct target *, unsigned process, struct vas_status *status);
 	void (*destroy)(struct target *);
 };
 
@@ -53,17 +54,22 @@ struct target_start {
 };
 const struct target_start *target_kernel_start(const struct target *target);
 
-/* The process id of a kernel target, for who reads more of its /proc than the target does. */
+/* The process id of a kernel target's first process, for who reads more of its /proc than the
+ * target does; and of any, 0 if it does not live. */
 int target_kernel_pid(const struct target *target);
+int target_kernel_process(const struct target *target, unsigned process);
 
 /* The vas side, in a process like the kernel side's: start map, limits, base as given by `like`
  * (a kernel target), or as the same process would have them if `like` is NULL. */
 struct target *target_vas_create(const struct machine *machine, struct target *like);
 
-/* The space behind a vas target, for walk, check and audit. */
+/* The space behind a vas target's first process, for walk, check and audit; and behind any, NULL if
+ * it does not live. */
 struct vas *target_vas_space(struct target *target);
+struct vas *target_vas_process(struct target *target, unsigned process);
 
-/* vas_check and vas_audit in one: NULL, or the words of what does not hold. */
+/* vas_check of every space; with vas_audit for the second. NULL, or what does not hold. */
+const char *target_vas_check_spaces(struct target *target);
 const char *target_vas_check(struct target *target);
 
 /* ---- What both targets share (target.c) ------------------------------------------------------ */
@@ -71,6 +77,10 @@ const char *target_vas_check(struct target *target);
 /* True and *answer a refusal if a target must not make the call: it would touch the stub page, or
  * open what a script may not. Both targets ask this first, so that both refuse alike. */
 bool target_refuses(const struct call *call, struct answer *answer);
+
+/* The same for a process that there is not, and for one more than there may be. */
+void target_refuse_speaker(const struct call *call, struct answer *answer);
+void target_refuse_fork(struct answer *answer);
 void answer_refuse(struct answer *answer, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

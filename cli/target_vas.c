@@ -1,7 +1,7 @@
-/* target_vas.c - the vas side: a space of its own that answers calls as a process would.
+/* target_vas.c - the vas side: spaces of its own that answer calls as processes would.
  *
- * It begins as the kernel side's process did: limits, break, base and start map are taken from
- * there if there is one. Descriptors are this file's: a number, and the struct vas_file behind it
+ * The first begins as the kernel side's process did: limits, break, base and start map are taken
+ * from there if there is one. Descriptors are numbers, with a struct vas_file behind each
  * (target_vas_file.c makes those).
  *
  * SPDX-License-Identifier: MIT */
@@ -39,13 +39,13 @@ static void write_piece(void *ctx, const char *text, size_t len)
 	(void)fwrite(text, 1, len, ctx); /* errors stay in the stream until fclose */
 }
 
-static char *vas_target_maps(struct target *target)
+static char *maps_of(struct vas *space)
 {
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 	if (out)
-		vas_maps(target_of(target)->space, write_piece, out);
+		vas_maps(space, write_piece, out);
 	if (out && fclose(out) == 0)
 		return text;
 	free(text);
@@ -53,9 +53,25 @@ static char *vas_target_maps(struct target *target)
 	return NULL;
 }
 
-static bool vas_target_status(struct target *target, struct vas_status *status)
+static bool lives(struct vas *space, unsigned process)
 {
-	vas_get_status(target_of(target)->space, status);
+	if (!space)
+		fprintf(stderr, "vas: there is no process %u\n", process);
+	return space != NULL;
+}
+
+static char *vas_target_maps(struct target *target, unsigned process)
+{
+	struct vas *space = target_vas_process(target, process);
+	return lives(space, process) ? maps_of(space) : NULL;
+}
+
+static bool vas_target_status(struct target *target, unsigned process, struct vas_status *status)
+{
+	struct vas *space = target_vas_process(target, process);
+	if (!lives(space, process))
+		return false;
+	vas_get_status(space, status);
 	return true;
 }
 
@@ -68,9 +84,9 @@ static bool take_text(struct answer *answer, char *text)
 	return text != NULL;
 }
 
-static bool answer_maps(struct target *target, struct answer *answer)
+static bool answer_maps(struct vas_target *vas, struct answer *answer)
 {
-	char *maps = vas_target_maps(target);
+	char *maps = maps_of(vas->space);
 	char *text = maps ? maps_answer(maps) : NULL;
 	free(maps);
 	return take_text(answer, text);
@@ -199,8 +215,8 @@ static void answer_drop_cap(struct vas_target *vas, const struct call *call, str
 		answer_refuse(answer, "drop_cap() knows IPC_LOCK, SYS_RAWIO and SYS_ADMIN");
 		return;
 	}
-	vas->capabilities &= ~cap;
-	vas_set_capabilities(vas->space, vas->capabilities);
+	vas->now->capabilities &= ~cap;
+	vas_set_capabilities(vas->space, vas->now->capabilities);
 	answer->kind = ANSWER_VALUE;
 }
 
@@ -216,6 +232,7 @@ static void answer_sysctl(struct vas_target *vas, const struct call *call, struc
 		{"vm.overcommit_kbytes", &settings->overcommit_kbytes},
 		{"vm.admin_reserve_kbytes", &settings->admin_reserve_kbytes},
 		{"vm.user_reserve_kbytes", &settings->user_reserve_kbytes},
+		{"vm.nr_hugepages", &settings->hugepages[0]},
 	};
 	answer->kind = ANSWER_VALUE;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -234,6 +251,62 @@ static void answer_sysctl(struct vas_target *vas, const struct call *call, struc
 	} else {
 		answer_refuse(answer, "vas has no sysctl %.100s", call->text);
 	}
+}
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+/* Gives a process its turn. */
+static bool turn(struct vas_target *vas, unsigned process)
+{
+	if (process >= CALL_PROCESSES || !vas->process[process])
+		return false;
+	vas->now = vas->process[process];
+	vas->space = vas->now->space;
+	return true;
+}
+
+/* Takes the space over, also when there is no memory for the process. */
+static bool process_begin(struct vas_target *vas, struct vas *space, uint32_t capabilities)
+{
+	struct vas_process *process = calloc(1, sizeof(*process));
+	if (!process) {
+		fprintf(stderr, "vas: out of memory\n");
+		vas_destroy(space);
+		return false;
+	}
+	process->space = space;
+	process->capabilities = capabilities;
+	vas->process[++vas->processes] = process;
+	return true;
+}
+
+static void process_end(struct vas_target *vas, unsigned number)
+{
+	struct vas_process *process = vas->process[number];
+	if (!process)
+		return;
+	descriptors_close(process);
+	vas_destroy(process->space);
+	free(process);
+	vas->process[number] = NULL;
+}
+
+static bool answer_fork(struct vas_target *vas, struct answer *answer)
+{
+	struct vas *child;
+	if (vas->processes + 1 == CALL_PROCESSES) {
+		target_refuse_fork(answer);
+		return true;
+	}
+	answer->kind = ANSWER_VALUE;
+	answer->value = vas_fork(vas->space, &child);
+	if (answer->value < 0)
+		return true;
+	if (!process_begin(vas, child, vas->now->capabilities))
+		return false;
+	descriptors_fork(vas->now, vas->process[vas->processes]);
+	answer->value = vas->processes;
+	return true;
 }
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
@@ -292,15 +365,25 @@ static bool vas_target_call(struct target *target, const struct call *call, stru
 {
 	struct vas_target *vas = target_of(target);
 	*answer = (struct answer){0};
+	if (!turn(vas, call_process(call))) {
+		target_refuse_speaker(call, answer);
+		return true;
+	}
 	if (target_refuses(call, answer))
 		return true;
 	switch (call->name) {
+	case CALL_FORK:
+		return answer_fork(vas, answer);
+	case CALL_EXIT:
+		process_end(vas, call_process(call));
+		answer->kind = ANSWER_VALUE;
+		return true;
 	case CALL_MINCORE:
 		return answer_mincore(vas, call, answer);
 	case CALL_FLAGS:
 		return answer_flags(vas, call->arg[0], answer);
 	case CALL_MAPS:
-		return answer_maps(target, answer);
+		return answer_maps(vas, answer);
 	case CALL_SETRLIMIT:
 		answer_setrlimit(vas, call, answer);
 		return true;
@@ -348,13 +431,13 @@ static bool make_space(struct vas_target *vas, const struct machine *machine,
 		.port = {.memory = vas->memory, .memory_len = vas->memory_len, .zeroed = true},
 		.settings = machine->settings,
 	};
+	struct vas *space = NULL;
 	int64_t result = vas_system_create(&config, &vas->system);
 	if (result == 0)
-		result = vas_create(vas->system, params, &vas->space);
+		result = vas_create(vas->system, params, &space);
 	if (result < 0)
 		fprintf(stderr, "vas: a space cannot be made: %s\n", errno_name(-result));
-	vas->capabilities = params->capabilities;
-	return result == 0;
+	return result == 0 && process_begin(vas, space, params->capabilities) && turn(vas, 1);
 }
 
 /* One line of the start map. Only private file mappings occur there: the stub's page. */
@@ -413,9 +496,9 @@ static bool has_sys_resource(void)
 static void vas_target_destroy(struct target *target)
 {
 	struct vas_target *vas = target_of(target);
-	descriptors_close(vas);
-	if (vas->space)
-		vas_destroy(vas->space);
+	for (unsigned i = 1; i < CALL_PROCESSES; i++)
+		process_end(vas, i);
+	descriptors_forget(vas);
 	if (vas->memory)
 		(void)munmap(vas->memory, vas->memory_len);
 	descriptors_free(vas);
@@ -451,13 +534,29 @@ struct target *target_vas_create(const struct machine *machine, struct target *l
 	return NULL;
 }
 
+struct vas *target_vas_process(struct target *target, unsigned process)
+{
+	struct vas_target *vas = target_of(target);
+	bool there = process < CALL_PROCESSES && vas->process[process];
+	return there ? vas->process[process]->space : NULL;
+}
+
 struct vas *target_vas_space(struct target *target)
 {
-	return target_of(target)->space;
+	return target_vas_process(target, 1);
+}
+
+const char *target_vas_check_spaces(struct target *target)
+{
+	const char *wrong = NULL;
+	for (unsigned i = 1; !wrong && i <= target_of(target)->processes; i++)
+		if (target_of(target)->process[i])
+			wrong = vas_check(target_of(target)->process[i]->space);
+	return wrong;
 }
 
 const char *target_vas_check(struct target *target)
 {
-	const char *wrong = vas_check(target_of(target)->space);
+	const char *wrong = target_vas_check_spaces(target);
 	return wrong ? wrong : vas_audit(target_of(target)->system);
 }

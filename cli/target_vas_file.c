@@ -125,18 +125,16 @@ static struct node *find_host(struct vas_target *vas, const char *path, int64_t 
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
 /* The kernel takes descriptors as 32-bit numbers. */
-static struct descriptor *descriptor_at(struct vas_target *vas, uint64_t number)
+static struct opening *descriptor_at(struct vas_target *vas, uint64_t number)
 {
 	uint32_t index = (uint32_t)number;
-	if (index >= DESCRIPTORS || !vas->descriptor[index].file)
-		return NULL;
-	return &vas->descriptor[index];
+	return index < DESCRIPTORS ? vas->now->descriptor[index] : NULL;
 }
 
 struct vas_file *descriptor_file(struct vas_target *vas, uint64_t number)
 {
-	struct descriptor *descriptor = descriptor_at(vas, number);
-	return descriptor ? descriptor->file : NULL;
+	struct opening *opening = descriptor_at(vas, number);
+	return opening ? opening->file : NULL;
 }
 
 static int64_t descriptor_take(struct vas_target *vas, struct node *node, uint32_t access)
@@ -146,38 +144,69 @@ static int64_t descriptor_take(struct vas_target *vas, struct node *node, uint32
 	                                   .minor = node->minor,
 	                                   .inode = node->inode,
 	                                   .path = node->path};
-	for (unsigned i = 0; i < DESCRIPTORS; i++) {
-		struct descriptor *descriptor = &vas->descriptor[i];
-		if (descriptor->file)
-			continue;
-		int64_t result = vas_file_open(node->object, &info, &descriptor->file);
-		if (result < 0)
-			return result;
-		descriptor->node = node;
-		node->descriptors++;
-		return i;
+	unsigned i = 0;
+	while (i < DESCRIPTORS && vas->now->descriptor[i])
+		i++;
+	if (i == DESCRIPTORS)
+		return -EMFILE;
+	struct opening *opening = malloc(sizeof(*opening));
+	if (!opening)
+		return -VAS_ENOMEM;
+	*opening = (struct opening){.node = node, .descriptors = 1};
+	int64_t result = vas_file_open(node->object, &info, &opening->file);
+	if (result < 0) {
+		free(opening);
+		return result;
 	}
-	return -EMFILE;
+	vas->now->descriptor[i] = opening;
+	node->openings++;
+	return i;
 }
 
 static void node_forget(struct node *node)
 {
-	if (node->named || node->descriptors || !node->object)
+	if (node->named || node->openings || !node->object)
 		return;
 	vas_object_put(node->object);
 	node->object = NULL;
 }
 
+static void opening_put(struct opening *opening)
+{
+	if (--opening->descriptors)
+		return;
+	vas_file_put(opening->file);
+	opening->node->openings--;
+	node_forget(opening->node);
+	free(opening);
+}
+
 int64_t descriptor_close(struct vas_target *vas, uint64_t number)
 {
-	struct descriptor *descriptor = descriptor_at(vas, number);
-	if (!descriptor)
+	struct opening *opening = descriptor_at(vas, number);
+	if (!opening)
 		return -VAS_EBADF;
-	vas_file_put(descriptor->file);
-	descriptor->file = NULL;
-	descriptor->node->descriptors--;
-	node_forget(descriptor->node);
+	vas->now->descriptor[(uint32_t)number] = NULL;
+	opening_put(opening);
 	return 0;
+}
+
+void descriptors_fork(const struct vas_process *parent, struct vas_process *child)
+{
+	for (unsigned i = 0; i < DESCRIPTORS; i++) {
+		child->descriptor[i] = parent->descriptor[i];
+		if (child->descriptor[i])
+			child->descriptor[i]->descriptors++;
+	}
+}
+
+void descriptors_close(struct vas_process *process)
+{
+	for (unsigned i = 0; i < DESCRIPTORS; i++) {
+		if (process->descriptor[i])
+			opening_put(process->descriptor[i]);
+		process->descriptor[i] = NULL;
+	}
 }
 
 int64_t descriptor_memfd(struct vas_target *vas, const char *name, uint64_t flags)
@@ -205,12 +234,12 @@ static struct node *resolve(struct vas_target *vas, const char *path, uint64_t f
 {
 	static const char fds[] = "/proc/self/fd/";
 	bool scratch = strncmp(path, SCRATCH_DIR, strlen(SCRATCH_DIR)) == 0;
-	struct descriptor *descriptor;
+	struct opening *opening;
 	struct node *node;
 	*error = -ENOENT;
 	if (strncmp(path, fds, strlen(fds)) == 0) {
-		descriptor = descriptor_at(vas, strtoull(path + strlen(fds), NULL, 10));
-		node = descriptor ? descriptor->node : NULL;
+		opening = descriptor_at(vas, strtoull(path + strlen(fds), NULL, 10));
+		node = opening ? opening->node : NULL;
 	} else if (!scratch) {
 		return find_host(vas, path, error);
 	} else {
@@ -251,15 +280,15 @@ int64_t descriptor_open(struct vas_target *vas, const char *path, uint64_t flags
 
 int64_t descriptor_truncate(struct vas_target *vas, uint64_t number, uint64_t len)
 {
-	struct descriptor *descriptor = descriptor_at(vas, number);
+	struct opening *opening = descriptor_at(vas, number);
 	if (len > INT64_MAX)
 		return -VAS_EINVAL;
-	if (!descriptor)
+	if (!opening)
 		return -VAS_EBADF;
-	if (!(vas_file_info(descriptor->file)->mode & VAS_FILE_WRITE) ||
-	    (descriptor->node->mode & VAS_FILE_NOMAP))
+	if (!(vas_file_info(opening->file)->mode & VAS_FILE_WRITE) ||
+	    (opening->node->mode & VAS_FILE_NOMAP))
 		return -VAS_EINVAL;
-	return vas_object_resize(descriptor->node->object, len);
+	return vas_object_resize(opening->node->object, len);
 }
 
 /* ---- The beginning and the end --------------------------------------------------------------- */
@@ -294,11 +323,8 @@ bool descriptors_start(struct vas_target *vas)
 	return true;
 }
 
-void descriptors_close(struct vas_target *vas)
+void descriptors_forget(struct vas_target *vas)
 {
-	for (unsigned i = 0; i < DESCRIPTORS; i++)
-		if (vas->descriptor[i].file)
-			(void)descriptor_close(vas, i);
 	for (struct node *node = vas->nodes; node; node = node->next) {
 		node->named = false;
 		node_forget(node);

@@ -15,14 +15,22 @@ struct node {
 	uint32_t mode;             /* VAS_FILE_*, without READ and WRITE */
 	uint32_t major, minor;
 	uint64_t inode;
-	unsigned descriptors; /* how many are open */
+	unsigned openings; /* how many have not been closed */
 	bool named;
 	char path[]; /* as maps shows it; mappings refer to it, so it lives as long as the target */
 };
 
-struct descriptor {
-	struct vas_file *file; /* NULL: not open */
+/* What open() made; fork lets several processes have it. */
+struct opening {
+	struct vas_file *file;
 	struct node *node;
+	unsigned descriptors; /* how many are it, of whichever process */
+};
+
+struct vas_process {
+	struct vas *space; /* NULL: there is none of this number, or it has ended */
+	uint32_t capabilities;
+	struct opening *descriptor[DESCRIPTORS]; /* NULL: not open */
 };
 
 struct vas_target {
@@ -30,11 +38,12 @@ struct vas_target {
 	void *memory;
 	uint64_t memory_len;
 	struct vas_system *system;
-	struct vas *space;
-	uint32_t capabilities;
+	struct vas_process *process[CALL_PROCESSES]; /* by number; 0 is none */
+	unsigned processes;                          /* the last number given */
+	struct vas_process *now;                     /* whose turn it is */
+	struct vas *space;                           /* its space */
 	bool may_raise;    /* hard limits may be raised */
 	bool shmem_aligns; /* memory files are mapped 2 MiB aligned (shmem_enabled) */
-	struct descriptor descriptor[DESCRIPTORS];
 	struct node *nodes;
 	uint64_t last_inode;
 };
@@ -55,8 +64,13 @@ struct vas_file *descriptor_plain_file(struct vas_target *vas, const struct vas_
 /* Opens descriptors 0 to 2 on /dev/null. False: a message has been printed. */
 bool descriptors_start(struct vas_target *vas);
 
-/* Lets go of all files; then, when no mapping is left either, of their names. */
-void descriptors_close(struct vas_target *vas);
+/* A child has the descriptors of its parent; who ends has none. */
+void descriptors_fork(const struct vas_process *parent, struct vas_process *child);
+void descriptors_close(struct vas_process *process);
+
+/* At the end, without descriptors: lets go of all files; then, when no mapping is left either, of
+ * their names. */
+void descriptors_forget(struct vas_target *vas);
 void descriptors_free(struct vas_target *vas);
 
 #endif

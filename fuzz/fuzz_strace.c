@@ -12,6 +12,7 @@ static void require_same_call(const struct call *a, const struct call *b)
 {
 	FUZZ_REQUIRE(a->name == b->name);
 	FUZZ_REQUIRE(a->nargs == b->nargs);
+	FUZZ_REQUIRE(a->process == b->process);
 	for (unsigned i = 0; i < a->nargs; i++)
 		FUZZ_REQUIRE(a->arg[i] == b->arg[i]);
 	FUZZ_REQUIRE(strcmp(a->text, b->text) == 0);

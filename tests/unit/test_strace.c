@@ -70,6 +70,16 @@ static const struct {
 	{"[pid  4191] munmap(0x7f550c60e000, 41907)           = 0",
          "munmap(0x7f550c60e000, 41907) = 0"},
 	{"4191  munlockall() = 0", "munlockall() = 0"},
+	{"[2] fork() = 3", NULL},
+	{"[pid     3] fork() = 4", "[3] fork() = 4"},
+	{"[1] load(0x1000)", "load(0x1000)"},
+	{"[63] exit_group(0) = ?", "[63] exit()"},
+	{"mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|MAP_HUGE_2MB, -1, 0)",
+         "mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|21<<MAP_HUGE_SHIFT, -1, "
+         "0)"},
+	{"mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|MAP_HUGE_1GB, -1, 0)",
+         "mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|30<<MAP_HUGE_SHIFT, -1, "
+         "0)"},
 	{"mseal(0x7f550c617000, 4096, 0x1) = -1 EINVAL (Invalid argument)", NULL},
 	{"ftruncate(3</memfd:x>, 4096) = 0", "ftruncate(3, 4096) = 0"},
 	{"munmap(NULL, 18446744073709551615) = -1 EINVAL",
@@ -113,6 +123,10 @@ static const struct {
 } mistakes[] = {
 	{"mmpa(0)", 1, "unknown call 'mmpa'"},
 	{"munmap(0x10000000, )", 20, "expected a number"},
+	{"[0] fork()", 4, "processes are numbered from 1"},
+	{"[64] fork()", 5, "processes are numbered from 1"},
+	{"[2 fork()", 4, "expected ']'"},
+	{"[x] fork()", 2, "expected a digit"},
 	{"munmap(0x1000)", 14, "needs its argument 'len'"},
 	{"munmap(0x1000, 4096, 5)", 20, "too many arguments"},
 	{"munmap(0x1000, 4096", 20, "expected ')'"},
@@ -262,6 +276,7 @@ static void check_round_trip(const struct call *call, const struct answer *answe
 	assert_true(len < sizeof(text) && len == strlen(text));
 	parse(text, &call2, &answer2);
 	if (call2.name != call->name || call2.nargs != call->nargs ||
+	    call2.process != call->process ||
 	    memcmp(call2.arg, call->arg, sizeof(call->arg)) != 0 ||
 	    strcmp(call2.text, call->text) != 0)
 		fail_msg("another call: %s", text);
@@ -278,6 +293,8 @@ static void random_calls_come_back(void **state)
 	for (unsigned i = 0; i < 200000; i++) {
 		struct call call = {.name = (enum call_name)(random_bits() % CALL_NAMES)};
 		struct answer answer = {.kind = ANSWER_NONE};
+		if (random_bits() % 4 == 0)
+			call.process = 2 + (unsigned)(random_bits() % (CALL_PROCESSES - 2));
 		random_args(&call, shape_of(call.name));
 		random_answer(&answer, &call);
 		check_round_trip(&call, &answer);
