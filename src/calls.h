@@ -42,6 +42,9 @@ VAS_INTERNAL int64_t huge_fault_pool(struct vas *space, struct vma *vma, uint64_
  * surroundings of addr allow one. False: use small pages. */
 VAS_INTERNAL bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr);
 
+/* Whether there is room in *vma for one, and the policy and the advice allow it. */
+VAS_INTERNAL bool huge_is_eligible(const struct vas *space, const struct vma *vma);
+
 /* MADV_COLLAPSE: turns the small pages of [start, end) in *vma into huge ones. */
 VAS_INTERNAL int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start,
                                    uint64_t end);

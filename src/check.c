@@ -79,6 +79,8 @@ static const char *census_counters(struct census *census)
 	if (sums.size != space->size || sums.data != space->data || sums.stack != space->stack ||
 	    sums.exec != space->exec)
 		return "size, data, stack and exec are the sums over the vmas they count";
+	if (space->peak < space->size)
+		return "peak is not below size";
 	if (census->locked != space->locked)
 		return "locked is the sum over the locked vmas";
 	return NULL;

@@ -104,7 +104,6 @@ static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr
 		if (at == addr || frame == FRAME_NONE || e.kind != ENTRY_ABSENT)
 			continue;
 		e = leaf_of(space, frame, rights, VAS_READ);
-		e.accessed = false;
 		if (!pagemap_set(&space->pages, at, 0, &e))
 			return;
 		frame_get(&space->system->frames, frame);

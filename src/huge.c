@@ -198,6 +198,14 @@ static bool policy_allows(const struct vas *space, const struct vma *vma)
 	       (settings->thp_enabled == VAS_THP_MADVISE && (vma->flags & VAS_VM_HUGEPAGE));
 }
 
+bool huge_is_eligible(const struct vas *space, const struct vma *vma)
+{
+	uint64_t size = format_span(space->system->format, 1), first = align_up(vma->start, size);
+
+	return vma_is_anonymous(vma) && policy_allows(space, vma) && first < vma->end &&
+	       vma->end - first >= size;
+}
+
 bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr)
 {
 	uint64_t size = format_span(space->system->format, 1), base = align_down(addr, size);

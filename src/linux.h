@@ -176,6 +176,12 @@ static inline bool linux_notes_guards(const struct vas *space)
 	return linux_since(space, 6, 18);
 }
 
+/* pagemap tells guards from swapped pages. */
+static inline bool linux_pagemap_guard(const struct vas *space)
+{
+	return linux_since(space, 6, 15);
+}
+
 /* Guards of file mappings and shared memory too. */
 static inline bool linux_guards_files(const struct vas *space)
 {

@@ -264,6 +264,7 @@ static int64_t move(struct remap *r)
 {
 	struct vas *space = r->space;
 	bool whole = r->old == r->vma.start && r->old_len == vma_len(&r->vma);
+	uint64_t peak = space->peak;
 	struct tlb_gather gather;
 
 	if (space->tree.count + 3 >= space->system->settings.max_map_count)
@@ -284,6 +285,7 @@ static int64_t move(struct remap *r)
 		leave_source(r);
 	else
 		drop_source(r);
+	space->peak = max_u64(peak, space->size); /* both ends at once were only our way there */
 	if ((r->vma.flags & VAS_VM_LOCKED) && r->new_len > r->old_len)
 		fault_populate(space, r->new + r->old_len, r->new + r->new_len, true);
 	return (int64_t)r->new;

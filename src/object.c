@@ -303,6 +303,19 @@ void object_dirty(struct vas_object *object, uint64_t index)
 	object_unlock(object);
 }
 
+bool object_is_dirty(struct vas_object *object, uint64_t index)
+{
+	const uint64_t *word;
+	uint32_t node;
+	bool dirty;
+
+	object_lock(object);
+	word = word_find(object, index, &node);
+	dirty = word && (*word & WORD_DIRTY);
+	object_unlock(object);
+	return dirty;
+}
+
 static int64_t word_sync(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
 {
 	struct vas_object *object = ctx;

@@ -74,6 +74,8 @@ VAS_INTERNAL void system_reserve_huge(struct vas_system *system, struct vas_obje
 /* Remembers that the page was written through a mapping: it is to be written back. */
 VAS_INTERNAL void object_dirty(struct vas_object *object, uint64_t index);
 
+VAS_INTERNAL bool object_is_dirty(struct vas_object *object, uint64_t index);
+
 /* Writes back the dirty pages of [first, last). 0 or the first error. */
 VAS_INTERNAL int64_t object_sync(struct vas_object *object, uint64_t first, uint64_t last);
 

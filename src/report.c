@@ -1,44 +1,9 @@
 /* report.c - a space as Linux shows it: maps, VmFlags, counters, the hardware walk.
  *
  * SPDX-License-Identifier: MIT */
-#include "calls.h"
+#include "report.h"
 
 #define MAPS_NAME_COLUMN 73
-
-/* ---- Text ----------------------------------------------------------------------------------- */
-
-struct line {
-	char text[128];
-	size_t len;
-};
-
-static void put_char(struct line *line, char c)
-{
-	vas_assert(line->len < sizeof(line->text));
-	line->text[line->len++] = c;
-}
-
-static void put_number(struct line *line, uint64_t value, unsigned base, unsigned width)
-{
-	char digits[24];
-	unsigned n = 0;
-
-	do {
-		digits[n++] = "0123456789abcdef"[value % base];
-		value /= base;
-	} while (value > 0 || n < width);
-	while (n > 0)
-		put_char(line, digits[--n]);
-}
-
-static size_t text_len(const char *text)
-{
-	size_t len = 0;
-
-	while (text[len])
-		len++;
-	return len;
-}
 
 /* ---- maps ----------------------------------------------------------------------------------- */
 
@@ -55,49 +20,62 @@ static const char *vma_name(const struct vas *space, const struct vma *vma)
 	return "";
 }
 
-static void put_vma(struct line *line, const struct vas *space, const struct vma *vma)
+void report_range(struct text *text, uint64_t start, uint64_t end)
+{
+	text_number(text, start, 16, 8);
+	text_char(text, '-');
+	text_number(text, end, 16, 8);
+	text_char(text, ' ');
+}
+
+/* Where in the file it begins; the kernel's own mappings are files only to us. */
+static uint64_t shown_offset(const struct vas *space, const struct vma *vma)
+{
+	if (!vma->file || (vma->flags & VAS_VM_SPECIAL))
+		return 0;
+	return vma->pgoff * space_page_size(space);
+}
+
+void report_vma(struct text *text, const struct vas *space, const struct vma *vma)
 {
 	const struct vas_file_info *info = vma->file ? &vma->file->info : NULL;
+	const char *name = vma_name(space, vma);
 
-	put_number(line, vma->start, 16, 8);
-	put_char(line, '-');
-	put_number(line, vma->end, 16, 8);
-	put_char(line, ' ');
-	put_char(line, vma->flags & VAS_VM_READ ? 'r' : '-');
-	put_char(line, vma->flags & VAS_VM_WRITE ? 'w' : '-');
-	put_char(line, vma->flags & VAS_VM_EXEC ? 'x' : '-');
-	put_char(line, vma->flags & VAS_VM_MAYSHARE ? 's' : 'p');
-	put_char(line, ' ');
-	put_number(line,
-	           vma->file && !(vma->flags & VAS_VM_SPECIAL) ? vma->pgoff * space_page_size(space)
-	                                                       : 0,
-	           16, 8);
-	put_char(line, ' ');
-	put_number(line, info ? info->major : 0, 16, 2);
-	put_char(line, ':');
-	put_number(line, info ? info->minor : 0, 16, 2);
-	put_char(line, ' ');
-	put_number(line, info ? info->inode : 0, 10, 1);
-	put_char(line, ' ');
+	report_range(text, vma->start, vma->end);
+	text_char(text, vma->flags & VAS_VM_READ ? 'r' : '-');
+	text_char(text, vma->flags & VAS_VM_WRITE ? 'w' : '-');
+	text_char(text, vma->flags & VAS_VM_EXEC ? 'x' : '-');
+	text_char(text, vma->flags & VAS_VM_MAYSHARE ? 's' : 'p');
+	text_char(text, ' ');
+	text_number(text, shown_offset(space, vma), 16, 8);
+	text_char(text, ' ');
+	text_number(text, info ? info->major : 0, 16, 2);
+	text_char(text, ':');
+	text_number(text, info ? info->minor : 0, 16, 2);
+	text_char(text, ' ');
+	text_number(text, info ? info->inode : 0, 10, 1);
+	text_char(text, ' ');
+	if (name[0])
+		report_name(text, name);
+	text_char(text, '\n');
+}
+
+void report_name(struct text *text, const char *name)
+{
+	text_pad(text, MAPS_NAME_COLUMN);
+	text_path(text, name);
 }
 
 void vas_maps(struct vas *space, vas_sink *out, void *ctx)
 {
+	struct text text = {.out = out, .ctx = ctx};
 	struct vma vma;
 
 	space_lock_shared(space);
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
-		const char *name = vma_name(space, &vma);
-		struct line line = {.len = 0};
-
-		put_vma(&line, space, &vma);
-		while (name[0] && line.len < MAPS_NAME_COLUMN)
-			put_char(&line, ' ');
-		out(ctx, line.text, line.len);
-		out(ctx, name, text_len(name));
-		out(ctx, "\n", 1);
-	}
+	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end)
+		report_vma(&text, space, &vma);
 	space_unlock_shared(space);
+	text_flush(&text);
 }
 
 /* ---- VmFlags -------------------------------------------------------------------------------- */

@@ -392,6 +392,7 @@ void space_uncharge(struct vas *space, uint64_t npages)
 void space_count(struct vas *space, uint64_t flags, uint64_t npages)
 {
 	space->size += npages;
+	space->peak = max_u64(space->peak, space->size);
 	if (counts_as_exec(flags))
 		space->exec += npages;
 	else if (counts_as_stack(flags))

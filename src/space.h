@@ -31,6 +31,7 @@ struct vas_system {
 
 /* Invariants (verified by vas_check):
  *   size, locked, data, stack and exec are the sums of pages over the vmas they count
+ *   peak is not below size
  *   every leaf lies in a vma, and has no right that the vma has not
  *   every vma lies below the end of the user's addresses, page aligned
  *   a touched vma is private
@@ -57,6 +58,8 @@ struct vas {
 
 	/* Pages, as /proc/PID/status counts them. */
 	uint64_t size, locked, data, stack, exec;
+	uint64_t peak;     /* the highest size there was */
+	uint64_t rss_peak; /* the most pages present that a report has seen */
 	uint64_t leaked; /* what Linux's locked counter is too high by, see leak_locked */
 };
 

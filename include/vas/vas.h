@@ -462,6 +462,21 @@ bool vas_present(struct vas *space, uint64_t addr);
 typedef void vas_sink(void *ctx, const char *text, size_t len);
 void vas_maps(struct vas *space, vas_sink *out, void *ctx);
 
+/* /proc/PID/smaps and smaps_rollup. How often a frame is mapped is counted over all spaces of the
+ * system, all of which are locked meanwhile. What is not modelled is in docs/differences.md. */
+void vas_smaps(struct vas *space, vas_sink *out, void *ctx);
+void vas_smaps_rollup(struct vas *space, vas_sink *out, void *ctx);
+
+/* The lines VmPeak to HugetlbPages of /proc/PID/status. The pages that are present are counted now,
+ * by walking the tables; VmHWM is the most that any such report has counted. */
+void vas_status_text(struct vas *space, vas_sink *out, void *ctx);
+
+/* The words of /proc/PID/pagemap for `npages` pages from `addr` on: bit 63 present, 62 swapped (a
+ * guard page, with bit 58), 61 a file's or shared, 56 mapped only here, 0-54 the frame's number
+ * (its physical address in pages). Returns how many words were filled: fewer where the user's
+ * addresses end. -VAS_EINVAL: `addr` is not page aligned. */
+int64_t vas_pagemap(struct vas *space, uint64_t addr, uint64_t npages, uint64_t *words);
+
 /* The VmFlags of a vma as smaps prints them ("rd wr mr mw me ac "), into `text`. */
 #define VAS_VMFLAGS_MAX 128
 size_t vas_vmflags(const struct vas_region *region, char text[VAS_VMFLAGS_MAX]);
