@@ -9,6 +9,7 @@
 
 #define MAX_ERRNO 4095
 #define LOW_2G ((uint64_t)1 << 31)
+#define HIGH_4G ((uint64_t)1 << 32)
 #define LOW_1G ((uint64_t)1 << 30)
 
 uint64_t space_floor(const struct vas *space)
@@ -111,6 +112,8 @@ static int64_t search(const struct vas *space, const struct place *place)
 	if (hint && hint <= task_size - len && range_is_free(space, hint, len))
 		return (int64_t)hint;
 	hole.low = max_u64(space_page_size(space), space_floor(space));
+	if (place->above_4g)
+		hole.low = max_u64(hole.low, HIGH_4G);
 	hole.high = search_high(space, place);
 	addr = hole_find(space, hole);
 	return addr < 0 ? search_bottom_up(space, place) : addr;

@@ -9,14 +9,17 @@
 
 /* ---- munmap.c ---- */
 
-/* The first half of unmapping: checks, and splits at both ends, so that whole vmas lie in the
- * range. Errors as munmap; splits made before an error stay, as on Linux. */
-VAS_INTERNAL int64_t munmap_prepare(struct vas *space, uint64_t start, uint64_t end);
+/* Unmapping in three steps. First the memory that it and one insertion can need. False: none. */
+VAS_INTERNAL bool munmap_reserve(struct vas *space, uint64_t start, uint64_t end);
 
-/* The second half, which cannot fail. */
+/* Then checks, and splits at both ends, so that whole vmas lie in the range. Errors as munmap; splits
+ * made before an error stay, as on Linux. */
+VAS_INTERNAL int64_t munmap_split(struct vas *space, uint64_t start, uint64_t end);
+
+/* The rest, which cannot fail. */
 VAS_INTERNAL void munmap_commit(struct vas *space, uint64_t start, uint64_t end);
 
-/* Both, with munmap's own argument checks; `len` is in bytes, rounded up. */
+/* All of it, with munmap's own argument checks; `len` is in bytes, rounded up. */
 VAS_INTERNAL int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len);
 
 /* ---- fault.c ---- */

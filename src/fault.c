@@ -85,15 +85,16 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 	return 0;
 }
 
-/* A read of a file maps its neighbours too where they are in the cache: those of the aligned block of
- * addresses, as far as the vma, the leaf table and the file reach. */
+/* A read of a file maps its neighbours too where they are in the cache: a run of pages that begins with
+ * the aligned block of addresses, or with the vma, and ends with the vma or the leaf table. */
 #define FAULT_AROUND_PAGES 16u
 
 static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr)
 {
 	uint64_t page = space_page_size(space), block = FAULT_AROUND_PAGES * page;
 	uint64_t start = max_u64(align_down(addr, block), vma->start);
-	uint64_t end = min_u64(align_down(addr, block) + block, vma->end);
+	uint64_t table = format_span(space->system->format, 1);
+	uint64_t end = min_u64(min_u64(start + block, vma->end), align_down(addr, table) + table);
 	unsigned rights = vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE;
 
 	for (uint64_t at = start; at < end; at += page) {
@@ -268,8 +269,11 @@ static bool stack_grow(struct vas *space, struct vma *vma, uint64_t addr)
 	vma_touch(space, vma);
 	if (!stack_limits_allow(space, vma, start))
 		return false;
-	if ((vma->flags & VAS_VM_ACCOUNT) && !space_charge(space, npages))
+	/* The commit limit is asked whatever the flags; only what counts stays charged. */
+	if (!space_charge(space, npages))
 		return false;
+	if (!(vma->flags & VAS_VM_ACCOUNT))
+		space_uncharge(space, npages);
 	below = *vma;
 	below.start = start;
 	below.pgoff -= npages;

@@ -110,6 +110,11 @@ static inline bool linux_map_fixed_noreplace(const struct vas *space)
 	return linux_since(space, 4, 17);
 }
 
+static inline bool linux_map_above4g(const struct vas *space)
+{
+	return linux_since(space, 6, 6);
+}
+
 /* MAP_STACK keeps huge pages away. */
 static inline bool linux_map_stack_nohugepage(const struct vas *space)
 {

@@ -133,15 +133,18 @@ int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len)
 	return result;
 }
 
-/* The lock flags of all vmas; what cannot be changed stays as it is, as on Linux. */
-static void lock_all(struct vas *space, uint64_t locks)
+/* The lock flags of all vmas; what may not be changed stays as it is, as on Linux. -ENOMEM: vas has no
+ * memory left for it. */
+static int64_t lock_all(struct vas *space, uint64_t locks)
 {
 	struct vma vma;
 
 	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
-		if (space_reserve(space))
-			lock_part(space, &vma, vma.start, vma.end, locks);
+		if (!space_reserve(space))
+			return -VAS_ENOMEM;
+		lock_part(space, &vma, vma.start, vma.end, locks);
 	}
+	return 0;
 }
 
 static int64_t lock_everything(struct vas *space, uint64_t mcl)
@@ -150,6 +153,7 @@ static int64_t lock_everything(struct vas *space, uint64_t mcl)
 	const uint64_t known = VAS_MCL_CURRENT | VAS_MCL_FUTURE | VAS_MCL_ONFAULT;
 	uint64_t locks = flags & VAS_MCL_ONFAULT ? VMA_LOCKS : VAS_VM_LOCKED;
 	uint64_t limit = space_pages(space, space->limit[VAS_RLIMIT_MEMLOCK].soft);
+	int64_t err;
 
 	if (!flags || (flags & ~known) || flags == VAS_MCL_ONFAULT)
 		return -VAS_EINVAL;
@@ -159,11 +163,12 @@ static int64_t lock_everything(struct vas *space, uint64_t mcl)
 	    !(space->capabilities & VAS_CAP_IPC_LOCK))
 		return -VAS_ENOMEM;
 	space->def_flags = flags & VAS_MCL_FUTURE ? locks : 0;
-	if (flags & VAS_MCL_CURRENT) {
-		lock_all(space, locks);
+	if (!(flags & VAS_MCL_CURRENT))
+		return 0;
+	err = lock_all(space, locks);
+	if (!err)
 		fault_populate(space, 0, vas_task_size(space), true);
-	}
-	return 0;
+	return err;
 }
 
 int64_t vas_mlockall(struct vas *space, uint64_t mcl)
@@ -179,8 +184,7 @@ int64_t vas_mlockall(struct vas *space, uint64_t mcl)
 static int64_t unlock_everything(struct vas *space)
 {
 	space->def_flags = 0;
-	lock_all(space, 0);
-	return 0;
+	return lock_all(space, 0);
 }
 
 int64_t vas_munlockall(struct vas *space)

@@ -8,7 +8,7 @@
 	(VAS_MAP_SHARED | VAS_MAP_PRIVATE | VAS_MAP_FIXED | VAS_MAP_ANONYMOUS |        \
 	 VAS_MAP_DENYWRITE | VAS_MAP_EXECUTABLE | VAS_MAP_GROWSDOWN | VAS_MAP_LOCKED | \
 	 VAS_MAP_NORESERVE | VAS_MAP_POPULATE | VAS_MAP_NONBLOCK | VAS_MAP_STACK |     \
-	 VAS_MAP_HUGETLB | VAS_MAP_32BIT | VAS_MAP_HUGE_MASK << VAS_MAP_HUGE_SHIFT)
+	 VAS_MAP_HUGETLB | VAS_MAP_32BIT | (VAS_MAP_HUGE_MASK >> 1) << VAS_MAP_HUGE_SHIFT)
 
 /* One call on its way: what was asked for, and what has been decided. */
 struct mapping {
@@ -87,6 +87,12 @@ static int64_t check_length(struct mapping *m, uint64_t len)
 	return 0;
 }
 
+/* Like MAP_32BIT, a flag of x86-64 alone. */
+static bool knows_above_4g(const struct vas *space)
+{
+	return space->system->format->map_32bit && linux_map_above4g(space);
+}
+
 static int64_t choose_address(struct mapping *m)
 {
 	struct vas *space = m->space;
@@ -96,6 +102,7 @@ static int64_t choose_address(struct mapping *m)
 		.len = m->len,
 		.fixed = (m->map & VAS_MAP_FIXED) || noreplace,
 		.map_32bit = (m->map & VAS_MAP_32BIT) && space->system->format->map_32bit,
+		.above_4g = (m->map & VAS_MAP_ABOVE4G) && knows_above_4g(space),
 		.shared = m->map & VAS_MAP_SHARED,
 		.file = m->file,
 		.offset = m->offset,
@@ -148,6 +155,7 @@ static int64_t check_shared_file(struct mapping *m)
 
 static int64_t check_file(struct mapping *m)
 {
+	uint64_t known = MAP_KNOWN | (knows_above_4g(m->space) ? VAS_MAP_ABOVE4G : 0);
 	uint32_t mode = m->file->info.mode;
 	int64_t err = 0;
 
@@ -157,7 +165,7 @@ static int64_t check_file(struct mapping *m)
 	case VAS_MAP_SHARED_VALIDATE:
 		if (!linux_map_shared_validate(m->space))
 			return -VAS_EINVAL;
-		if (m->map & ~(uint64_t)MAP_KNOWN & ~(uint64_t)VAS_MAP_SHARED_VALIDATE)
+		if (m->map & ~known)
 			return -VAS_EOPNOTSUPP;
 		err = check_shared_file(m);
 		break;
@@ -185,6 +193,10 @@ static int64_t check_file(struct mapping *m)
 
 static int64_t check_anonymous(struct mapping *m)
 {
+	/* Huge pages are a file to Linux, if one without a name. */
+	if (m->level > 0 &&
+	    ((m->flags & VAS_VM_GROWSDOWN) || (m->map & VAS_MAP_TYPE) > VAS_MAP_PRIVATE))
+		return -VAS_EINVAL;
 	switch (m->map & VAS_MAP_TYPE) {
 	case VAS_MAP_SHARED:
 		if (m->flags & VAS_VM_GROWSDOWN)
@@ -223,25 +235,31 @@ static void replaced_pages(const struct mapping *m, uint64_t *npages, uint64_t *
 	}
 }
 
-/* Keeps pages of the pool for a mapping of huge pages. */
+/* Whether the pool has the pages that a mapping of huge pages wants kept for it. */
+static bool pool_suffices(const struct mapping *m)
+{
+	struct vas_system *system = m->space->system;
+	uint64_t npages = m->len >> format_shift(system->format, m->level);
+	uint64_t taken = frame_count_huge(&system->frames, m->level);
+	uint64_t pool = system->settings.hugepages[m->level - 1];
+
+	spin_lock(&system->port, &system->lock);
+	taken += system->huge_reserved[m->level];
+	spin_unlock(&system->port, &system->lock);
+	return (m->map & VAS_MAP_NORESERVE) || (taken <= pool && npages <= pool - taken);
+}
+
 static int64_t make_hugetlb(struct mapping *m)
 {
 	struct vas_system *system = m->space->system;
-	const uint64_t *pool = system->settings.hugepages;
-	uint64_t npages = m->len >> format_shift(system->format, m->level);
-	uint64_t taken = frame_count_huge(&system->frames, m->level);
 
-	if (m->flags & VAS_VM_NORESERVE)
-		npages = 0;
 	m->file = file_hugetlb(system, m->level, m->len);
 	if (!m->file)
 		return -VAS_ENOMEM;
-	system_reserve_huge(system, m->file->object, npages);
-	taken += system->huge_reserved[m->level];
-	if (npages == 0 || taken <= pool[m->level - 1])
-		return 0;
-	vas_file_put(m->file);
-	return -VAS_ENOMEM;
+	if (!(m->flags & VAS_VM_NORESERVE))
+		system_reserve_huge(system, m->file->object,
+		                    m->len >> format_shift(system->format, m->level));
+	return 0;
 }
 
 /* Limits and commit charge for the mapping less what it replaces. */
@@ -266,9 +284,7 @@ static int64_t admit(struct mapping *m)
 /* Gives shared anonymous memory its object. */
 static int64_t make_shared(struct mapping *m)
 {
-	struct vas *space = m->space;
-
-	m->file = file_shared_anon(space->system, space_pages(space, m->len));
+	m->file = file_shared_anon(m->space->system, space_pages(m->space, m->len));
 	return m->file ? 0 : -VAS_ENOMEM;
 }
 
@@ -285,6 +301,18 @@ static int64_t charge_shared(struct mapping *m)
 	return 0;
 }
 
+/* The file behind the mapping, with a reference for the vma. */
+static int64_t take_file(struct mapping *m)
+{
+	if (m->level > 0)
+		return make_hugetlb(m);
+	if (m->shared_anon)
+		return make_shared(m);
+	if (m->file)
+		file_get(m->file);
+	return 0;
+}
+
 static int64_t map_region(struct mapping *m)
 {
 	struct vas *space = m->space;
@@ -293,26 +321,22 @@ static int64_t map_region(struct mapping *m)
 	int64_t err;
 
 	m->shared_anon = !m->file && m->level == 0 && (m->flags & VAS_VM_SHARED);
-	err = munmap_prepare(space, m->addr, end);
+	if (!munmap_reserve(space, m->addr, end))
+		return -VAS_ENOMEM;
+	err = take_file(m);
+	if (err)
+		return err;
+	err = munmap_split(space, m->addr, end);
 	if (!err)
-		err = space_reserve(space) ? admit(m) : -VAS_ENOMEM;
-	if (err)
-		return err;
-	if (m->level > 0)
-		err = make_hugetlb(m);
-	else if (m->shared_anon)
-		err = make_shared(m);
-	else if (m->file)
-		file_get(m->file);
-	if (err)
-		return err;
-	munmap_commit(space, m->addr, end);
-	if (m->shared_anon) {
-		err = charge_shared(m);
-		if (err) {
+		err = admit(m);
+	if (!err) {
+		munmap_commit(space, m->addr, end);
+		err = m->shared_anon ? charge_shared(m) : 0;
+	}
+	if (err) {
+		if (m->file)
 			vas_file_put(m->file);
-			return err;
-		}
+		return err;
 	}
 
 	vma.flags = m->flags;
@@ -346,6 +370,8 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 
 	if (!err)
 		err = check_length(&m, len);
+	if (!err && m.level > 0 && !pool_suffices(&m))
+		err = -VAS_ENOMEM; /* before anything else is looked at */
 	if (!err)
 		err = choose_address(&m);
 	if (err)

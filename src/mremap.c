@@ -251,13 +251,15 @@ static void leave_source(struct remap *r)
 static void drop_source(struct remap *r)
 {
 	struct vas *space = r->space;
+	int64_t err;
 
 	if (r->old_len == 0)
 		return;
 	if (r->vma.flags & VAS_VM_ACCOUNT)
 		space_recharge(space, space_pages(space, r->old_len));
-	if (munmap_prepare(space, r->old, r->old + r->old_len) == 0)
-		munmap_commit(space, r->old, r->old + r->old_len);
+	err = munmap_split(space, r->old, r->old + r->old_len);
+	vas_assert(err == 0); /* not sealed, not to be cut, and the memory is reserved */
+	munmap_commit(space, r->old, r->old + r->old_len);
 }
 
 static int64_t move(struct remap *r)

@@ -17,16 +17,16 @@ static int64_t split_first(struct vas *space, uint64_t start, uint64_t end)
 	return vma_split(space, start);
 }
 
-int64_t munmap_prepare(struct vas *space, uint64_t start, uint64_t end)
+bool munmap_reserve(struct vas *space, uint64_t start, uint64_t end)
 {
-	struct vma vma;
-	int64_t err;
+	return space_reserve(space) && space_cut(space, start, end);
+}
 
-	if (!vma_overlaps(space, start, end))
-		return 0;
-	if (!space_reserve(space) || !space_cut(space, start, end))
-		return -VAS_ENOMEM;
-	err = split_first(space, start, end);
+int64_t munmap_split(struct vas *space, uint64_t start, uint64_t end)
+{
+	int64_t err = split_first(space, start, end);
+	struct vma vma;
+
 	if (err)
 		return err;
 	for (uint64_t addr = start; vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
@@ -69,7 +69,11 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 	len = space_align(space, len);
 	if (len == 0)
 		return -VAS_EINVAL;
-	err = munmap_prepare(space, start, start + len);
+	if (!vma_overlaps(space, start, start + len))
+		return 0;
+	if (!munmap_reserve(space, start, start + len))
+		return -VAS_ENOMEM;
+	err = munmap_split(space, start, start + len);
 	if (!err)
 		munmap_commit(space, start, start + len);
 	return err;

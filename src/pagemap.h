@@ -94,7 +94,7 @@ VAS_INTERNAL bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_
                                pagemap_visit *visit, void *ctx);
 
 /* Makes `to`, empty in [start, end), show the same pages there as `from`; afterwards neither may
- * write to them before it has faulted. Whole tables are shared, the rest is copied. False: no
+ * write to them before it has faulted. No leaf crosses a border. Whole tables are shared, the rest is copied. False: no
  * memory; what was done stays, and is right. */
 VAS_INTERNAL bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start,
                                 uint64_t end, struct tlb_gather *gather);

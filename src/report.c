@@ -140,12 +140,21 @@ bool vas_next_region(struct vas *space, uint64_t addr, struct vas_region *region
 	return true;
 }
 
+static bool flags_are_sound(const struct vas_region *r)
+{
+	const uint64_t known = (VAS_VM_MAYBE_GUARD << 1) - 1;
+	const uint64_t shared = VAS_VM_SHARED | VAS_VM_MAYSHARE;
+
+	if ((r->flags & ~known) || ((r->flags & VAS_VM_SHARED) && !(r->flags & VAS_VM_MAYSHARE)))
+		return false;
+	return r->file || r->name || !(r->flags & (shared | VAS_VM_HUGETLB));
+}
+
 static bool region_is_sound(const struct vas *space, const struct vas_region *r)
 {
 	return r->start < r->end && r->end <= vas_task_size(space) &&
-	       space_aligned(space, r->start | r->end | r->offset) &&
+	       space_aligned(space, r->start | r->end | r->offset) && flags_are_sound(r) &&
 	       !vma_overlaps(space, r->start, r->end) &&
-	       !((r->flags & VAS_VM_SHARED) && !(r->flags & VAS_VM_MAYSHARE)) &&
 	       !(r->touched && (r->flags & VAS_VM_MAYSHARE)) && !(r->forked && !r->touched);
 }
 

@@ -155,7 +155,7 @@ static inline bool space_full(const struct vas *space)
 struct place {
 	uint64_t hint;  /* or the fixed address */
 	uint64_t len;   /* page aligned, not 0 */
-	bool fixed, map_32bit, shared;
+	bool fixed, map_32bit, above_4g, shared;
 	unsigned level; /* of the pages: the address is a multiple of their size */
 	struct vas_file *file; /* NULL: anonymous */
 	uint64_t offset;       /* in it, bytes */

@@ -36,7 +36,9 @@ static inline uint64_t vma_pages(const struct vas *space, const struct vma *vma)
 /* The level of the pages behind a vma: 0, or that of the huge page pool's. */
 static inline unsigned vma_level(const struct vma *vma)
 {
-	return vma->flags & VAS_VM_HUGETLB && vma->file ? vma->file->object->level : 0;
+	const struct vas_object *object = vma->file ? vma->file->object : NULL;
+
+	return (vma->flags & VAS_VM_HUGETLB) && object ? object->level : 0;
 }
 
 /* The page offset of addr, which need not lie inside. */

@@ -65,6 +65,7 @@ enum vas_errno {
 #define VAS_MAP_FIXED 0x10u
 #define VAS_MAP_ANONYMOUS 0x20u
 #define VAS_MAP_32BIT 0x40u
+#define VAS_MAP_ABOVE4G 0x80u
 #define VAS_MAP_GROWSDOWN 0x0100u
 #define VAS_MAP_DENYWRITE 0x0800u
 #define VAS_MAP_EXECUTABLE 0x1000u
