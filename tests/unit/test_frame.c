@@ -11,12 +11,14 @@
 #define HELD 512
 
 static struct frame records[POOL_FRAMES];
+static const struct vas_port port; /* one thread */
 
 /* A pool without memory behind it: the frames' bytes are not touched. */
 static void pool_begin(struct frame_pool *pool, uint32_t count)
 {
 	memset(records, 0, sizeof(records));
 	*pool = (struct frame_pool){
+		.port = &port,
 		.frame = records,
 		.count = count,
 		.page_shift = 12,
