@@ -175,7 +175,7 @@ int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_a
 		return -VAS_EFAULT;
 	if (vma_level(vma) > 0)
 		return huge_fault_pool(space, vma, page, access);
-	if ((vma->flags & VAS_VM_OPAQUE) || (vma->file && !vma->file->object))
+	if (!vma_is_ours(vma))
 		return -VAS_EIO;
 	if (old.kind == ENTRY_LEAF) {
 		/* Only in a table of its own does a frame's count say who else has it. */
@@ -229,7 +229,7 @@ int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end, bool kee
 	     addr = vma.end) {
 		int64_t err;
 
-		if (vma.flags & (VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_LOCKONFAULT))
+		if ((vma.flags & (VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_LOCKONFAULT)) || !vma_is_ours(&vma))
 			continue;
 		err = populate_vma(space, &vma, max_u64(vma.start, addr), min_u64(vma.end, end));
 		if (err && !keep_going)

@@ -311,6 +311,8 @@ static int64_t populate_part(struct vas *space, struct vma *vma, uint64_t start,
 
 	if ((vma->flags & (VAS_VM_IO | VAS_VM_PFNMAP)) || !(vma->flags & right))
 		return -VAS_EINVAL;
+	if (!vma_is_ours(vma))
+		return 0;
 	for (uint64_t addr = start; addr < end; addr += space_page_size(space)) {
 		int64_t err = fault_page(space, vma, addr, access);
 

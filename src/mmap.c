@@ -159,7 +159,7 @@ static int64_t check_file(struct mapping *m)
 	uint32_t mode = m->file->info.mode;
 	int64_t err = 0;
 
-	if (passes_file_end(m))
+	if (!(mode & VAS_FILE_NOMAP) && passes_file_end(m))
 		return -VAS_EOVERFLOW;
 	switch (m->map & VAS_MAP_TYPE) {
 	case VAS_MAP_SHARED_VALIDATE:

@@ -70,6 +70,12 @@ static inline bool vma_is_lockable(uint64_t flags)
 	return !(flags & (VMA_KERNELS | VAS_VM_HUGETLB | VAS_VM_DROPPABLE));
 }
 
+/* Whether vas has the pages: those of the kernel's own and of imported mappings count as present. */
+static inline bool vma_is_ours(const struct vma *vma)
+{
+	return !(vma->flags & (VAS_VM_SPECIAL | VAS_VM_OPAQUE)) && (!vma->file || vma->file->object);
+}
+
 /* The rights a page of such a vma may have: the hardware may not know one without another. */
 static inline unsigned vma_rights(const struct vas *space, uint64_t flags)
 {
