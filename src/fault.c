@@ -229,7 +229,8 @@ int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end, bool kee
 	     addr = vma.end) {
 		int64_t err;
 
-		if ((vma.flags & (VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_LOCKONFAULT)) || !vma_is_ours(&vma))
+		if ((vma.flags & (VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_LOCKONFAULT)) ||
+		    !vma_is_ours(&vma))
 			continue;
 		err = populate_vma(space, &vma, max_u64(vma.start, addr), min_u64(vma.end, end));
 		if (err && !keep_going)

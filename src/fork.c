@@ -6,7 +6,7 @@
 /* The child's vma: without locks; what was touched has an identity of its own. */
 static void child_vma(struct vas *child, struct vma *vma)
 {
-	vma->flags &= ~(uint64_t)VMA_LOCKS;
+	vma->flags &= ~(uint64_t)(VMA_LOCKS | VAS_VM_HUGE_OWNER);
 	if (vma->flags & VAS_VM_WIPEONFORK)
 		vma->anon = 0;
 	else if (vma->anon)

@@ -55,15 +55,18 @@ static struct entry block_leaf(const struct vas *space, const struct vma *vma, u
 
 /* ---- The pool ------------------------------------------------------------------------------- */
 
-/* Takes a promise of one page of the pool: the object's, or one that nobody holds. */
-static bool pool_take(struct vas_system *system, struct vas_object *object, bool *was_reserved)
+/* Takes a promise of one page of the pool: the object's, if it was made to this vma, or one that
+ * nobody holds. */
+static bool pool_take(struct vas_system *system, const struct vma *vma, bool *was_reserved)
 {
+	struct vas_object *object = vma->file->object;
+	bool owner = vma->flags & (VAS_VM_SHARED | VAS_VM_HUGE_OWNER);
 	unsigned level = object->level;
 	uint64_t in_use = frame_count_huge(&system->frames, level);
 	bool taken = true;
 
 	spin_lock(&system->port, &system->lock);
-	*was_reserved = object->reserved > 0;
+	*was_reserved = owner && object->reserved > 0;
 	if (*was_reserved) {
 		object->reserved--;
 		system->huge_reserved[level]--;
@@ -75,13 +78,14 @@ static bool pool_take(struct vas_system *system, struct vas_object *object, bool
 	return taken;
 }
 
-static uint32_t pool_alloc(struct vas *space, struct vas_object *object)
+static uint32_t pool_alloc(struct vas *space, const struct vma *vma)
 {
+	struct vas_object *object = vma->file->object;
 	struct vas_system *system = space->system;
 	uint32_t block;
 	bool was_reserved;
 
-	if (!pool_take(system, object, &was_reserved))
+	if (!pool_take(system, vma, &was_reserved))
 		return FRAME_NONE;
 	block = block_alloc(space, object->level);
 	if (block != FRAME_NONE)
@@ -122,7 +126,7 @@ static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t ad
 	if (index >= object_npages(object))
 		return -VAS_EIO;
 	if (block == FRAME_NONE) {
-		uint32_t fresh = pool_alloc(space, object);
+		uint32_t fresh = pool_alloc(space, vma);
 		bool ok;
 
 		if (fresh == FRAME_NONE)
@@ -152,7 +156,7 @@ static int64_t pool_fault_private(struct vas *space, struct vma *vma, uint64_t a
 		source = frame_of_phys(frames, old->phys);
 	if (source != FRAME_NONE && frame_refs(frames, source) == 1)
 		return block_map(space, vma, addr, source, old, access) ? 0 : -VAS_ENOMEM;
-	block = pool_alloc(space, object);
+	block = pool_alloc(space, vma);
 	if (block == FRAME_NONE)
 		return -VAS_EIO;
 	if (source != FRAME_NONE)

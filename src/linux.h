@@ -84,6 +84,12 @@ static inline bool linux_untouched_joins_touched(const struct vas *space)
 	return linux_since(space, 6, 16);
 }
 
+/* What was inherited through fork stays apart from untouched memory where it is moved to. */
+static inline bool linux_moved_forked_stays_apart(const struct vas *space)
+{
+	return linux_since(space, 6, 18);
+}
+
 /* ---- Choice of address ---- */
 
 /* Anonymous memory of 2 MiB and more is aligned for huge pages. */

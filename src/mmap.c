@@ -389,6 +389,8 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 		if (!is_aligned(offset, format_span(space->system->format, m.level)))
 			return -VAS_EINVAL;
 		m.flags |= VAS_VM_HUGETLB | VAS_VM_DONTEXPAND;
+		if (!(m.flags & (VAS_VM_SHARED | VAS_VM_NORESERVE)))
+			m.flags |= VAS_VM_HUGE_OWNER;
 	} else if (!m.file) {
 		m.offset = 0;
 	}

@@ -222,7 +222,7 @@ static void place_target(struct remap *r)
 	space_count(space, vma.flags, space_pages(space, r->new_len));
 	if (vma.flags & VAS_VM_LOCKED)
 		space->locked += space_pages(space, r->new_len);
-	vma_place(space, &vma, JOIN_BOTH);
+	vma_place(space, &vma, JOIN_MOVED);
 }
 
 /* DONTUNMAP: the source stays, empty. All of it loses its locks, even if only a part moved, and if

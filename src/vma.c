@@ -38,9 +38,13 @@ static bool anon_matches(uint64_t a, uint64_t b)
 	return a == b || (a == 0 && !(b & 1)) || (b == 0 && !(a & 1));
 }
 
-/* Whether a neighbour of identity `other` joins changed or new memory of identity `mid`. */
-static bool neighbour_matches(const struct vas *space, uint64_t other, uint64_t mid)
+/* Whether a neighbour of identity `other` joins changed or new memory of identity `mid`;
+ * `forked_too`: also if one is untouched and the other came through fork. */
+static bool neighbour_matches(const struct vas *space, uint64_t other, uint64_t mid,
+                              bool forked_too)
 {
+	if (forked_too)
+		return anon_matches(other & ~(uint64_t)1, mid & ~(uint64_t)1);
 	if (other == 0 && mid != 0 && !linux_untouched_joins_touched(space))
 		return false;
 	return anon_matches(other, mid);
@@ -54,16 +58,16 @@ struct joins {
 
 /* If both sides fit but not each other, the lower one wins. */
 static struct joins joins_of(const struct vas *space, const struct vma *mid, bool try_low,
-                             bool try_high)
+                             bool try_high, bool forked_too)
 {
 	struct joins j = {0};
 
 	j.low_joins = try_low && vma_tree_before(&space->tree, mid->start, &j.low) &&
 	              vma_continues(space, &j.low, mid) &&
-	              neighbour_matches(space, j.low.anon, mid->anon);
+	              neighbour_matches(space, j.low.anon, mid->anon, forked_too);
 	j.high_joins = try_high && vma_tree_find(&space->tree, mid->end, &j.high) &&
 	               vma_continues(space, mid, &j.high) &&
-	               neighbour_matches(space, j.high.anon, mid->anon);
+	               neighbour_matches(space, j.high.anon, mid->anon, forked_too);
 	if (j.low_joins && j.high_joins && !anon_matches(j.low.anon, j.high.anon))
 		j.high_joins = false;
 	return j;
@@ -151,7 +155,8 @@ static void vma_join(struct vas *space, struct vma *mid, const struct joins *j)
 
 void vma_place(struct vas *space, struct vma *vma, enum vma_joins joins)
 {
-	struct joins j = joins_of(space, vma, true, joins == JOIN_BOTH);
+	bool forked_too = joins == JOIN_MOVED && !linux_moved_forked_stays_apart(space);
+	struct joins j = joins_of(space, vma, true, joins != JOIN_LOWER, forked_too);
 
 	vma_join(space, vma, &j);
 }
@@ -162,7 +167,8 @@ void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 	struct vma whole = *vma;
 
 	whole.end = end;
-	j = joins_of(space, &whole, false, linux_growth_merges(space));
+	/* Here, and only here, Linux lets what came through fork take in untouched memory. */
+	j = joins_of(space, &whole, false, linux_growth_merges(space), true);
 	whole.anon = joined_anon(&j, vma);
 	whole.flags |= joined_sticky(&j);
 	if (j.high_joins) {
@@ -207,7 +213,7 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 	part.end = end;
 	part.pgoff = vma_pgoff(space, vma, start);
 	part.flags = flags;
-	j = joins_of(space, &part, start == vma->start, end == vma->end);
+	j = joins_of(space, &part, start == vma->start, end == vma->end, false);
 	if (j.low_joins || j.high_joins) {
 		vma_give(space, vma, &part, &j);
 		*vma = part;

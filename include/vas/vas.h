@@ -142,6 +142,7 @@ enum { VAS_SEGV_MAPERR = 1, VAS_SEGV_ACCERR = 2, VAS_BUS_ADRERR = 2, VAS_SI_KERN
 #define VAS_VM_OPAQUE ((uint64_t)1 << 31)      /* imported; vas knows its range, not what is behind */
 #define VAS_VM_POLICY ((uint64_t)1 << 32)      /* has a memory policy of its own (mbind) */
 #define VAS_VM_MAYBE_GUARD ((uint64_t)1 << 33) /* gu: guards were once installed in it */
+#define VAS_VM_HUGE_OWNER ((uint64_t)1 << 34)  /* huge pages are reserved for it, not for a child's */
 
 /* ---- Formats -------------------------------------------------------------------------------- */
 
