@@ -203,6 +203,13 @@ static uint64_t some_flags(struct fuzz_gen *gen, const struct chance *chance, si
 	return flags;
 }
 
+/* Huge pages of an empty pool: only what reserves none can be mapped. */
+static uint64_t hugetlb_flags(struct fuzz_gen *gen)
+{
+	uint64_t size = PICK(gen, 0, 0, 21, 21, 30, 20) << VAS_MAP_HUGE_SHIFT;
+	return VAS_MAP_HUGETLB | size | (percent(gen, 85) ? VAS_MAP_NORESERVE : 0);
+}
+
 static uint64_t map_flags(struct fuzz_gen *gen)
 {
 	static const struct chance rare[] = {
@@ -217,6 +224,8 @@ static uint64_t map_flags(struct fuzz_gen *gen)
 		flags |= VAS_MAP_GROWSDOWN;
 	if (hostile(gen))
 		flags |= percent(gen, 50) ? (uint64_t)1 << below(gen, 64) : hostile_number(gen);
+	if (gen->hugetlb && percent(gen, 20))
+		return flags | hugetlb_flags(gen);
 	return flags & ~(uint64_t)VAS_MAP_HUGETLB;
 }
 
@@ -442,6 +451,16 @@ static struct call gen_access(struct fuzz_gen *gen, enum call_name name)
 	return FUZZ_CALL(name, addr);
 }
 
+/* A memory file once more, with other rights: another file to merging. */
+static struct call gen_open(struct fuzz_gen *gen)
+{
+	struct call call = FUZZ_CALL(CALL_OPEN, PICK(gen, 0, 0, 1, 2, 2, 01002));
+	(void)snprintf(call.text, sizeof(call.text), "/proc/self/fd/%u",
+	               3 + (unsigned)below(gen, gen->opened ? gen->opened : 1));
+	gen->opened += gen->opened > 0;
+	return call;
+}
+
 static struct call gen_file(struct fuzz_gen *gen, enum call_name name)
 {
 	if (name == CALL_MEMFD_CREATE) {
@@ -453,7 +472,9 @@ static struct call gen_file(struct fuzz_gen *gen, enum call_name name)
 		return call;
 	}
 	if (name == CALL_CLOSE)
-		return FUZZ_CALL(CALL_CLOSE, 77);
+		return FUZZ_CALL(CALL_CLOSE, descriptor(gen));
+	if (name == CALL_OPEN)
+		return gen_open(gen);
 	uint64_t len = below(gen, 12) * PAGE + (percent(gen, 40) ? below(gen, PAGE) : 0);
 	if (hostile(gen))
 		len = hostile_number(gen);
@@ -490,6 +511,7 @@ static struct call gen_named(struct fuzz_gen *gen, enum call_name name)
 	case CALL_DROP_CAP:
 		return FUZZ_CALL(CALL_DROP_CAP, PICK(gen, 14, 17, 21));
 	case CALL_MEMFD_CREATE:
+	case CALL_OPEN:
 	case CALL_FTRUNCATE:
 	case CALL_CLOSE:
 		return gen_file(gen, name);
@@ -543,6 +565,8 @@ static void weigh(struct fuzz_gen *gen)
 		gen->weight[CALL_DROP_CAP] = 2;
 	if (gen->files) {
 		gen->weight[CALL_MEMFD_CREATE] = 4;
+		gen->weight[CALL_OPEN] = 3;
+		gen->weight[CALL_CLOSE] = 2;
 		gen->weight[CALL_FTRUNCATE] = 25;
 	}
 }
@@ -557,6 +581,7 @@ void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed, struct vas *space)
 	gen->files = percent(gen, 40);
 	gen->large = percent(gen, 20);
 	gen->huge = percent(gen, 10);
+	gen->hugetlb = gen->large && percent(gen, 40);
 	gen->low = percent(gen, 15);
 	gen->tops = percent(gen, 10);
 	gen->stacks = percent(gen, 30);

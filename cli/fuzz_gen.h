@@ -32,7 +32,7 @@ struct fuzz_gen {
 	uint64_t only;              /* bits of enum call_name that are made; 0: all */
 	uint64_t window_pages;      /* of the small window */
 	unsigned hostile;           /* in a thousand arguments */
-	bool files, large, huge, low, stacks, locks, lazy, tops;
+	bool files, large, huge, hugetlb, low, stacks, locks, lazy, tops;
 	unsigned opened;            /* descriptors above 2 */
 	struct vas_region region[FUZZ_REGIONS];
 	unsigned regions;

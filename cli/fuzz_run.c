@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PAGE ((uint64_t)4096)
+#define LARGEST_PAGE ((uint64_t)1 << 30)
 
 /* More than this is never made present by one call: it would take the machine's memory and time. */
 #define POPULATE_PAGES ((uint64_t)8192)
@@ -96,8 +97,21 @@ static bool pages_out(const struct fuzz_run *run, const struct call *call)
 	return run->lazy;
 }
 
+/* Huge pages round a range up to what may reach the stub's page, which the target does not see. */
+static bool rounds_over_stub(const struct fuzz_run *run, const struct call *call)
+{
+	struct vas_region region;
+	if (call->name == CALL_MMAP)
+		return (call->arg[3] & VAS_MAP_HUGETLB) && (call->arg[3] & VAS_MAP_FIXED) &&
+		       call->arg[0] < LARGEST_PAGE;
+	return call->name == CALL_MREMAP && call->arg[4] < LARGEST_PAGE &&
+	       vas_next_region(run->space, call->arg[0], &region) &&
+	       (region.flags & VAS_VM_HUGETLB) && (call->arg[3] & VAS_MREMAP_FIXED);
+}
+
 static bool left_out(const struct fuzz_run *run, const struct call *call)
 {
+	const struct vas_settings *settings = &run->machine->settings;
 	const uint32_t advice = (uint32_t)call->arg[2];
 	if (call->name == CALL_MADVISE &&
 	    (advice == VAS_MADV_HWPOISON || advice == VAS_MADV_SOFT_OFFLINE))
@@ -106,9 +120,10 @@ static bool left_out(const struct fuzz_run *run, const struct call *call)
 		return true; /* vas has no large pages of its own accord */
 	if (call->name == CALL_MADVISE && advice == VAS_MADV_PAGEOUT && pages_out(run, call))
 		return true;
-	if (call->name == CALL_MMAP && (call->arg[3] & VAS_MAP_HUGETLB))
+	if (call->name == CALL_MMAP && (call->arg[3] & VAS_MAP_HUGETLB) &&
+	    (settings->hugepages[0] || settings->hugepages[1]))
 		return true; /* the pool of huge pages is the machine's */
-	return filled_pages(run, call) > POPULATE_PAGES;
+	return rounds_over_stub(run, call) || filled_pages(run, call) > POPULATE_PAGES;
 }
 
 /* ---- One call -------------------------------------------------------------------------------- */
