@@ -102,29 +102,31 @@ struct hold *hold_begin(char *why, size_t size)
 	return NULL;
 }
 
-/* The default size is that of the pool that vm.nr_hugepages is about. */
-static bool all_free(uint64_t pages)
+/* Of the pool that vm.nr_hugepages is about; pages may be promised and still be free. */
+static bool pool_read(uint64_t *unused, uint64_t *promised)
 {
 	static const char dir[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
 	char path[sizeof(dir) + 32];
-	uint64_t count = 0, reserved = 1;
 	(void)snprintf(path, sizeof(path), "%sfree_hugepages", dir);
-	if (!number_read(path, &count) || count != pages)
+	if (!number_read(path, unused))
 		return false;
 	(void)snprintf(path, sizeof(path), "%sresv_hugepages", dir);
-	return number_read(path, &reserved) && reserved == 0;
+	return number_read(path, promised);
 }
 
+/* Kernels forget to take back a promise now and then (6.18: after the move of a part of a private
+ * mapping). Such pages are lost to the machine until it starts anew, so more are asked for. */
 bool hold_set(struct hold *hold, uint64_t pages, char *why, size_t size)
 {
-	uint64_t count = 0;
-	if (!number_write(hold->fd, pages) || !number_read(setting, &count))
+	uint64_t count = 0, unused = 0, promised = 0;
+	if (!pool_read(&unused, &promised) || !number_write(hold->fd, pages + promised) ||
+	    !number_read(setting, &count) || !pool_read(&unused, &promised))
 		(void)snprintf(why, size, "vm.nr_hugepages cannot be set here: %s",
 		               strerror(errno));
-	else if (count < pages)
+	else if (count < pages + promised)
 		(void)snprintf(why, size, "this machine has only %" PRIu64 " huge pages to give",
-		               count);
-	else if (count > pages || !all_free(pages))
+		               count - promised);
+	else if (unused != pages + promised)
 		(void)snprintf(why, size, "huge pages of this machine are in use");
 	else
 		return true;

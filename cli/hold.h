@@ -16,7 +16,7 @@ struct hold;
 /* Takes vm.nr_hugepages for this run. NULL: `why` says why not. */
 struct hold *hold_begin(char *why, size_t size);
 
-/* Makes it `pages`, all of them free. False: `why` says why not. */
+/* Makes it so many that `pages` of them can be had. False: `why` says why not. */
 bool hold_set(struct hold *hold, uint64_t pages, char *why, size_t size);
 
 /* Puts it back as it was. NULL is nothing to put back. */
