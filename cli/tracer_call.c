@@ -70,6 +70,19 @@ static void look_before_brk(struct tracer *tracer, struct task *task)
 		touch_near(tracer, task, (from + PAGE - 1) & ~(uint64_t)(PAGE - 1), 0);
 }
 
+/* Whether pages can be had is a question of the files' sizes, which change by write(2) too. */
+static void look_at_sizes(struct tracer *tracer, struct task *task)
+{
+	const uint64_t *arg = task->args;
+	uint32_t advice = (uint32_t)arg[2];
+	bool populate = advice == VAS_MADV_POPULATE_READ || advice == VAS_MADV_POPULATE_WRITE;
+	if (task->call.name == CALL_MLOCKALL)
+		touch_sizes(tracer, task, 0, UINT64_MAX);
+	else if (task->call.name == CALL_MLOCK || task->call.name == CALL_MLOCK2 ||
+	         (task->call.name == CALL_MADVISE && populate))
+		touch_sizes(tracer, task, arg[0], arg[0] + arg[1]);
+}
+
 /* Learns what was written while it can still be seen. */
 static void look_before(struct tracer *tracer, struct task *task)
 {
@@ -117,6 +130,7 @@ static void prepare(struct tracer *tracer, struct task *task)
 	switch (task->follow) {
 	case FOLLOW_SAME:
 		look_before(tracer, task);
+		look_at_sizes(tracer, task);
 		break;
 	case FOLLOW_MMAP:
 		prepare_mmap(tracer, task);

@@ -94,32 +94,34 @@ static void classify_regular(struct pending_file *file)
 		file->mode |= VAS_FILE_NOEXEC;
 }
 
-/* Directories, pipes and sockets cannot be mapped; what a device or an anonymous inode does in its
- * mmap only it knows. */
+/* Descriptors that cannot be mapped, by their link in /proc/PID/fd. */
+static bool is_unmappable(const struct pending_file *file, const char *link)
+{
+	static const char *const links[] = {"anon_inode:[eventfd]", "anon_inode:[eventpoll]",
+	                                    "anon_inode:[timerfd]", "anon_inode:inotify",
+	                                    "anon_inode:[pidfd]"};
+	mode_t type = file->stat.st_mode & S_IFMT;
+	if (type == S_IFDIR || type == S_IFIFO || type == S_IFSOCK || type == S_IFLNK)
+		return true;
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (strcmp(link, links[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What a device or an anonymous inode does in its mmap only it knows. What has no path lies on a
+ * mount of the kernel's own, from which nothing may be executed. */
 static void classify(struct pending_file *file)
 {
-	char name[64];
+	char link[64];
 	file->mode = access_mode(file->fd);
-	switch (file->stat.st_mode & S_IFMT) {
-	case S_IFREG:
+	link_text(file->fd, link, sizeof(link));
+	if (S_ISREG(file->stat.st_mode))
 		classify_regular(file);
-		return;
-	case S_IFDIR:
-	case S_IFIFO:
-	case S_IFSOCK:
-	case S_IFLNK:
-		file->mode |= VAS_FILE_NOMAP;
-		return;
-	default:
-		break;
-	}
-	link_text(file->fd, name, sizeof(name));
-	if (strcmp(name, "anon_inode:[eventfd]") == 0 ||
-	    strcmp(name, "anon_inode:[eventpoll]") == 0 ||
-	    strcmp(name, "anon_inode:[timerfd]") == 0 || strcmp(name, "anon_inode:inotify") == 0)
-		file->mode |= VAS_FILE_NOMAP;
+	else if (is_unmappable(file, link))
+		file->mode |= VAS_FILE_NOMAP | (link[0] == '/' ? 0 : VAS_FILE_NOEXEC);
 	else
-		snprintf(file->opaque, sizeof(file->opaque), "mmap of %s", name);
+		snprintf(file->opaque, sizeof(file->opaque), "mmap of %s", link);
 }
 
 /* ---- Descriptors ----------------------------------------------------------------------------- */
@@ -284,6 +286,8 @@ static void inspect_line(struct task *task, const struct map_line *line, struct 
 			file.st_mode = 0;
 	}
 	event->info.mode = VAS_FILE_READ | VAS_FILE_WRITE;
+	if (strncmp(line->name, "/SYSV", 5) == 0)
+		event->info.mode |= VAS_FILE_OWN_AREA;
 	event->number = S_ISREG(file.st_mode) ? (uint64_t)file.st_size : (uint64_t)1 << 40;
 	const uint32_t *mode = S_ISREG(file.st_mode) && statfs(by, &fs) == 0
 	                               ? filesystem_mode((uint32_t)fs.f_type)

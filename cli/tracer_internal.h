@@ -180,6 +180,7 @@ struct late_touch {
 void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len,
                   struct late_touch *late);
 void touch_late(struct tracer *tracer, struct task *task, const struct late_touch *late);
+void touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end);
 void touch_all(struct tracer *tracer, struct task *task);
 bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *page);
 

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tracer_internal.h"
@@ -147,17 +146,37 @@ uint64_t proc_personality(pid_t tid)
 	return strtoull(text, NULL, 16);
 }
 
+static uint64_t parse_limit(const char **at)
+{
+	char *end;
+	*at += strspn(*at, " ");
+	if (strncmp(*at, "unlimited", 9) == 0) {
+		*at += 9;
+		return VAS_RLIM_INFINITY;
+	}
+	uint64_t value = strtoull(*at, &end, 10);
+	*at = end;
+	return value;
+}
+
+/* Not by prlimit(2): for a process that has changed its user that needs CAP_SYS_RESOURCE. */
 void proc_limits(struct proc *proc)
 {
-	static const enum __rlimit_resource resources[VAS_NRLIMITS] = {
-		[VAS_RLIMIT_AS] = RLIMIT_AS,
-		[VAS_RLIMIT_DATA] = RLIMIT_DATA,
-		[VAS_RLIMIT_STACK] = RLIMIT_STACK,
-		[VAS_RLIMIT_MEMLOCK] = RLIMIT_MEMLOCK};
+	static const char *const names[VAS_NRLIMITS] = {
+		[VAS_RLIMIT_AS] = "\nMax address space ",
+		[VAS_RLIMIT_DATA] = "\nMax data size ",
+		[VAS_RLIMIT_STACK] = "\nMax stack size ",
+		[VAS_RLIMIT_MEMLOCK] = "\nMax locked memory ",
+	};
+	char text[4096];
+	read_small(proc->pid, "limits", text, sizeof(text));
 	for (unsigned i = 0; i < VAS_NRLIMITS; i++) {
-		struct rlimit limit;
-		if (prlimit(proc->pid, resources[i], NULL, &limit) == 0)
-			proc->limit[i] = (struct vas_limit){limit.rlim_cur, limit.rlim_max};
+		const char *at = strstr(text, names[i]);
+		if (!at)
+			continue;
+		at += strlen(names[i]);
+		proc->limit[i].soft = parse_limit(&at);
+		proc->limit[i].hard = parse_limit(&at);
 	}
 }
 
