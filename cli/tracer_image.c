@@ -7,9 +7,7 @@
 
 #include "tracer_internal.h"
 
-#define PAGE 4096u
 #define TASK_SIZE 0x7ffffffff000u
-#define LEGACY_BASE ((TASK_SIZE / 3 + PAGE - 1) & ~(uint64_t)(PAGE - 1))
 
 /* Reading 100 lines of map costs about 30 us. A program may have so many lines read at its start
  * without making calls, and with each call so many more: small maps are compared after every call,
@@ -102,26 +100,29 @@ static bool read_prepared(struct tracer *tracer, struct task *task)
 
 /* ---- The start ------------------------------------------------------------------------------- */
 
-/* Where addresses are chosen downwards from: at exec, before the program has mapped anything, the
- * loader and the vdso have just been placed there, so it is the end of the highest mapping below
- * the stack. 0 if there is none (an older kernel has the vdso above the stack, and a static program
- * nothing else): then vas computes it, which is right without randomisation. */
-static uint64_t find_base(const struct map_lines *lines, uint64_t start_stack)
+/* Where addresses are chosen from: at exec, before the program has mapped anything, loader and vdso
+ * have just been placed there one by one. So it is an end of the run of mappings without a gap that
+ * has the vdso in it: the upper, or with the legacy layout the lower. (Not the highest mapping below
+ * the stack: with an unlimited stack the program itself lies higher.) An older kernel has the vdso
+ * above the stack: then there is the loader only, the highest mapping below. 0 if there is none:
+ * then vas computes it, which is right without randomisation. */
+static uint64_t find_base(const struct map_lines *lines, uint64_t start_stack, bool upper)
 {
-	uint64_t base = 0;
-	for (size_t i = 0; i < lines->n && lines->line[i].end <= start_stack; i++)
-		if (strcmp(lines->line[i].name, "[stack]") != 0)
-			base = lines->line[i].end;
-	return base > TASK_SIZE / 6 * 5 / 2 ? base : 0;
-}
-
-/* With the legacy layout they have been placed from there upwards. */
-static uint64_t find_legacy_base(const struct map_lines *lines)
-{
-	for (size_t i = 0; i < lines->n; i++)
-		if (lines->line[i].start >= LEGACY_BASE)
-			return lines->line[i].start;
-	return 0;
+	size_t at = 0, first, last;
+	bool found = false;
+	for (size_t i = 0; i < lines->n && lines->line[i].end <= start_stack && !found; i++) {
+		found = strcmp(lines->line[i].name, "[vdso]") == 0;
+		if (found || lines->line[i].end > TASK_SIZE / 6 * 5) /* the program lies lower */
+			at = i;
+	}
+	for (first = at; first > 0 && lines->line[first - 1].end == lines->line[first].start;)
+		first--;
+	for (last = at;
+	     last + 1 < lines->n && lines->line[last + 1].start == lines->line[last].end;)
+		last++;
+	if (at == 0)
+		return 0;
+	return upper ? lines->line[last].end : lines->line[first].start;
 }
 
 static void fill_params(struct tracer *tracer, struct task *task, struct vas_params *params)
@@ -132,9 +133,10 @@ static void fill_params(struct tracer *tracer, struct task *task, struct vas_par
 	params->data_len = stat.end_data - stat.start_data;
 	params->start_stack = stat.start_stack;
 	params->legacy = proc_personality(task->tid) & ADDR_COMPAT_LAYOUT;
-	params->mmap_base = find_base(&tracer->lines, stat.start_stack);
 	if (params->legacy)
-		params->legacy_base = find_legacy_base(&tracer->lines);
+		params->legacy_base = find_base(&tracer->lines, stat.start_stack, false);
+	else
+		params->mmap_base = find_base(&tracer->lines, stat.start_stack, true);
 	params->capabilities = task->proc->caps;
 	memcpy(params->limit, task->proc->limit, sizeof(params->limit));
 }
