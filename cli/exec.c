@@ -68,6 +68,18 @@ static void check_version(char reason[200], const struct script *script, uint32_
 		skip(reason, "until Linux %u.%u", script->until >> 16, script->until & 0xffff);
 }
 
+/* Who gets huge pages is the machine's to say, and vas's as the script wants it. */
+static void check_thp(struct run *run)
+{
+	const char *wanted = run->script->needs_thp;
+	if (!wanted[0])
+		return;
+	if (strcmp(wanted, run->machine.thp) != 0)
+		skip(run->skipped_kernel, "transparent huge pages are \"%s\" on this machine",
+		     run->machine.thp);
+	run->machine.settings.thp_enabled = thp_number(wanted);
+}
+
 /* What can be said before a process has been made. */
 static void choose_sides(struct run *run)
 {
@@ -81,6 +93,7 @@ static void choose_sides(struct run *run)
 		skip(run->skipped_kernel, "%s", script->kernel_no);
 	if (script->needs_root && geteuid() != 0)
 		skip(run->skipped_kernel, "needs root");
+	check_thp(run);
 	check_version(run->skipped_kernel, script, run->machine.version);
 	if (version) {
 		check_version(run->skipped_vas, script, version);

@@ -172,6 +172,13 @@ static bool ask_kernel(struct found *found)
 	return false;
 }
 
+uint32_t thp_number(const char *word)
+{
+	return strcmp(word, "always") == 0    ? VAS_THP_ALWAYS
+	       : strcmp(word, "madvise") == 0 ? VAS_THP_MADVISE
+	                                      : VAS_THP_NEVER;
+}
+
 /* The pools of huge pages, where there are any; those that fault in beyond them are not modelled. */
 static void read_pools(struct vas_settings *settings)
 {
@@ -204,9 +211,7 @@ bool machine_read(struct machine *machine)
 	read_choice("/sys/kernel/mm/transparent_hugepage/shmem_enabled", machine->shmem_thp,
 	            sizeof(machine->shmem_thp));
 	settings->thp = machine->thp[0] != '\0';
-	settings->thp_enabled = strcmp(machine->thp, "always") == 0    ? VAS_THP_ALWAYS
-	                        : strcmp(machine->thp, "madvise") == 0 ? VAS_THP_MADVISE
-	                                                               : VAS_THP_NEVER;
+	settings->thp_enabled = thp_number(machine->thp);
 	settings->leak_locked = true; /* who is compared with a kernel imitates its mistakes, too */
 	return true;
 }

@@ -73,6 +73,14 @@ static bool take_cap(const struct reader *reader, const char *at)
 	return true;
 }
 
+static bool take_thp(const struct reader *reader, const char *at)
+{
+	if (strcmp(at, "always") != 0 && strcmp(at, "madvise") != 0 && strcmp(at, "never") != 0)
+		return fail(reader, at, "expected always, madvise or never");
+	(void)snprintf(reader->script->needs_thp, sizeof(reader->script->needs_thp), "%s", at);
+	return true;
+}
+
 /* Ids of linux-behaviour.md: a capital, a number, perhaps a dot and more. */
 static bool take_facts(const struct reader *reader, const char *at)
 {
@@ -114,7 +122,10 @@ static bool take_need(const struct reader *reader, const char *at)
 		return take_sysctl(reader, at);
 	if (word(&at, "cap"))
 		return take_cap(reader, at);
-	return fail(reader, at, "a script can need root, sysctl NAME=NUMBER or cap CAP_X");
+	if (word(&at, "thp"))
+		return take_thp(reader, at);
+	return fail(reader, at,
+	            "a script can need root, sysctl NAME=NUMBER, cap CAP_X or thp WORD");
 }
 
 static bool take_directive(const struct reader *reader, const char *at)

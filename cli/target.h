@@ -44,6 +44,9 @@ struct machine {
  * message has been printed. */
 bool machine_read(struct machine *machine);
 
+/* "always", "madvise" or "never" as an enum vas_thp; never, if it is none of them. */
+uint32_t thp_number(const char *word);
+
 /* The kernel side. Its process is a child, traced. NULL: a message has been printed. */
 struct target *target_kernel_create(void);
 
