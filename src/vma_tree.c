@@ -8,79 +8,125 @@
 #include "vma_tree.h"
 #include "slab.h"
 
+/* What a vma has besides its range. */
+struct vma_body {
+	uint64_t flags, pgoff, anon;
+	struct vas_file *file;
+};
+
+/* Ranges stand apart from the rest: a search reads two or three cache lines of a node. It compares
+ * all slots without a branch, so the unused ones hold NO_ADDRESS. */
 struct tree_node {
 	uint16_t count;
 	uint16_t level; /* 0: leaf */
 	union {
-		struct vma vma[VAS_TREE_LEAF];
+		struct {
+			uint64_t start[VAS_TREE_LEAF], end[VAS_TREE_LEAF];
+			struct vma_body body[VAS_TREE_LEAF];
+		} leaf;
 		struct {
 			uint64_t start[VAS_TREE_FANOUT], end[VAS_TREE_FANOUT], gap[VAS_TREE_FANOUT];
 			struct tree_node *child[VAS_TREE_FANOUT];
-		};
+		} inner;
 	};
 };
 
-_Static_assert(sizeof(struct tree_node) <= 512, "a tree node has outgrown its slab class");
-_Static_assert(VAS_TREE_LEAF >= 3 && VAS_TREE_FANOUT >= 4, "nodes must be able to split");
+#define NO_ADDRESS (~(uint64_t)0)
 
-/* The way from the root (step 0) to a leaf. */
-struct path {
-	struct tree_node *node[VAS_TREE_HEIGHT];
-	unsigned slot[VAS_TREE_HEIGHT];
-};
+_Static_assert(sizeof(struct tree_node) <= 504, "a tree node has outgrown its slab class");
+_Static_assert(VAS_TREE_LEAF >= 3 && VAS_TREE_FANOUT >= 4, "nodes must be able to split");
 
 static unsigned node_capacity(const struct tree_node *node)
 {
 	return node->level == 0 ? VAS_TREE_LEAF : VAS_TREE_FANOUT;
 }
 
-/* An inner node has two children at least, so a child always has a sibling. */
+/* Below this a node that loses a record looks for a sibling to join. An inner node has two children
+ * at least, so a child always has a sibling. */
 static uint64_t node_least(const struct tree_node *node)
 {
 	return node->level == 0 ? (VAS_TREE_LEAF) / 3 : max_u64((VAS_TREE_FANOUT) / 3, 2);
 }
 
+static uint64_t *node_starts(struct tree_node *node)
+{
+	return node->level == 0 ? node->leaf.start : node->inner.start;
+}
+
+static uint64_t *node_ends(struct tree_node *node)
+{
+	return node->level == 0 ? node->leaf.end : node->inner.end;
+}
+
 static uint64_t slot_start(const struct tree_node *node, unsigned slot)
 {
-	return node->level == 0 ? node->vma[slot].start : node->start[slot];
+	return node->level == 0 ? node->leaf.start[slot] : node->inner.start[slot];
 }
 
 static uint64_t slot_end(const struct tree_node *node, unsigned slot)
 {
-	return node->level == 0 ? node->vma[slot].end : node->end[slot];
+	return node->level == 0 ? node->leaf.end[slot] : node->inner.end[slot];
 }
 
 /* The largest gap between two vmas below `node`. */
 static uint64_t node_gap(const struct tree_node *node)
 {
-	uint64_t gap = node->level > 0 ? node->gap[0] : 0;
+	const uint64_t *start = node->level == 0 ? node->leaf.start : node->inner.start;
+	const uint64_t *end = node->level == 0 ? node->leaf.end : node->inner.end;
+	uint64_t gap = 0;
 
-	for (unsigned i = 1; i < node->count; i++) {
-		gap = max_u64(gap, slot_start(node, i) - slot_end(node, i - 1));
-		if (node->level > 0)
-			gap = max_u64(gap, node->gap[i]);
-	}
+	for (unsigned i = 1; i < node->count; i++)
+		gap = max_u64(gap, start[i] - end[i - 1]);
+	for (unsigned i = 0; node->level > 0 && i < node->count; i++)
+		gap = max_u64(gap, node->inner.gap[i]);
 	return gap;
+}
+
+/* How many of `n` ordered keys are not above addr. */
+static inline unsigned count_upto(const uint64_t *keys, unsigned n, uint64_t addr)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		count += keys[i] <= addr;
+	return count;
 }
 
 /* The first slot that ends above addr, or count. */
 static unsigned slot_above(const struct tree_node *node, uint64_t addr)
 {
-	unsigned slot = 0;
-
-	while (slot < node->count && slot_end(node, slot) <= addr)
-		slot++;
-	return slot;
+	return node->level == 0 ? count_upto(node->leaf.end, VAS_TREE_LEAF, addr)
+	                        : count_upto(node->inner.end, VAS_TREE_FANOUT, addr);
 }
 
 /* The last slot that starts at or below addr, or 0. */
 static unsigned slot_at(const struct tree_node *node, uint64_t addr)
 {
-	unsigned slot = node->count;
+	unsigned n = node->level == 0 ? count_upto(node->leaf.start, VAS_TREE_LEAF, addr)
+	                              : count_upto(node->inner.start, VAS_TREE_FANOUT, addr);
 
-	while (slot > 1 && slot_start(node, slot - 1) > addr)
-		slot--;
-	return slot - (slot > 0);
+	return n - (n > 0);
+}
+
+static void leaf_get(const struct tree_node *leaf, unsigned slot, struct vma *out)
+{
+	const struct vma_body *body = &leaf->leaf.body[slot];
+
+	*out = (struct vma){
+		.start = leaf->leaf.start[slot],
+		.end = leaf->leaf.end[slot],
+		.flags = body->flags,
+		.pgoff = body->pgoff,
+		.anon = body->anon,
+		.file = body->file,
+	};
+}
+
+static void leaf_put(struct tree_node *leaf, unsigned slot, const struct vma *vma)
+{
+	leaf->leaf.start[slot] = vma->start;
+	leaf->leaf.end[slot] = vma->end;
+	leaf->leaf.body[slot] = (struct vma_body){vma->flags, vma->pgoff, vma->anon, vma->file};
 }
 
 /* ---- Nodes ---------------------------------------------------------------------------------- */
@@ -96,7 +142,7 @@ bool vma_tree_reserve(struct vma_tree *tree, unsigned ninserts)
 
 		if (!node)
 			return false;
-		node->child[0] = tree->spare;
+		node->inner.child[0] = tree->spare;
 		tree->spare = node;
 		tree->nspare++;
 	}
@@ -108,160 +154,219 @@ static struct tree_node *node_new(struct vma_tree *tree, unsigned level)
 	struct tree_node *node = tree->spare;
 
 	vas_assert(node != NULL);
-	tree->spare = node->child[0];
+	tree->spare = node->inner.child[0];
 	tree->nspare--;
+	tree->path.valid = false;
 	node->count = 0;
 	node->level = (uint16_t)level;
+	for (unsigned i = 0; i < node_capacity(node); i++)
+		node_starts(node)[i] = node_ends(node)[i] = NO_ADDRESS;
 	return node;
 }
 
 static void node_free(struct vma_tree *tree, struct tree_node *node)
 {
+	tree->path.valid = false;
 	slab_free(tree->slab, node);
+}
+
+/* Moves the records from slot `from` on to slot `to`, over those that stand there. */
+static void node_shift(struct tree_node *node, unsigned to, unsigned from)
+{
+	size_t n = node->count - from;
+
+	memmove(&node_starts(node)[to], &node_starts(node)[from], n * sizeof(uint64_t));
+	memmove(&node_ends(node)[to], &node_ends(node)[from], n * sizeof(uint64_t));
+	if (node->level == 0) {
+		memmove(&node->leaf.body[to], &node->leaf.body[from],
+		        n * sizeof(node->leaf.body[0]));
+	} else {
+		memmove(&node->inner.gap[to], &node->inner.gap[from], n * sizeof(uint64_t));
+		memmove(&node->inner.child[to], &node->inner.child[from],
+		        n * sizeof(node->inner.child[0]));
+	}
 }
 
 /* Makes room for one record at `slot`. */
 static void node_open(struct tree_node *node, unsigned slot)
 {
-	size_t n = node->count - slot;
-
-	if (node->level == 0) {
-		memmove(&node->vma[slot + 1], &node->vma[slot], n * sizeof(node->vma[0]));
-	} else {
-		memmove(&node->start[slot + 1], &node->start[slot], n * sizeof(uint64_t));
-		memmove(&node->end[slot + 1], &node->end[slot], n * sizeof(uint64_t));
-		memmove(&node->gap[slot + 1], &node->gap[slot], n * sizeof(uint64_t));
-		memmove(&node->child[slot + 1], &node->child[slot], n * sizeof(node->child[0]));
-	}
+	node_shift(node, slot + 1, slot);
 	node->count++;
+}
+
+/* Keeps only the first `count` records. */
+static void node_truncate(struct tree_node *node, unsigned count)
+{
+	for (unsigned i = count; i < node->count; i++)
+		node_starts(node)[i] = node_ends(node)[i] = NO_ADDRESS;
+	node->count = (uint16_t)count;
 }
 
 /* Removes the record at `slot`. */
 static void node_close(struct tree_node *node, unsigned slot)
 {
-	size_t n = --node->count - slot;
-
-	if (node->level == 0) {
-		memmove(&node->vma[slot], &node->vma[slot + 1], n * sizeof(node->vma[0]));
-	} else {
-		memmove(&node->start[slot], &node->start[slot + 1], n * sizeof(uint64_t));
-		memmove(&node->end[slot], &node->end[slot + 1], n * sizeof(uint64_t));
-		memmove(&node->gap[slot], &node->gap[slot + 1], n * sizeof(uint64_t));
-		memmove(&node->child[slot], &node->child[slot + 1], n * sizeof(node->child[0]));
-	}
+	node_shift(node, slot, slot + 1);
+	node_truncate(node, node->count - 1u);
 }
 
 /* Copies the record at from[i] to to[j]; counts are the caller's. */
 static void node_copy(struct tree_node *to, unsigned j, const struct tree_node *from, unsigned i)
 {
+	node_starts(to)[j] = slot_start(from, i);
+	node_ends(to)[j] = slot_end(from, i);
 	if (to->level == 0) {
-		to->vma[j] = from->vma[i];
+		to->leaf.body[j] = from->leaf.body[i];
 		return;
 	}
-	to->start[j] = from->start[i];
-	to->end[j] = from->end[i];
-	to->gap[j] = from->gap[i];
-	to->child[j] = from->child[i];
+	to->inner.gap[j] = from->inner.gap[i];
+	to->inner.child[j] = from->inner.child[i];
 }
 
-/* Writes into `parent` what it must know of its child at `slot`. */
-static void node_record(struct tree_node *parent, unsigned slot)
+/* Writes into `parent` what it must know of its child at `slot`. False: it knew that. */
+static bool node_record(struct tree_node *parent, unsigned slot)
 {
-	const struct tree_node *child = parent->child[slot];
+	const struct tree_node *child = parent->inner.child[slot];
+	uint64_t start = slot_start(child, 0), end = slot_end(child, child->count - 1u);
+	uint64_t gap = node_gap(child);
 
-	parent->start[slot] = slot_start(child, 0);
-	parent->end[slot] = slot_end(child, child->count - 1u);
-	parent->gap[slot] = node_gap(child);
+	if (parent->inner.start[slot] == start && parent->inner.end[slot] == end &&
+	    parent->inner.gap[slot] == gap)
+		return false;
+	parent->inner.start[slot] = start;
+	parent->inner.end[slot] = end;
+	parent->inner.gap[slot] = gap;
+	return true;
 }
 
-/* Refreshes the records above step `step` of the path. */
+/* Refreshes the records above step `step` of the path, as far up as they change. */
 static void path_refresh(const struct path *path, unsigned step)
 {
-	while (step > 0) {
+	while (step > 0 && node_record(path->node[step - 1], path->slot[step - 1]))
 		step--;
-		node_record(path->node[step], path->slot[step]);
-	}
 }
 
 /* ---- Finding -------------------------------------------------------------------------------- */
 
+/* The leaf of the last change, if addr lies between its first and last vma. */
+static const struct tree_node *recent_leaf(const struct vma_tree *tree, uint64_t addr)
+{
+	const struct tree_node *leaf;
+
+	if (!tree->path.valid)
+		return NULL;
+	leaf = tree->path.node[tree->height - 1];
+	if (leaf->count == 0 || addr < leaf->leaf.start[0] ||
+	    addr >= leaf->leaf.end[leaf->count - 1])
+		return NULL;
+	return leaf;
+}
+
 bool vma_tree_find(const struct vma_tree *tree, uint64_t addr, struct vma *out)
 {
-	const struct tree_node *node = tree->root;
+	const struct tree_node *node = recent_leaf(tree, addr);
+	unsigned slot;
 
-	while (node) {
-		unsigned slot = slot_above(node, addr);
-
-		if (slot == node->count)
+	for (node = node ? node : tree->root; node; node = node->inner.child[slot]) {
+		slot = slot_above(node, addr);
+		if (slot >= node->count)
 			return false;
 		if (node->level == 0) {
-			*out = node->vma[slot];
+			leaf_get(node, slot, out);
 			return true;
 		}
-		node = node->child[slot];
 	}
 	return false;
 }
 
 bool vma_tree_before(const struct vma_tree *tree, uint64_t addr, struct vma *out)
 {
-	const struct tree_node *node = tree->root;
+	const struct tree_node *node = addr > 0 ? recent_leaf(tree, addr - 1) : NULL;
 
+	if (!node)
+		node = tree->root;
 	if (!node || addr == 0 || slot_start(node, 0) >= addr)
 		return false;
 	while (node->level > 0)
-		node = node->child[slot_at(node, addr - 1)];
-	*out = node->vma[slot_at(node, addr - 1)];
+		node = node->inner.child[slot_at(node, addr - 1)];
+	leaf_get(node, slot_at(node, addr - 1), out);
 	return true;
 }
 
-/* The path to the leaf whose vmas begin nearest at or below `start`. */
-static void path_to(const struct vma_tree *tree, uint64_t start, struct path *path)
+/* The path to the leaf whose vmas begin nearest at or below `start`; the tree's own, which stays good
+ * until a node comes or goes. */
+static struct path *path_to(struct vma_tree *tree, uint64_t start)
 {
+	struct path *path = &tree->path;
 	struct tree_node *node = tree->root;
+	unsigned leaf = tree->height - 1;
 
+	if (recent_leaf(tree, start)) {
+		path->slot[leaf] = slot_at(path->node[leaf], start);
+		return path;
+	}
 	for (unsigned step = 0; step < tree->height; step++) {
 		path->node[step] = node;
 		path->slot[step] = slot_at(node, start);
 		if (node->level > 0)
-			node = node->child[path->slot[step]];
+			node = node->inner.child[path->slot[step]];
 	}
+	path->valid = true;
+	return path;
 }
 
 /* ---- Changing ------------------------------------------------------------------------------- */
 
-/* Moves the upper half of path->node[step] to a new right sibling; if the node is the root, a new
- * root is put above both. Afterwards the path leads to the half that holds `slot`. */
-static void path_split(struct vma_tree *tree, struct path *path, unsigned *step)
+/* How many records stay when a node splits for one more at its end of the tree: memory is mostly
+ * mapped upwards or downwards in order, and then full nodes are left behind. */
+static unsigned split_keep(const struct path *path, unsigned step, uint64_t start)
+{
+	const struct tree_node *node = path->node[step];
+
+	if (path->slot[step] == node->count - 1u && start > slot_start(node, path->slot[step]))
+		return node->count - 1u;
+	return path->slot[step] == 0 && start < slot_start(node, 0) ? 1 : (node->count + 1u) / 2;
+}
+
+/* Puts a new root above the old one, at the head of the path. */
+static void path_grow(struct vma_tree *tree, struct path *path)
+{
+	struct tree_node *root = node_new(tree, tree->root->level + 1u);
+
+	root->count = 1;
+	root->inner.child[0] = tree->root;
+	tree->root = root;
+	tree->height++;
+	for (unsigned i = tree->height - 1; i > 0; i--) {
+		path->node[i] = path->node[i - 1];
+		path->slot[i] = path->slot[i - 1];
+	}
+	path->node[0] = root;
+	path->slot[0] = 0;
+}
+
+/* Splits path->node[step] to make room for a record that begins at `start`: the upper part goes to a
+ * new right sibling; if the node is the root, a new root is put above both. Afterwards the path
+ * leads to the part that holds its slot. */
+static void path_split(struct vma_tree *tree, struct path *path, unsigned *step, uint64_t start)
 {
 	struct tree_node *left = path->node[*step];
 	struct tree_node *right = node_new(tree, left->level);
-	unsigned keep = (left->count + 1u) / 2;
+	unsigned keep = split_keep(path, *step, start);
 	struct tree_node *parent;
 
 	for (unsigned i = keep; i < left->count; i++)
 		node_copy(right, i - keep, left, i);
 	right->count = (uint16_t)(left->count - keep);
-	left->count = (uint16_t)keep;
+	node_truncate(left, keep);
 
 	if (*step == 0) {
-		parent = node_new(tree, left->level + 1u);
-		parent->count = 1;
-		parent->child[0] = left;
-		tree->root = parent;
-		tree->height++;
-		for (unsigned i = tree->height - 1; i > 0; i--) {
-			path->node[i] = path->node[i - 1];
-			path->slot[i] = path->slot[i - 1];
-		}
-		path->node[0] = parent;
-		path->slot[0] = 0;
+		path_grow(tree, path);
 		*step = 1;
 	}
 	parent = path->node[*step - 1];
 	node_record(parent, path->slot[*step - 1]);
 	node_open(parent, path->slot[*step - 1] + 1);
-	parent->child[path->slot[*step - 1] + 1] = right;
+	parent->inner.child[path->slot[*step - 1] + 1] = right;
 	node_record(parent, path->slot[*step - 1] + 1);
 	if (path->slot[*step] >= keep) {
 		path->slot[*step] -= keep;
@@ -270,9 +375,25 @@ static void path_split(struct vma_tree *tree, struct path *path, unsigned *step)
 	}
 }
 
+/* Splits every full node from the leaf up to the first with room, topmost first, so that a parent
+ * always has room for its child's new sibling. */
+static void path_make_room(struct vma_tree *tree, struct path *path, uint64_t start)
+{
+	unsigned leaf = tree->height - 1, full = leaf + 1;
+
+	while (full > 0 && path->node[full - 1]->count == node_capacity(path->node[full - 1]))
+		full--;
+	for (unsigned step = full; step <= leaf; step++) {
+		unsigned height = tree->height;
+
+		path_split(tree, path, &step, start);
+		leaf += tree->height - height;
+	}
+}
+
 void vma_tree_insert(struct vma_tree *tree, const struct vma *vma)
 {
-	struct path path;
+	struct path *path;
 	unsigned leaf, slot;
 
 	tree->count++;
@@ -280,29 +401,18 @@ void vma_tree_insert(struct vma_tree *tree, const struct vma *vma)
 		tree->root = node_new(tree, 0);
 		tree->height = 1;
 		tree->root->count = 1;
-		tree->root->vma[0] = *vma;
+		leaf_put(tree->root, 0, vma);
 		return;
 	}
-	path_to(tree, vma->start, &path);
-
-	/* Split every full node from the leaf up to the first with room, topmost first, so that
-	 * a parent always has room for its child's new sibling. */
+	path = path_to(tree, vma->start);
+	path_make_room(tree, path, vma->start);
 	leaf = tree->height - 1;
-	unsigned full = leaf + 1;
-	while (full > 0 && path.node[full - 1]->count == node_capacity(path.node[full - 1]))
-		full--;
-	for (unsigned step = full; step <= leaf; step++) {
-		unsigned height = tree->height;
-
-		path_split(tree, &path, &step);
-		leaf += tree->height - height;
-	}
-	slot = path.slot[leaf];
-	if (path.node[leaf]->vma[slot].start < vma->start)
+	slot = path->slot[leaf];
+	if (slot_start(path->node[leaf], slot) < vma->start)
 		slot++;
-	node_open(path.node[leaf], slot);
-	path.node[leaf]->vma[slot] = *vma;
-	path_refresh(&path, leaf);
+	node_open(path->node[leaf], slot);
+	leaf_put(path->node[leaf], slot, vma);
+	path_refresh(path, leaf);
 }
 
 /* Brings path->node[step], which has become too empty, together with a sibling: one node if both
@@ -312,8 +422,9 @@ static void path_fill(struct vma_tree *tree, struct path *path, unsigned step)
 	struct tree_node *parent = path->node[step - 1];
 	unsigned at = path->slot[step - 1];
 	unsigned l = at > 0 ? at - 1 : at;
-	struct tree_node *left = parent->child[l], *right = parent->child[l + 1];
+	struct tree_node *left = parent->inner.child[l], *right = parent->inner.child[l + 1];
 
+	path->valid = false;
 	if (left->count + right->count <= node_capacity(left)) {
 		for (unsigned i = 0; i < right->count; i++)
 			node_copy(left, left->count + i, right, i);
@@ -328,7 +439,7 @@ static void path_fill(struct vma_tree *tree, struct path *path, unsigned step)
 	} else {
 		node_open(right, 0);
 		node_copy(right, 0, left, left->count - 1u);
-		left->count--;
+		node_truncate(left, left->count - 1u);
 		node_record(parent, l + 1);
 	}
 	node_record(parent, l);
@@ -336,26 +447,25 @@ static void path_fill(struct vma_tree *tree, struct path *path, unsigned step)
 
 void vma_tree_remove(struct vma_tree *tree, uint64_t start)
 {
-	struct path path;
+	struct path *path = path_to(tree, start);
 	unsigned step = tree->height - 1;
 
-	path_to(tree, start, &path);
-	vas_assert(path.node[step]->vma[path.slot[step]].start == start);
-	node_close(path.node[step], path.slot[step]);
+	vas_assert(slot_start(path->node[step], path->slot[step]) == start);
+	node_close(path->node[step], path->slot[step]);
 	tree->count--;
 
 	while (step > 0) {
-		if (path.node[step]->count < node_least(path.node[step]))
-			path_fill(tree, &path, step);
-		else
-			node_record(path.node[step - 1], path.slot[step - 1]);
+		if (path->node[step]->count < node_least(path->node[step]))
+			path_fill(tree, path, step);
+		else if (!node_record(path->node[step - 1], path->slot[step - 1]))
+			break;
 		step--;
 	}
 	while (tree->root &&
 	       (tree->root->count == 0 || (tree->root->level > 0 && tree->root->count == 1))) {
 		struct tree_node *root = tree->root;
 
-		tree->root = root->level > 0 ? root->child[0] : NULL;
+		tree->root = root->level > 0 ? root->inner.child[0] : NULL;
 		tree->height--;
 		node_free(tree, root);
 	}
@@ -363,22 +473,19 @@ void vma_tree_remove(struct vma_tree *tree, uint64_t start)
 
 void vma_tree_replace(struct vma_tree *tree, uint64_t start, const struct vma *vma)
 {
+	struct path *path = path_to(tree, start);
 	unsigned leaf = tree->height - 1;
-	struct path path;
 
-	path_to(tree, start, &path);
-	vas_assert(path.node[leaf]->vma[path.slot[leaf]].start == start);
-	path.node[leaf]->vma[path.slot[leaf]] = *vma;
-	path_refresh(&path, leaf);
+	vas_assert(slot_start(path->node[leaf], path->slot[leaf]) == start);
+	leaf_put(path->node[leaf], path->slot[leaf], vma);
+	path_refresh(path, leaf);
 }
 
 static void subtree_free(struct vma_tree *tree, struct tree_node *node)
 {
 	/* As deep as the tree is high. */
-	if (node->level > 0) {
-		for (unsigned i = 0; i < node->count; i++)
-			subtree_free(tree, node->child[i]);
-	}
+	for (unsigned i = 0; node->level > 0 && i < node->count; i++)
+		subtree_free(tree, node->inner.child[i]);
 	node_free(tree, node);
 }
 
@@ -389,7 +496,7 @@ void vma_tree_destroy(struct vma_tree *tree)
 	while (tree->spare) {
 		struct tree_node *node = tree->spare;
 
-		tree->spare = node->child[0];
+		tree->spare = node->inner.child[0];
 		node_free(tree, node);
 	}
 	*tree = (struct vma_tree){.slab = tree->slab};
@@ -429,8 +536,9 @@ static bool search_node(struct search *s, const struct tree_node *node)
 			if (search_take(s, slot_end(node, l), slot_start(node, r)))
 				return true;
 		}
-		if (node->level > 0 && node->gap[slot] >= s->len && node->start[slot] < s->high &&
-		    node->end[slot] > s->low && search_node(s, node->child[slot]))
+		if (node->level > 0 && node->inner.gap[slot] >= s->len &&
+		    node->inner.start[slot] < s->high && node->inner.end[slot] > s->low &&
+		    search_node(s, node->inner.child[slot]))
 			return true;
 	}
 	return false;
@@ -461,11 +569,11 @@ bool vma_tree_gap(const struct vma_tree *tree, uint64_t low, uint64_t high, uint
 static const char *leaf_check(const struct tree_node *node, uint64_t *last_end, uint64_t *count)
 {
 	for (unsigned i = 0; i < node->count; i++) {
-		if (node->vma[i].start >= node->vma[i].end)
+		if (node->leaf.start[i] >= node->leaf.end[i])
 			return "a vma has start < end";
-		if (node->vma[i].start < *last_end)
+		if (node->leaf.start[i] < *last_end)
 			return "vmas are ordered and do not overlap";
-		*last_end = node->vma[i].end;
+		*last_end = node->leaf.end[i];
 	}
 	*count += node->count;
 	return NULL;
@@ -478,18 +586,21 @@ static const char *node_check(const struct vma_tree *tree, const struct tree_nod
 
 	if (node->level != level)
 		return "all leaves are at the same depth";
-	if (node->count < 1 || node->count > node_capacity(node) ||
-	    (node != tree->root && node->count < node_least(node)))
-		return "a node other than the root is at least a third full";
+	if (node->count < (level > 0 ? 2 : 1) || node->count > node_capacity(node))
+		return "a leaf is not empty, an inner node has two children at least";
+	for (unsigned i = node->count; i < node_capacity(node); i++) {
+		if (slot_start(node, i) != NO_ADDRESS || slot_end(node, i) != NO_ADDRESS)
+			return "unused slots hold no address";
+	}
 	if (level == 0)
 		return leaf_check(node, last_end, count);
 	for (unsigned i = 0; i < node->count && !broken; i++) {
-		const struct tree_node *child = node->child[i];
+		const struct tree_node *child = node->inner.child[i];
 
 		broken = node_check(tree, child, level - 1, last_end, count);
-		if (!broken && (node->start[i] != slot_start(child, 0) ||
-		                node->end[i] != slot_end(child, child->count - 1u) ||
-		                node->gap[i] != node_gap(child)))
+		if (!broken && (node->inner.start[i] != slot_start(child, 0) ||
+		                node->inner.end[i] != slot_end(child, child->count - 1u) ||
+		                node->inner.gap[i] != node_gap(child)))
 			broken = "a parent's record is its child's start, end and largest gap";
 	}
 	return broken;

@@ -29,13 +29,21 @@ struct vma {
 #ifndef VAS_TREE_FANOUT
 #define VAS_TREE_FANOUT 15
 #endif
-#define VAS_TREE_HEIGHT 24
+#define VAS_TREE_HEIGHT 20
 
 struct tree_node;
 
+/* The way from the root (step 0) to a leaf. */
+struct path {
+	struct tree_node *node[VAS_TREE_HEIGHT];
+	unsigned slot[VAS_TREE_HEIGHT];
+	bool valid;
+};
+
 /* Invariants (verified by vma_tree_check):
  *   vmas are ordered and do not overlap; count is their number
- *   all leaves are at the same depth; a node other than the root is at least a third full
+ *   all leaves are at the same depth; a leaf is not empty, an inner node has two children at least
+ *   unused slots hold no address
  *   a parent's record of a child is the child's first start, last end and largest gap between */
 struct vma_tree {
 	struct tree_node *root; /* NULL: empty */
@@ -44,6 +52,7 @@ struct vma_tree {
 	struct slab_cache *slab;
 	struct tree_node *spare; /* nodes in reserve, linked */
 	unsigned nspare;
+	struct path path; /* to the leaf of the last change, while valid */
 };
 
 /* Takes the memory that `ninserts` insertions can need at the most. False: not to be had. */
