@@ -17,6 +17,7 @@
 #define LARGE_WINDOW ((uint64_t)0x20000000) /* where 2 MiB count */
 #define LARGE_PAGE ((uint64_t)2 << 20)
 #define TASK_END ((uint64_t)0x7ffffffff000)
+#define FORKS_MAX 8
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- Chance ---------------------------------------------------------------------------------- */
@@ -522,6 +523,9 @@ static struct call gen_named(struct fuzz_gen *gen, enum call_name name)
 		return gen_access(gen, name);
 	case CALL_FLAGS:
 		return FUZZ_CALL(CALL_FLAGS, mapped(gen));
+	case CALL_FORK:
+	case CALL_EXIT:
+		return (struct call){.name = name};
 	default:
 		return gen_range(gen, CALL_MUNMAP);
 	}
@@ -563,6 +567,10 @@ static void weigh(struct fuzz_gen *gen)
 		gen->weight[CALL_SETRLIMIT] = 25;
 	if (percent(gen, 25))
 		gen->weight[CALL_DROP_CAP] = 2;
+	if (gen->forks) {
+		gen->weight[CALL_FORK] = 6;
+		gen->weight[CALL_EXIT] = 6;
+	}
 	if (gen->files) {
 		gen->weight[CALL_MEMFD_CREATE] = 4;
 		gen->weight[CALL_OPEN] = 3;
@@ -571,14 +579,15 @@ static void weigh(struct fuzz_gen *gen)
 	}
 }
 
-void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed, struct vas *space)
+void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed)
 {
 	uint64_t only = gen->only;
-	*gen = (struct fuzz_gen){.random = {seed}, .space = space, .only = only};
+	*gen = (struct fuzz_gen){.random = {seed}, .only = only};
 	gen->length = (unsigned)(200 + below(gen, 1000));
 	gen->window_pages = (uint64_t)8 << below(gen, 6);
 	gen->hostile = (unsigned)below(gen, 30);
 	gen->files = percent(gen, 40);
+	gen->forks = percent(gen, 20);
 	gen->large = percent(gen, 20);
 	gen->huge = percent(gen, 10);
 	gen->hugetlb = gen->large && percent(gen, 40);
@@ -593,18 +602,41 @@ void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed, struct vas *space)
 			gen->weight[i] = 0;
 }
 
-void fuzz_gen_call(struct fuzz_gen *gen, struct call *call)
+unsigned fuzz_gen_process(struct fuzz_gen *gen, uint64_t living)
+{
+	unsigned process = 1;
+	if ((living & (living - 1)) == 0)
+		return process;
+	do
+		process = (unsigned)below(gen, CALL_PROCESSES);
+	while (!(living >> process & 1));
+	return process;
+}
+
+static struct call gen_any(struct fuzz_gen *gen)
 {
 	uint64_t sum = 0;
-	look_at(gen);
+	unsigned name = 0;
 	for (unsigned i = 0; i < CALL_NAMES; i++)
 		sum += gen->weight[i];
 	uint64_t n = below(gen, sum ? sum : 1);
-	unsigned name = 0;
 	while (name + 1 < CALL_NAMES && n >= gen->weight[name])
 		n -= gen->weight[name++];
-	*call = gen_named(gen, (enum call_name)name);
-	/* in a narrow space there must be room for a mistake: no unmapping of everything */
+	return gen_named(gen, (enum call_name)name);
+}
+
+void fuzz_gen_call(struct fuzz_gen *gen, unsigned process, struct vas *space, struct call *call)
+{
+	gen->space = space;
+	look_at(gen);
+	*call = gen_any(gen);
+	/* more vmas than can be looked at: back to few */
 	if (gen->regions == FUZZ_REGIONS && percent(gen, 50))
 		*call = FUZZ_CALL(CALL_MUNMAP, WINDOW, gen->window_pages * PAGE);
+	/* few processes at once, and few in a round, for each is compared after each call */
+	if (call->name == CALL_FORK)
+		gen->forked++;
+	if (gen->forked == FORKS_MAX)
+		gen->weight[CALL_FORK] = 0;
+	call->process = process == 1 ? 0 : process;
 }

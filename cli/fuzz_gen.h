@@ -26,22 +26,26 @@ uint64_t fuzz_derive(uint64_t seed, uint64_t n);
 /* What a round is made of; each round leaves some things out, so that others come together more. */
 struct fuzz_gen {
 	struct fuzz_random random;
-	struct vas *space;
+	struct vas *space; /* of the process that makes the next call */
 	unsigned length;            /* calls of the round */
 	unsigned weight[CALL_NAMES];
 	uint64_t only;              /* bits of enum call_name that are made; 0: all */
 	uint64_t window_pages;      /* of the small window */
 	unsigned hostile;           /* in a thousand arguments */
-	bool files, large, huge, hugetlb, low, stacks, locks, lazy, tops;
+	bool files, forks, large, huge, hugetlb, low, stacks, locks, lazy, tops;
 	unsigned opened;            /* descriptors above 2 */
+	unsigned forked;            /* processes made, or nearly */
 	struct vas_region region[FUZZ_REGIONS];
 	unsigned regions;
 };
 
 /* Begins the round that `seed` stands for. gen->only is the caller's. */
-void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed, struct vas *space);
+void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed);
 
-/* The next call. */
-void fuzz_gen_call(struct fuzz_gen *gen, struct call *call);
+/* Which process makes the next call: one of those whose bits are set. */
+unsigned fuzz_gen_process(struct fuzz_gen *gen, uint64_t living);
+
+/* The next call, of a process that has `space`. */
+void fuzz_gen_call(struct fuzz_gen *gen, unsigned process, struct vas *space, struct call *call);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "compare.h"
@@ -172,7 +173,7 @@ static bool maps_same(const char *vas, const char *kernel)
 enum fuzz_seen fuzz_look_maps(struct fuzz_look *look, FILE *why)
 {
 	look->vas_maps.len = 0;
-	vas_maps(target_vas_space(look->vas), write_piece, &look->vas_maps);
+	vas_maps(look->space, write_piece, &look->vas_maps);
 	if (!read_text(look->maps, &look->kernel_maps) || !text_room(&look->vas_maps, 1))
 		return SEEN_BROKEN;
 	look->vas_maps.at[look->vas_maps.len] = '\0';
@@ -218,7 +219,7 @@ enum fuzz_seen fuzz_look_status(struct fuzz_look *look, FILE *why, unsigned *whi
 	const char *from = strstr(text->at, "VmPeak:");
 	if (!from)
 		from = text->at;
-	vas_get_status(target_vas_space(look->vas), &vas);
+	vas_get_status(look->space, &vas);
 	const struct {
 		const char *name;
 		uint64_t vas, kernel;
@@ -317,7 +318,7 @@ static bool scan_pages(struct fuzz_look *look)
 	struct fuzz_spans *spans = &look->kernel_pages;
 	struct scan scan = {
 		.size = sizeof(scan),
-		.end = vas_task_size(target_vas_space(look->vas)),
+		.end = vas_task_size(look->space),
 		.vec = (uintptr_t)range,
 		.vec_len = SPANS_AT_ONCE,
 		.category_mask = SCAN_PRESENT,
@@ -343,7 +344,7 @@ static bool scan_pages(struct fuzz_look *look)
 /* Without the scan: the words of vmas of up to 2 MiB, and nothing of larger ones on either side. */
 static bool read_pages(struct fuzz_look *look)
 {
-	struct vas *space = target_vas_space(look->vas);
+	struct vas *space = look->space;
 	struct vas_region region;
 	uint64_t word[512];
 	look->vas_pages.count = look->kernel_pages.count = 0;
@@ -393,16 +394,26 @@ static bool first_difference(const struct fuzz_spans *a, const struct fuzz_spans
 	return false;
 }
 
+static bool both_pages(struct fuzz_look *look)
+{
+	if (!look->no_scan && (!vas_pages(&look->vas_pages, look->space) || !scan_pages(look)))
+		return false;
+	return !look->no_scan || read_pages(look);
+}
+
 enum fuzz_seen fuzz_look_pages(struct fuzz_look *look, FILE *why, uint64_t *addr)
 {
-	struct vas *space = target_vas_space(look->vas);
-	if (large_pages(space))
-		return SEEN_SAME;
-	if (!look->no_scan && (!vas_pages(&look->vas_pages, space) || !scan_pages(look)))
-		return SEEN_BROKEN;
-	if (look->no_scan && !read_pages(look))
-		return SEEN_BROKEN;
-	if (!first_difference(&look->vas_pages, &look->kernel_pages, addr))
+	struct vas *space = look->space;
+	bool same = large_pages(space);
+	for (unsigned n = 0; n < 4 && !same; n++) {
+		const struct timespec pause = {.tv_nsec = n * 1000000};
+		if (n) /* the kernel may just be moving the page to another frame */
+			(void)nanosleep(&pause, NULL);
+		if (!both_pages(look))
+			return SEEN_BROKEN;
+		same = !first_difference(&look->vas_pages, &look->kernel_pages, addr);
+	}
+	if (same)
 		return SEEN_SAME;
 	bool here = vas_present(space, *addr);
 	fprintf(why, "  the page at 0x%" PRIx64 " is %s on vas, %s on the kernel\n", *addr,
@@ -422,11 +433,11 @@ static int open_proc(int pid, const char *file)
 	return fd;
 }
 
-bool fuzz_look_open(struct fuzz_look *look, struct target *vas, struct target *kernel)
+bool fuzz_look_open(struct fuzz_look *look, struct target *vas, struct target *kernel,
+                    unsigned process)
 {
-	int pid = target_kernel_pid(kernel);
-	look->vas = vas;
-	look->kernel = kernel;
+	int pid = target_kernel_process(kernel, process);
+	look->space = target_vas_process(vas, process);
 	look->maps = open_proc(pid, "maps");
 	look->status = open_proc(pid, "status");
 	look->pagemap = open_proc(pid, "pagemap");
@@ -438,6 +449,9 @@ bool fuzz_look_open(struct fuzz_look *look, struct target *vas, struct target *k
 
 void fuzz_look_close(struct fuzz_look *look)
 {
+	if (!look->space)
+		return;
+	look->space = NULL;
 	int *const fds[] = {&look->maps, &look->status, &look->pagemap};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (*fds[i] >= 0)

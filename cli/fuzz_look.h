@@ -19,9 +19,9 @@ struct fuzz_spans {
 	size_t count, size;
 };
 
-/* Descriptors of the kernel side's /proc files, kept open, and room for what is read. */
+/* One process: its space, its /proc files, kept open, and room for what is read. */
 struct fuzz_look {
-	struct target *vas, *kernel;
+	struct vas *space; /* NULL: it does not live */
 	int maps, status, pagemap;
 	bool no_scan; /* no PAGEMAP_SCAN before Linux 6.7: small vmas are read word by word */
 	struct fuzz_text vas_maps, kernel_maps, kernel_status;
@@ -31,7 +31,8 @@ struct fuzz_look {
 enum fuzz_seen { SEEN_SAME, SEEN_DIFFERENT, SEEN_BROKEN };
 
 /* False: a message has been printed. The targets stay the caller's. */
-bool fuzz_look_open(struct fuzz_look *look, struct target *vas, struct target *kernel);
+bool fuzz_look_open(struct fuzz_look *look, struct target *vas, struct target *kernel,
+                    unsigned process);
 void fuzz_look_close(struct fuzz_look *look);
 void fuzz_look_free(struct fuzz_look *look); /* the room too */
 

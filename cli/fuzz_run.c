@@ -20,6 +20,11 @@ struct call fuzz_call(enum call_name name, const uint64_t arg[CALL_MAX_ARGS], si
 	return call;
 }
 
+static struct vas *space_of(const struct fuzz_run *run, const struct call *call)
+{
+	return run->look[call_process(call) % CALL_PROCESSES].space;
+}
+
 /* ---- What is not done ------------------------------------------------------------------------ */
 
 /* How many mapped pages the range meets. */
@@ -59,22 +64,23 @@ static uint64_t advised_pages(struct vas *space, const struct call *call)
 static uint64_t filled_pages(const struct fuzz_run *run, const struct call *call)
 {
 	const uint64_t *arg = call->arg;
+	const bool future = run->future >> call_process(call) & 1;
 	struct vas_status status;
-	vas_get_status(run->space, &status);
+	struct vas *space = space_of(run, call);
+	vas_get_status(space, &status);
 	switch (call->name) {
 	case CALL_MMAP:
-		return run->future || (arg[3] & (VAS_MAP_POPULATE | VAS_MAP_LOCKED)) ? arg[1] / PAGE
-		                                                                     : 0;
+		return future || (arg[3] & (VAS_MAP_POPULATE | VAS_MAP_LOCKED)) ? arg[1] / PAGE : 0;
 	case CALL_MREMAP:
-		return locked_at(run->space, arg[0]) ? arg[2] / PAGE : 0;
+		return locked_at(space, arg[0]) ? arg[2] / PAGE : 0;
 	case CALL_BRK:
 		return arg[0] > status.brk ? (arg[0] - status.brk) / PAGE : 0;
 	case CALL_MADVISE:
-		return advised_pages(run->space, call);
+		return advised_pages(space, call);
 	case CALL_MPROTECT: /* of locked memory */
 	case CALL_MLOCK:
 	case CALL_MLOCK2:
-		return mapped_pages(run->space, arg[0], arg[1]);
+		return mapped_pages(space, arg[0], arg[1]);
 	case CALL_MLOCKALL:
 		return status.size;
 	case CALL_MINCORE:
@@ -91,7 +97,8 @@ static bool pages_out(const struct fuzz_run *run, const struct call *call)
 	struct vas_region region;
 	uint64_t end = call->arg[0] + call->arg[1];
 	for (uint64_t at = call->arg[0];
-	     vas_next_region(run->space, at, &region) && region.start < end; at = region.end)
+	     vas_next_region(space_of(run, call), at, &region) && region.start < end;
+	     at = region.end)
 		if (region.file || (region.flags & (VAS_VM_MAYSHARE | VAS_VM_DROPPABLE)))
 			return true;
 	return run->lazy;
@@ -105,7 +112,7 @@ static bool rounds_over_stub(const struct fuzz_run *run, const struct call *call
 		return (call->arg[3] & VAS_MAP_HUGETLB) && (call->arg[3] & VAS_MAP_FIXED) &&
 		       call->arg[0] < LARGEST_PAGE;
 	return call->name == CALL_MREMAP && call->arg[4] < LARGEST_PAGE &&
-	       vas_next_region(run->space, call->arg[0], &region) &&
+	       vas_next_region(space_of(run, call), call->arg[0], &region) &&
 	       (region.flags & VAS_VM_HUGETLB) && (call->arg[3] & VAS_MREMAP_FIXED);
 }
 
@@ -175,27 +182,55 @@ static enum fuzz_result seen_result(enum fuzz_seen seen, struct fuzz_difference 
 	                                : FUZZ_BROKEN;
 }
 
-static enum fuzz_result look(struct fuzz_run *run, FILE *why, struct fuzz_difference *difference)
+static enum fuzz_result look(struct fuzz_look *look, FILE *why, struct fuzz_difference *difference)
 {
-	enum fuzz_result result = seen_result(fuzz_look_maps(&run->look, why), difference,
-	                                      FUZZ_MAPS);
+	enum fuzz_result result = seen_result(fuzz_look_maps(look, why), difference, FUZZ_MAPS);
 	if (result == FUZZ_SAME)
-		result = seen_result(fuzz_look_status(&run->look, why, &difference->which),
-		                     difference, FUZZ_COUNTER);
+		result = seen_result(fuzz_look_status(look, why, &difference->which), difference,
+		                     FUZZ_COUNTER);
 	if (result == FUZZ_SAME)
-		result = seen_result(fuzz_look_pages(&run->look, why, &difference->addr),
-		                     difference, FUZZ_PAGE);
+		result = seen_result(fuzz_look_pages(look, why, &difference->addr), difference,
+		                     FUZZ_PAGE);
 	return result;
 }
 
-static void note(struct fuzz_run *run, const struct call *call)
+/* Every process: a call of one may show in another. */
+static enum fuzz_result look_everywhere(struct fuzz_run *run, FILE *why,
+                                        struct fuzz_difference *difference)
 {
+	enum fuzz_result result = FUZZ_SAME;
+	for (unsigned process = 1; run->living >> process && result == FUZZ_SAME; process++) {
+		if (!(run->living >> process & 1))
+			continue;
+		result = look(&run->look[process], why, difference);
+		difference->process = process;
+		if (result == FUZZ_DIFFERENT && run->living & (run->living - 1))
+			fprintf(why, "  in process %u\n", process);
+	}
+	return result;
+}
+
+/* What the next calls and looks have to know. False: a process's files cannot be opened. */
+static bool note(struct fuzz_run *run, const struct call *call)
+{
+	const unsigned process = call_process(call);
+	const uint64_t bit = (uint64_t)1 << process;
+	const bool done = run->answer.kind == ANSWER_VALUE && run->answer.value >= 0;
 	if (call->name == CALL_MADVISE && (uint32_t)call->arg[2] == VAS_MADV_FREE)
 		run->lazy = true;
-	if (call->name == CALL_MLOCKALL && run->answer.value == 0)
-		run->future = call->arg[0] & VAS_MCL_FUTURE;
+	if (call->name == CALL_MLOCKALL && done)
+		run->future = (run->future & ~bit) | (call->arg[0] & VAS_MCL_FUTURE ? bit : 0);
 	else if (call->name == CALL_MUNLOCKALL)
-		run->future = false;
+		run->future &= ~bit;
+	if (call->name == CALL_EXIT && done) {
+		fuzz_look_close(&run->look[process]);
+		run->living &= ~bit;
+	} else if (call->name == CALL_FORK && done && run->answer.value < CALL_PROCESSES) {
+		unsigned child = (unsigned)run->answer.value;
+		run->living |= (uint64_t)1 << child;
+		return fuzz_look_open(&run->look[child], run->vas, run->kernel, child);
+	}
+	return true;
 }
 
 static enum fuzz_result broken_invariant(const char *wrong, struct fuzz_difference *difference)
@@ -212,25 +247,20 @@ enum fuzz_result fuzz_run_call(struct fuzz_run *run, const struct call *call,
 	struct answer vas = {0};
 	enum fuzz_result result = FUZZ_SAME;
 	answer_free(&run->answer);
-	if (left_out(run, call))
+	if (space_of(run, call) && left_out(run, call))
 		return FUZZ_LEFT_OUT;
 	*difference = (struct fuzz_difference){.name = call->name};
-	if (!run->vas->ops->call(run->vas, call, &vas) ||
-	    !run->kernel->ops->call(run->kernel, call, &run->answer)) {
-		answer_free(&vas);
-		return FUZZ_BROKEN;
-	}
-	note(run, call);
 	FILE *why = fmemopen(difference->words, sizeof(difference->words), "w");
-	if (!why)
+	if (!why || !run->vas->ops->call(run->vas, call, &vas) ||
+	    !run->kernel->ops->call(run->kernel, call, &run->answer))
 		result = FUZZ_BROKEN;
 	else if (!answer_equal(&vas, &run->answer))
 		result = answers_differ(call, &vas, &run->answer, why, difference);
 	else
-		result = look(run, why, difference);
+		result = note(run, call) ? look_everywhere(run, why, difference) : FUZZ_BROKEN;
 	if (why)
 		(void)fclose(why);
-	const char *wrong = result == FUZZ_SAME ? vas_check(run->space) : NULL;
+	const char *wrong = result == FUZZ_SAME ? target_vas_check_spaces(run->vas) : NULL;
 	answer_free(&vas);
 	return wrong ? broken_invariant(wrong, difference) : result;
 }
@@ -246,18 +276,19 @@ enum fuzz_result fuzz_run_audit(struct fuzz_run *run, struct fuzz_difference *di
 
 bool fuzz_run_begin(struct fuzz_run *run)
 {
-	run->future = run->lazy = false;
-	run->look.maps = run->look.status = run->look.pagemap = -1;
+	run->lazy = false;
+	run->future = 0;
+	run->living = (uint64_t)1 << 1;
 	run->kernel = target_kernel_create();
 	run->vas = run->kernel ? target_vas_create(run->machine, run->kernel) : NULL;
-	run->space = run->vas ? target_vas_space(run->vas) : NULL;
-	return run->vas && fuzz_look_open(&run->look, run->vas, run->kernel);
+	return run->vas && fuzz_look_open(&run->look[1], run->vas, run->kernel, 1);
 }
 
 void fuzz_run_end(struct fuzz_run *run)
 {
 	answer_free(&run->answer);
-	fuzz_look_close(&run->look);
+	for (unsigned process = 1; process < CALL_PROCESSES; process++)
+		fuzz_look_close(&run->look[process]);
 	if (run->vas)
 		run->vas->ops->destroy(run->vas);
 	if (run->kernel)
@@ -267,5 +298,6 @@ void fuzz_run_end(struct fuzz_run *run)
 
 void fuzz_run_free(struct fuzz_run *run)
 {
-	fuzz_look_free(&run->look);
+	for (unsigned process = 1; process < CALL_PROCESSES; process++)
+		fuzz_look_free(&run->look[process]);
 }

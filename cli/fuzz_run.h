@@ -14,7 +14,8 @@ struct fuzz_difference {
 	enum call_name name;   /* of the call after which it showed */
 	int64_t vas, kernel;   /* of FUZZ_ANSWER: errno or signal of each side, 0 for a success */
 	unsigned which;        /* of FUZZ_COUNTER */
-	uint64_t addr;         /* of FUZZ_PAGE; not part of the sort */
+	uint64_t addr;         /* of FUZZ_PAGE; this and the next are not part of the sort */
+	unsigned process;      /* in which it showed */
 	char words[4096];
 };
 
@@ -23,10 +24,10 @@ bool fuzz_same_sort(const struct fuzz_difference *a, const struct fuzz_differenc
 struct fuzz_run {
 	const struct machine *machine;
 	struct target *vas, *kernel;
-	struct vas *space;
-	struct fuzz_look look;
+	struct fuzz_look look[CALL_PROCESSES]; /* by their numbers */
 	struct answer answer; /* the kernel's, of the last call */
-	bool future;          /* mlockall(MCL_FUTURE) may be in force: new memory is populated */
+	uint64_t living;      /* bits of the processes there are */
+	uint64_t future;      /* where mlockall(MCL_FUTURE) is in force: new memory is populated */
 	bool lazy;            /* some memory may have been freed by MADV_FREE */
 };
 

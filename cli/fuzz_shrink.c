@@ -14,7 +14,7 @@
 #include "strace_shape.h"
 
 #define PAGE ((uint64_t)4096)
-#define SECONDS_MAX 60 /* a script that is a little too long is better than none */
+#define SECONDS_MAX 120 /* a script that is a little too long is better than none */
 
 struct shrink {
 	struct fuzz_run *run;
@@ -229,8 +229,9 @@ static void ask_for_page(struct shrink *shrink)
 {
 	if (shrink->difference->kind != FUZZ_PAGE || shrink->script->count == FUZZ_SCRIPT_MAX)
 		return;
-	shrink->script->call[shrink->script->count++] = FUZZ_CALL(CALL_PRESENT,
-	                                                          shrink->difference->addr);
+	struct call call = FUZZ_CALL(CALL_PRESENT, shrink->difference->addr);
+	call.process = shrink->difference->process;
+	shrink->script->call[shrink->script->count++] = call;
 }
 
 bool fuzz_shrink(struct fuzz_run *run, struct fuzz_script *script,
