@@ -71,7 +71,7 @@ static void lines_of_every_kind(void **state)
 		"7ffff7d00000-7ffff7d26000 r-xp 00003000 08:11 1234567                    "
 		"/usr/lib/x86_64-linux-gnu/libc.so.6\n"
 		"7fffffff0000-7ffffffff000 rw-p 00000000 00:00 0                          "
-	        "[stack]\n");
+		"[stack]\n");
 	vas_file_put(file);
 	vas_object_put(object);
 	unit_close(&unit, space);
@@ -216,6 +216,29 @@ static void limits_refuse_at_the_page(void **state)
 	unit_close(&unit, space);
 }
 
+/* To the byte, and with a page's distance from what is above. */
+static void the_break_goes_where_there_is_room(void **state)
+{
+	struct vas *space;
+
+	(void)state;
+	unit_begin(&unit);
+	unit.params.start_brk = at(500) + 123;
+	space = unit_space(&unit);
+	map(space, at(504), 1, RW, ANON);
+	assert_call(space, vas_brk(space, 0), at(500) + 123);
+	assert_call(space, vas_brk(space, at(503)), at(503));
+	assert_call(space, vas_brk(space, at(503) + 1), at(503));
+	assert_call(space, vas_brk(space, at(501) + 1), at(501) + 1);
+	assert_call(space, vas_brk(space, at(500)), at(501) + 1);
+	assert_call(space, vas_brk(space, ~(uint64_t)0), at(501) + 1);
+	map(space, at(503), 1, RW, ANON | VAS_MAP_GROWSDOWN);
+	assert_call(space, vas_brk(space, at(502) + 1), at(501) + 1); /* a stack wants more */
+	assert_call(space, vas_munmap(space, at(500), 3 * UNIT_PAGE), 0);
+	assert_call(space, vas_brk(space, at(501)), at(501) + 1); /* nothing there to lower */
+	unit_close(&unit, space);
+}
+
 static void the_number_of_vmas_is_limited(void **state)
 {
 	struct vas_status status;
@@ -281,6 +304,7 @@ int main(void)
 		cmocka_unit_test(the_walk_leads_from_the_root_to_the_byte),
 		cmocka_unit_test(counters_follow),
 		cmocka_unit_test(limits_refuse_at_the_page),
+		cmocka_unit_test(the_break_goes_where_there_is_room),
 		cmocka_unit_test(the_number_of_vmas_is_limited),
 		cmocka_unit_test(overcommit),
 	};

@@ -165,6 +165,8 @@ static void moving(void **state)
 		{"shrinks", "map 0 4 rw; grow 0 4 1", "A"},
 		{"stays mapped, whole: untouched again",
 	         "map 0 2 rw; write 0; keep 0 2 8; map 2 2 rw", "AAAA....BB"},
+		{"stays mapped, whole: so it takes the other side's identity",
+	         "map 0 2 rw; map 3 2 rw; write 0; write 3; keep 0 2 8; map 2 1 rw", "AAAAA...BB"},
 		{"stays mapped, part: as before", "map 0 4 rw; write 0; keep 1 2 8", "AAAA....BB"},
 		{"several with a hole", "map 0 1 rw; map 2 1 r; move 0 3 3 8", "........A.B"},
 	};
