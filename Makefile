@@ -46,7 +46,7 @@ single: ## build/vas.c and build/vas.h: the library as one file of each
 
 install: ## into $(DESTDIR)$(PREFIX): headers, archive, program, pkg-config and CMake files
 	@scripts/deps build
-	$(call build,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX),--target vas vas_cli)
+	$(call build,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX),--target vas vas_host vas_cli)
 	@DESTDIR=$(DESTDIR) cmake --install build/release
 
 deps: ## what is needed beyond compiler, make and cmake (root on Debian: installs it)
@@ -66,7 +66,7 @@ tsan: deps ## as dev, with ThreadSanitizer
 
 release:
 	@scripts/deps build
-	$(call build,release,,--target vas vas_cli)
+	$(call build,release,,--target vas vas_host vas_cli)
 
 freestanding: ## the core alone, as a kernel would compile it
 	$(call build,freestanding)

@@ -87,7 +87,8 @@ static void close_host(void *ctx)
 
 static struct node *open_host(struct vas_target *vas, const char *path, int64_t *error)
 {
-	static const struct vas_object_ops ops = {read_host_page, NULL, close_host};
+	static const struct vas_object_ops ops = {.read_page = read_host_page,
+	                                          .release = close_host};
 	struct stat info;
 	struct node *node;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

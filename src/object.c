@@ -316,26 +316,48 @@ bool object_is_dirty(struct vas_object *object, uint64_t index)
 	return dirty;
 }
 
+struct writeback {
+	struct vas_object *object;
+	bool last; /* what cannot be written is lost */
+	int64_t err;
+};
+
+/* One page that fails does not keep the others from being written. */
 static int64_t word_sync(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
 {
-	struct vas_object *object = ctx;
+	struct writeback *writeback = ctx;
+	struct vas_object *object = writeback->object;
+	const struct vas_object_ops *ops = object->ops;
 	void *page = frame_host(object_pool(object), word_frame(*word));
 	int64_t err;
 
 	(void)node;
 	if (!(*word & WORD_DIRTY))
 		return 0;
-	err = object->ops->write_page(object->ctx, index, page);
-	if (!err)
+	err = ops->write_page(object->ctx, index, page);
+	if (err >= 0) {
 		*word &= ~WORD_DIRTY;
-	return err;
+		return 0;
+	}
+	if (writeback->last && ops->lose_page)
+		ops->lose_page(object->ctx, index, page, err);
+	if (!writeback->err)
+		writeback->err = err;
+	return 0;
+}
+
+static int64_t write_back(struct vas_object *object, uint64_t first, uint64_t last, bool for_good)
+{
+	struct writeback writeback = {.object = object, .last = for_good};
+
+	if (object->ops && object->ops->write_page)
+		object_walk(object, first, last, word_sync, &writeback);
+	return writeback.err;
 }
 
 int64_t object_sync(struct vas_object *object, uint64_t first, uint64_t last)
 {
-	if (!object->ops || !object->ops->write_page)
-		return 0;
-	return object_walk(object, first, last, word_sync, object);
+	return write_back(object, first, last, false);
 }
 
 static int64_t word_drop(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
@@ -432,12 +454,18 @@ int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops
 	return 0;
 }
 
+void *vas_object_ctx(const struct vas_object *object)
+{
+	return object->ctx;
+}
+
 void vas_object_put(struct vas_object *object)
 {
 	struct vas_system *system = object->system;
 
 	if (!ref_put(system, &object->refs))
 		return;
+	write_back(object, 0, ~(uint64_t)0, true);
 	object_drop(object, 0, ~(uint64_t)0);
 	spin_lock(&system->port, &system->objects_lock);
 	if (object->prev)

@@ -76,7 +76,8 @@ VAS_INTERNAL void object_dirty(struct vas_object *object, uint64_t index);
 
 VAS_INTERNAL bool object_is_dirty(struct vas_object *object, uint64_t index);
 
-/* Writes back the dirty pages of [first, last). 0 or the first error. */
+/* Writes back the dirty pages of [first, last), those after one that fails too. 0 or the first
+ * error; what was not written stays dirty. */
 VAS_INTERNAL int64_t object_sync(struct vas_object *object, uint64_t first, uint64_t last);
 
 /* Lets go of the pages of [first, last): nothing maps them any more. */

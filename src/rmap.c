@@ -93,20 +93,30 @@ void rmap_clean(struct vas_object *object, uint64_t first, uint64_t last)
 	rmap_each(object, first, last, CLEAN);
 }
 
-static int64_t resize(struct vas_object *object, uint64_t size)
+/* Zeros from `size` to the end of its page. */
+static void tail_clear(struct vas_object *object, uint64_t size)
 {
 	struct frame_pool *pool = &object->system->frames;
 	uint64_t page = (uint64_t)1 << pool->page_shift, tail = size & (page - 1);
-	uint64_t first = (size >> pool->page_shift) + (tail != 0);
-	uint32_t last_page;
+	uint32_t frame = tail ? object_find(object, size >> pool->page_shift) : FRAME_NONE;
+
+	if (frame != FRAME_NONE)
+		memset((uint8_t *)frame_host(pool, frame) + tail, 0, (size_t)(page - tail));
+}
+
+static int64_t resize(struct vas_object *object, uint64_t size)
+{
+	unsigned shift = object->system->frames.page_shift;
+	uint64_t first = (size >> shift) + !is_aligned(size, (uint64_t)1 << shift);
 
 	if (size < object->size) {
 		if (!rmap_zap(object, first, ~(uint64_t)0, true))
 			return -VAS_ENOMEM;
 		object_drop(object, first, ~(uint64_t)0);
-		last_page = tail ? object_find(object, first - 1) : FRAME_NONE;
-		if (last_page != FRAME_NONE)
-			memset((uint8_t *)frame_host(pool, last_page) + tail, 0, page - tail);
+		tail_clear(object, size);
+	} else if (size > object->size && object->ops) {
+		/* What was written past the end is no part of the file; in tmpfs it becomes one. */
+		tail_clear(object, object->size);
 	}
 	object->size = size;
 	return 0;
@@ -118,6 +128,18 @@ int64_t vas_object_resize(struct vas_object *object, uint64_t size)
 
 	system_lock_all(object->system);
 	result = resize(object, size);
+	system_unlock_all(object->system);
+	return result;
+}
+
+int64_t vas_object_sync(struct vas_object *object)
+{
+	int64_t result;
+
+	system_lock_all(object->system);
+	/* First make the next write fault, so that none is missed after its page was written. */
+	rmap_clean(object, 0, ~(uint64_t)0);
+	result = object_sync(object, 0, ~(uint64_t)0);
 	system_unlock_all(object->system);
 	return result;
 }

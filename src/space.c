@@ -69,6 +69,11 @@ uint32_t vas_system_version(const struct vas_system *system)
 	return system->version;
 }
 
+uint64_t vas_system_page_size(const struct vas_system *system)
+{
+	return format_page_size(system->format);
+}
+
 void vas_system_frames(const struct vas_system *system, uint64_t *total, uint64_t *free)
 {
 	*total = system->frames.count - system->frames.reserved;

@@ -55,12 +55,17 @@ struct vas_object_ops {
 	 * the access that needed it gets SIGBUS (a call that populates: its documented errno). */
 	int64_t (*read_page)(void *ctx, uint64_t index, void *page);
 
-	/* Writes page number `index` back. 0 or a negative errno, which msync returns; the page stays
-	 * dirty then. NULL: pages are never written back (they live in the object only). */
+	/* Writes page number `index` back. 0 or a negative errno, which msync returns; the page
+	 * stays dirty then. Called by msync, vas_object_sync and when the object goes. NULL: pages
+	 * are never written back (they live in the object only). */
 	int64_t (*write_page)(void *ctx, uint64_t index, const void *page);
 
 	/* The object is gone: nothing maps it and no handle is left. NULL: nothing to do. */
 	void (*release)(void *ctx);
+
+	/* Before release, for each page that write_page has refused with `err` even now: the last
+	 * chance to keep its bytes, or to say that they are lost. NULL: nothing is done. */
+	void (*lose_page)(void *ctx, uint64_t index, const void *page, int64_t err);
 };
 
 #endif

@@ -208,6 +208,9 @@ struct vas_settings *vas_system_settings(struct vas_system *system);
 /* The Linux version it answers as. */
 uint32_t vas_system_version(const struct vas_system *system);
 
+/* Bytes in a page of its format. */
+uint64_t vas_system_page_size(const struct vas_system *system);
+
 /* Frames in all, and free ones, in pages. */
 void vas_system_frames(const struct vas_system *system, uint64_t *total, uint64_t *free);
 
@@ -285,10 +288,18 @@ int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops
                           uint64_t size, struct vas_object **object);
 
 /* The size has become `size` bytes (ftruncate): pages past the end are unmapped everywhere and
- * freed, the tail of the last page becomes zero. 0 or -VAS_ENOMEM. */
+ * freed, dirty or not, and the tail of the last page becomes zero. 0 or -VAS_ENOMEM. */
 int64_t vas_object_resize(struct vas_object *object, uint64_t size);
 
-/* Lets go of a reference. The object is gone with the last: its handle and every file's. */
+/* Writes all dirty pages back (fsync). 0, or the first negative errno that write_page answered:
+ * the other pages are written, those that failed stay dirty for the next time. */
+int64_t vas_object_sync(struct vas_object *object);
+
+/* What was given to vas_object_create. */
+void *vas_object_ctx(const struct vas_object *object);
+
+/* Lets go of a reference. With the last (its handles', its files', their mappings') the object
+ * goes: dirty pages are written back first. */
 void vas_object_put(struct vas_object *object);
 
 #define VAS_FILE_READ 0x1u      /* opened for reading */

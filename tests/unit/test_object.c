@@ -49,7 +49,8 @@ static void disk_release(void *ctx)
 	((struct disk *)ctx)->released++;
 }
 
-static const struct vas_object_ops disk_ops = {disk_read, disk_write, disk_release};
+static const struct vas_object_ops disk_ops = {
+	.read_page = disk_read, .write_page = disk_write, .release = disk_release};
 
 struct opened {
 	struct vas *space;

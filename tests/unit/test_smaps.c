@@ -319,7 +319,7 @@ static void after_two_forks(void **state)
 	COMPARE(ops, .forked = true);
 }
 
-/* All pages of a file are touched: the kernel has them in memory already, and maps what lies around. */
+/* All pages of a file are touched: the kernel has them in memory, and maps what lies around. */
 static void files(void **state)
 {
 	static const struct both_op ops[] = {

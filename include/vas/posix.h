@@ -1,0 +1,49 @@
+/* posix.h - files of the host behind the mappings of a space: vas_host, for hosted builds.
+ *
+ * An object reads and writes its pages with pread and pwrite. It is a cache of its own beside the
+ * host's: make one object for each file and open it as often as you like, and all spaces see each
+ * other's writes at once; the host's file, and so other processes, see them after msync,
+ * vas_object_sync, or when the object goes. What others write to the file is seen in pages that are
+ * read later.
+ *
+ * Answers are 0 or a negative Linux errno.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_POSIX_H
+#define VAS_POSIX_H
+
+#include "vas/vas.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An object over the regular file `fd`, as large as it is now. `fd` is duplicated and may be closed.
+ * The caller holds one reference.
+ * EBADF; EACCES: not open for reading; ENODEV: no regular file; EMFILE; ENOMEM.
+ * A page that cannot be read is a SIGBUS. Writing never makes the file longer: bytes past its end
+ * are dropped. */
+int64_t vas_posix_object(struct vas_system *system, int fd, struct vas_object **object);
+
+/* Opens an object of vas_posix_object as `fd` is open: its access mode, device, inode and path as
+ * maps shows them (of /proc/self/fd; "" where there is none). Pages are written back once a file
+ * that is open for writing has been opened. The caller holds one reference on *file.
+ * EBADF; EINVAL: `fd` is another file; EMFILE; ENOMEM. */
+int64_t vas_posix_file(struct vas_object *object, int fd, struct vas_file **file);
+
+/* Both, for a file that is opened once: the object goes with *file. */
+int64_t vas_posix_open(struct vas_system *system, int fd, struct vas_file **file);
+
+/* The file's size has changed (ftruncate): the object follows. Errors as fstat; ENOMEM. */
+int64_t vas_posix_follow(struct vas_object *object);
+
+/* Who is told when the object goes and a page could not be written: `len` bytes at `offset`, and
+ * why. Without, a line on stderr says so. */
+typedef void vas_posix_lost(void *ctx, uint64_t offset, const void *bytes, size_t len, int64_t err);
+void vas_posix_on_loss(struct vas_object *object, vas_posix_lost *lost, void *ctx);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
