@@ -48,6 +48,12 @@ VAS_INTERNAL bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t a
 /* Whether there is room in *vma for one, and the policy and the advice allow it. */
 VAS_INTERNAL bool huge_is_eligible(const struct vas *space, const struct vma *vma);
 
+/* Pages [start, end) of *vma are about to be unmapped, or only discarded: keeps the reserve in step, of
+ * which the owner has one page for each that is mapped and not present. */
+enum huge_unmap { HUGE_UNMAP, HUGE_DISCARD };
+VAS_INTERNAL void huge_unmap(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end,
+                             enum huge_unmap how);
+
 /* MADV_COLLAPSE: turns the small pages of [start, end) in *vma into huge ones. */
 VAS_INTERNAL int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start,
                                    uint64_t end);

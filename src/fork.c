@@ -22,7 +22,7 @@ static bool pages_are_copied(const struct vma *vma)
 {
 	if (vma->flags & (VAS_VM_WIPEONFORK | VAS_VM_OPAQUE))
 		return false;
-	return vma->anon || vma->flags & VAS_VM_PFNMAP;
+	return vma->anon || (vma->flags & VAS_VM_MAYBE_GUARD);
 }
 
 static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma *vma,

@@ -91,8 +91,37 @@ static uint32_t pool_alloc(struct vas *space, const struct vma *vma)
 	if (block != FRAME_NONE)
 		frame_mark_huge(&system->frames, block, object->level);
 	else if (was_reserved)
-		system_reserve_huge(system, object, 1);
+		system_adjust_huge(system, object, 1);
 	return block;
+}
+
+struct present {
+	uint64_t npages;
+};
+
+static bool count_present(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	struct present *present = ctx;
+
+	(void)addr;
+	(void)level;
+	present->npages += entry->kind == ENTRY_LEAF;
+	return true;
+}
+
+void huge_unmap(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end,
+                enum huge_unmap how)
+{
+	uint64_t npages = (end - start) >> format_shift(space->system->format, vma_level(vma));
+	struct present present = {0};
+	int64_t change;
+
+	if (vma_level(vma) == 0 || !(vma->flags & VAS_VM_HUGE_OWNER))
+		return;
+	pagemap_walk(&space->pages, start, end, count_present, &present);
+	change = how == HUGE_DISCARD ? (int64_t)present.npages
+	                             : -(int64_t)(npages - present.npages);
+	system_adjust_huge(space->system, vma->file->object, change);
 }
 
 /* Maps a block, whose references the leaf takes over, in place of `old`. */
@@ -280,12 +309,13 @@ static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start, uint64_t end)
 {
 	uint64_t size = format_span(space->system->format, 1);
+	uint64_t first = align_up(start, size), last = align_down(end, size);
 	int64_t err = 0;
 
-	if (!vma_is_anonymous(vma) || (vma->flags & VAS_VM_NOHUGEPAGE))
+	if (!vma_is_anonymous(vma) || (vma->flags & VAS_VM_NOHUGEPAGE) || !vma->anon ||
+	    align_up(vma->start, size) >= align_down(vma->end, size) || first > last)
 		return -VAS_EINVAL;
-	for (uint64_t addr = align_up(start, size); addr < end && end - addr >= size;
-	     addr += size) {
+	for (uint64_t addr = first; addr < last; addr += size) {
 		int64_t one = collapse_one(space, vma, addr);
 
 		err = err ? err : one;

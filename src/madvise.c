@@ -125,6 +125,7 @@ static int64_t advise_dontneed(struct part *part, uint64_t advice)
 	if ((part->vma.flags & refused) || !is_aligned(part->start, size))
 		return -VAS_EINVAL;
 	part->end = align_down(part->end, size);
+	huge_unmap(part->space, &part->vma, part->start, part->end, HUGE_DISCARD);
 	return part_zap(part);
 }
 
@@ -136,8 +137,9 @@ static int64_t advise_free(const struct part *part)
 	return 0;
 }
 
-static int64_t advise_remove(const struct part *part)
+static int64_t advise_remove(struct part *part)
 {
+	uint64_t size = format_span(part->space->system->format, vma_level(&part->vma));
 	const struct vma *vma = &part->vma;
 	const uint64_t shared = VAS_VM_SHARED | VAS_VM_MAYWRITE;
 	uint64_t first, last;
@@ -148,8 +150,11 @@ static int64_t advise_remove(const struct part *part)
 		return -VAS_EINVAL;
 	if ((vma->flags & shared) != shared)
 		return -VAS_EACCES;
-	if (!(vma->file->info.mode & VAS_FILE_SHMEM))
+	if (!(vma->file->info.mode & VAS_FILE_SHMEM) && vma_level(vma) == 0)
 		return -VAS_EOPNOTSUPP;
+	/* Of huge pages only whole ones go. */
+	part->start = align_up(part->start, size);
+	part->end = max_u64(align_down(part->end, size), part->start);
 	first = vma_pgoff(part->space, vma, part->start);
 	last = vma_pgoff(part->space, vma, part->end);
 	if (!rmap_zap(vma->file->object, first, last, false))

@@ -133,12 +133,19 @@ static int64_t check_lock(const struct mapping *m)
 	return 0;
 }
 
-/* The largest offset a file can have: pages are counted in bytes of a signed 64-bit size. */
+/* Flags that MAP_SHARED_VALIDATE lets pass. */
+static uint64_t known_flags_of(const struct vas *space)
+{
+	return MAP_KNOWN | (knows_above_4g(space) ? VAS_MAP_ABOVE4G : 0);
+}
+
+/* The end of a regular file is a signed number; a device's offsets have all 64 bits. */
 static bool passes_file_end(const struct mapping *m)
 {
-	uint64_t max = INT64_MAX;
+	uint64_t max = m->file->info.mode & VAS_FILE_NOMAP ? UINT64_MAX : INT64_MAX;
 
-	return m->len > max || m->offset > max - m->len;
+	return m->len > max ||
+	       space_pages(m->space, m->offset) > space_pages(m->space, max - m->len);
 }
 
 static int64_t check_shared_file(struct mapping *m)
@@ -155,17 +162,16 @@ static int64_t check_shared_file(struct mapping *m)
 
 static int64_t check_file(struct mapping *m)
 {
-	uint64_t known = MAP_KNOWN | (knows_above_4g(m->space) ? VAS_MAP_ABOVE4G : 0);
 	uint32_t mode = m->file->info.mode;
 	int64_t err = 0;
 
-	if (!(mode & VAS_FILE_NOMAP) && passes_file_end(m))
+	if (passes_file_end(m))
 		return -VAS_EOVERFLOW;
 	switch (m->map & VAS_MAP_TYPE) {
 	case VAS_MAP_SHARED_VALIDATE:
 		if (!linux_map_shared_validate(m->space))
 			return -VAS_EINVAL;
-		if (m->map & ~known)
+		if (m->map & ~known_flags_of(m->space))
 			return -VAS_EOPNOTSUPP;
 		err = check_shared_file(m);
 		break;
@@ -191,12 +197,33 @@ static int64_t check_file(struct mapping *m)
 	return m->flags & VAS_VM_GROWSDOWN ? -VAS_EINVAL : 0;
 }
 
+/* Huge pages are a file to Linux, if one without a name. */
+static int64_t check_hugetlb_type(struct mapping *m)
+{
+	switch (m->map & VAS_MAP_TYPE) {
+	case VAS_MAP_SHARED_VALIDATE:
+		if (m->map & ~known_flags_of(m->space))
+			return -VAS_EOPNOTSUPP;
+		m->flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
+		break;
+	case VAS_MAP_SHARED:
+		m->flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
+		break;
+	case VAS_MAP_PRIVATE:
+		break;
+	default:
+		return -VAS_EINVAL;
+	}
+	if ((m->flags & VAS_VM_GROWSDOWN) ||
+	    !is_aligned(m->offset, format_span(m->space->system->format, m->level)))
+		return -VAS_EINVAL;
+	m->flags |= VAS_VM_HUGETLB | VAS_VM_DONTEXPAND;
+	return 0;
+}
+
 static int64_t check_anonymous(struct mapping *m)
 {
-	/* Huge pages are a file to Linux, if one without a name. */
-	if (m->level > 0 &&
-	    ((m->flags & VAS_VM_GROWSDOWN) || (m->map & VAS_MAP_TYPE) > VAS_MAP_PRIVATE))
-		return -VAS_EINVAL;
+	m->offset = 0;
 	switch (m->map & VAS_MAP_TYPE) {
 	case VAS_MAP_SHARED:
 		if (m->flags & VAS_VM_GROWSDOWN)
@@ -235,30 +262,19 @@ static void replaced_pages(const struct mapping *m, uint64_t *npages, uint64_t *
 	}
 }
 
-/* Whether the pool has the pages that a mapping of huge pages wants kept for it. */
-static bool pool_suffices(const struct mapping *m)
+/* Keeps pages of the pool for a mapping of huge pages; asked last, as for shared memory. */
+static int64_t reserve_hugetlb(struct mapping *m)
 {
 	struct vas_system *system = m->space->system;
 	uint64_t npages = m->len >> format_shift(system->format, m->level);
-	uint64_t taken = frame_count_huge(&system->frames, m->level);
-	uint64_t pool = system->settings.hugepages[m->level - 1];
+	uint64_t in_use = frame_count_huge(&system->frames, m->level);
 
-	spin_lock(&system->port, &system->lock);
-	taken += system->huge_reserved[m->level];
-	spin_unlock(&system->port, &system->lock);
-	return (m->map & VAS_MAP_NORESERVE) || (taken <= pool && npages <= pool - taken);
-}
-
-static int64_t make_hugetlb(struct mapping *m)
-{
-	struct vas_system *system = m->space->system;
-
-	m->file = file_hugetlb(system, m->level, m->len);
-	if (!m->file)
+	if (m->flags & VAS_VM_NORESERVE)
+		return 0;
+	if (!system_reserve_huge(system, m->file->object, npages, in_use))
 		return -VAS_ENOMEM;
-	if (!(m->flags & VAS_VM_NORESERVE))
-		system_reserve_huge(system, m->file->object,
-		                    m->len >> format_shift(system->format, m->level));
+	if (!(m->flags & VAS_VM_SHARED))
+		m->flags |= VAS_VM_HUGE_OWNER;
 	return 0;
 }
 
@@ -281,13 +297,6 @@ static int64_t admit(struct mapping *m)
 	return 0;
 }
 
-/* Gives shared anonymous memory its object. */
-static int64_t make_shared(struct mapping *m)
-{
-	m->file = file_shared_anon(m->space->system, space_pages(m->space, m->len));
-	return m->file ? 0 : -VAS_ENOMEM;
-}
-
 /* Linux charges shared memory last, when what it replaces is already gone. */
 static int64_t charge_shared(struct mapping *m)
 {
@@ -305,12 +314,14 @@ static int64_t charge_shared(struct mapping *m)
 static int64_t take_file(struct mapping *m)
 {
 	if (m->level > 0)
-		return make_hugetlb(m);
-	if (m->shared_anon)
-		return make_shared(m);
-	if (m->file)
+		m->file = file_hugetlb(m->space->system, m->level, m->len);
+	else if (m->shared_anon)
+		m->file = file_shared_anon(m->space->system, space_pages(m->space, m->len));
+	else if (m->file)
 		file_get(m->file);
-	return 0;
+	else
+		return 0;
+	return m->file ? 0 : -VAS_ENOMEM;
 }
 
 static int64_t map_region(struct mapping *m)
@@ -331,7 +342,10 @@ static int64_t map_region(struct mapping *m)
 		err = admit(m);
 	if (!err) {
 		munmap_commit(space, m->addr, end);
-		err = m->shared_anon ? charge_shared(m) : 0;
+		if (m->level > 0)
+			err = reserve_hugetlb(m);
+		else
+			err = m->shared_anon ? charge_shared(m) : 0;
 	}
 	if (err) {
 		if (m->file)
@@ -370,8 +384,6 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 
 	if (!err)
 		err = check_length(&m, len);
-	if (!err && m.level > 0 && !pool_suffices(&m))
-		err = -VAS_ENOMEM; /* before anything else is looked at */
 	if (!err)
 		err = choose_address(&m);
 	if (err)
@@ -380,20 +392,13 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 	          VAS_VM_MAYREAD | VAS_VM_MAYWRITE | VAS_VM_MAYEXEC;
 	err = check_lock(&m);
 	if (!err)
-		err = m.file ? check_file(&m) : check_anonymous(&m);
+		err = m.level > 0 ? check_hugetlb_type(&m)
+		      : m.file    ? check_file(&m)
+		                  : check_anonymous(&m);
 	if (err)
 		return err;
 	if ((flags & VAS_MAP_NORESERVE) && space->system->settings.overcommit_memory != 2)
 		m.flags |= VAS_VM_NORESERVE;
-	if (m.level > 0) {
-		if (!is_aligned(offset, format_span(space->system->format, m.level)))
-			return -VAS_EINVAL;
-		m.flags |= VAS_VM_HUGETLB | VAS_VM_DONTEXPAND;
-		if (!(m.flags & (VAS_VM_SHARED | VAS_VM_NORESERVE)))
-			m.flags |= VAS_VM_HUGE_OWNER;
-	} else if (!m.file) {
-		m.offset = 0;
-	}
 	locked = m.flags & VAS_VM_LOCKED;
 	err = map_region(&m);
 	if (err)

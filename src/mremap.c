@@ -247,6 +247,17 @@ static void leave_source(struct remap *r)
 	vma_tree_replace(&space->tree, source.start, &source);
 }
 
+/* The reserve of huge pages has moved along too. */
+static void disown_source(const struct remap *r)
+{
+	struct vma vma;
+
+	if (!(r->vma.flags & VAS_VM_HUGE_OWNER) || !vma_at(r->space, r->old, &vma))
+		return;
+	vma.flags &= ~(uint64_t)VAS_VM_HUGE_OWNER;
+	vma_tree_replace(&r->space->tree, vma.start, &vma);
+}
+
 /* The source goes. Its charge has moved along, so what unmapping gives back is taken first. */
 static void drop_source(struct remap *r)
 {
@@ -259,6 +270,7 @@ static void drop_source(struct remap *r)
 		space_recharge(space, space_pages(space, r->old_len));
 	err = munmap_split(space, r->old, r->old + r->old_len);
 	vas_assert(err == 0); /* not sealed, not to be cut, and the memory is reserved */
+	disown_source(r);
 	munmap_commit(space, r->old, r->old + r->old_len);
 }
 

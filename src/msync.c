@@ -7,7 +7,8 @@ static int64_t sync_part(struct vas *space, const struct vma *vma, uint64_t star
 {
 	uint64_t first = vma_pgoff(space, vma, start), last = vma_pgoff(space, vma, end);
 
-	if (!(vma->flags & VAS_VM_SHARED) || !vma->file || !vma->file->object)
+	if (!(vma->flags & VAS_VM_SHARED) || !vma->file || !vma->file->object ||
+	    !object_is_written_back(vma->file->object))
 		return 0;
 	/* First make the next write fault, so that none is missed after the page was written. */
 	rmap_clean(vma->file->object, first, last);

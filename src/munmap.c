@@ -39,24 +39,31 @@ int64_t munmap_split(struct vas *space, uint64_t start, uint64_t end)
 	return 0;
 }
 
+/* Takes a whole vma out of the counters. */
+static void discount_vma(struct vas *space, const struct vma *vma)
+{
+	uint64_t npages = vma_pages(space, vma);
+
+	space_discount(space, vma->flags, npages);
+	if (vma->flags & VAS_VM_LOCKED)
+		space->locked -= npages;
+	if (vma->flags & VAS_VM_ACCOUNT)
+		space_uncharge(space, npages);
+}
+
 void munmap_commit(struct vas *space, uint64_t start, uint64_t end)
 {
 	struct tlb_gather gather;
 	struct vma vma;
 
 	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_clear(&space->pages, start, end, &gather);
-	tlb_gather_end(&gather);
 	while (vma_tree_find(&space->tree, start, &vma) && vma.start < end) {
-		uint64_t npages = vma_pages(space, &vma);
-
-		space_discount(space, vma.flags, npages);
-		if (vma.flags & VAS_VM_LOCKED)
-			space->locked -= npages;
-		if (vma.flags & VAS_VM_ACCOUNT)
-			space_uncharge(space, npages);
+		huge_unmap(space, &vma, vma.start, vma.end, HUGE_UNMAP);
+		discount_vma(space, &vma);
+		pagemap_clear(&space->pages, vma.start, vma.end, &gather);
 		vma_remove(space, &vma);
 	}
+	tlb_gather_end(&gather);
 }
 
 int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)

@@ -350,7 +350,7 @@ static int64_t write_back(struct vas_object *object, uint64_t first, uint64_t la
 {
 	struct writeback writeback = {.object = object, .last = for_good};
 
-	if (object->ops && object->ops->write_page)
+	if (object_is_written_back(object))
 		object_walk(object, first, last, word_sync, &writeback);
 	return writeback.err;
 }
@@ -405,11 +405,30 @@ void object_drop(struct vas_object *object, uint64_t first, uint64_t last)
 	}
 }
 
-void system_reserve_huge(struct vas_system *system, struct vas_object *object, uint64_t npages)
+bool system_reserve_huge(struct vas_system *system, struct vas_object *object, uint64_t npages,
+                         uint64_t in_use)
+{
+	uint64_t pool = system->settings.hugepages[object->level - 1], taken;
+	bool there;
+
+	spin_lock(&system->port, &system->lock);
+	taken = in_use + system->huge_reserved[object->level];
+	there = taken <= pool && npages <= pool - taken;
+	if (there) {
+		object->reserved += npages;
+		system->huge_reserved[object->level] += npages;
+	}
+	spin_unlock(&system->port, &system->lock);
+	return there;
+}
+
+void system_adjust_huge(struct vas_system *system, struct vas_object *object, int64_t npages)
 {
 	spin_lock(&system->port, &system->lock);
-	object->reserved += npages;
-	system->huge_reserved[object->level] += npages;
+	if (npages < 0 && (uint64_t)-npages > object->reserved)
+		npages = -(int64_t)object->reserved;
+	object->reserved += (uint64_t)npages;
+	system->huge_reserved[object->level] += (uint64_t)npages;
 	spin_unlock(&system->port, &system->lock);
 }
 
@@ -465,6 +484,7 @@ void vas_object_put(struct vas_object *object)
 
 	if (!ref_put(system, &object->refs))
 		return;
+	/* What was written through mappings reaches the file now at the latest. */
 	write_back(object, 0, ~(uint64_t)0, true);
 	object_drop(object, 0, ~(uint64_t)0);
 	spin_lock(&system->port, &system->objects_lock);

@@ -67,14 +67,23 @@ VAS_INTERNAL uint32_t object_page_frames(const struct vas_object *object);
 VAS_INTERNAL uint32_t object_find(struct vas_object *object, uint64_t index);
 VAS_INTERNAL uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty);
 
-/* Keeps pages of the huge page pool for the object, without asking whether there are any. */
-VAS_INTERNAL void system_reserve_huge(struct vas_system *system, struct vas_object *object,
-                                      uint64_t npages);
+/* Keeps pages of the huge page pool for the object, if besides those in use there are as many. */
+VAS_INTERNAL bool system_reserve_huge(struct vas_system *system, struct vas_object *object,
+                                      uint64_t npages, uint64_t in_use);
+
+/* Keeps so many more, or fewer (negative), whatever the pool has. */
+VAS_INTERNAL void system_adjust_huge(struct vas_system *system, struct vas_object *object,
+                                     int64_t npages);
 
 /* Remembers that the page was written through a mapping: it is to be written back. */
 VAS_INTERNAL void object_dirty(struct vas_object *object, uint64_t index);
 
 VAS_INTERNAL bool object_is_dirty(struct vas_object *object, uint64_t index);
+
+static inline bool object_is_written_back(const struct vas_object *object)
+{
+	return object->ops && object->ops->write_page;
+}
 
 /* Writes back the dirty pages of [first, last), those after one that fails too. 0 or the first
  * error; what was not written stays dirty. */

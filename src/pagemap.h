@@ -30,6 +30,7 @@ struct pagemap {
 	uint32_t zero; /* the shared frame of zeros: never counted, never written */
 	uint32_t root;
 	uint64_t ntables;
+	bool large;  /* a leaf above level 0 was set in it once */
 	bool marked; /* a mark was set in it once: its tables are not shared */
 };
 

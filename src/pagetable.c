@@ -303,6 +303,7 @@ bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct
 		return false;
 	}
 	pm->marked |= entry->kind == ENTRY_MARK;
+	pm->large |= level > 0;
 	word_write(pm, spot.table, spot.word, pm->format->encode(entry, level));
 	return true;
 }
@@ -480,6 +481,7 @@ void pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level, const s
 	tlb_gather_put(gather, entry_frame(pm, &e));
 	tlb_gather_range(gather, addr, addr + format_span(pm->format, level));
 	pm->ntables--;
+	pm->large = true;
 	*spot.word = pm->format->encode(leaf, level);
 }
 
@@ -756,6 +758,7 @@ bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uin
                    struct tlb_gather *gather)
 {
 	to->marked |= from->marked;
+	to->large |= from->large;
 	tlb_gather_range(gather, start, end);
 	return table_share(to, from, from->root, top_level(from), start, end);
 }

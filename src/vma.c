@@ -213,6 +213,9 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 	part.end = end;
 	part.pgoff = vma_pgoff(space, vma, start);
 	part.flags = flags;
+	/* No leaf reaches over the end of its vma, wherever that moves. */
+	if (space->pages.large && !space_cut(space, start, end))
+		return -VAS_ENOMEM;
 	j = joins_of(space, &part, start == vma->start, end == vma->end, false);
 	if (j.low_joins || j.high_joins) {
 		vma_give(space, vma, &part, &j);
