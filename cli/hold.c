@@ -24,6 +24,7 @@ struct hold {
 	int fd; /* of the setting, locked */
 	int lifeline;
 	pid_t guardian;
+	uint64_t in_use, lost; /* at the beginning: by others, and by nobody */
 };
 
 static bool number_read(const char *path, uint64_t *number)
@@ -75,16 +76,48 @@ static bool start_guardian(struct hold *hold, uint64_t before)
 	return false;
 }
 
+static bool take_lock(struct hold *hold, int access, int kind)
+{
+	hold->fd = open(setting, access | O_CLOEXEC);
+	if (hold->fd < 0)
+		return false;
+	while (flock(hold->fd, kind) < 0)
+		if (errno != EINTR)
+			return false;
+	return true;
+}
+
+/* Of the pool that vm.nr_hugepages is about. Kernels forget to take back a promise now and then
+ * (6.18: after the move of a part of a private mapping); such pages are lost to the machine until it
+ * starts anew, so as many more are asked for. */
+static bool pool_read(struct hold *hold)
+{
+	static const char dir[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
+	char path[sizeof(dir) + 32];
+	uint64_t all = 0, unused = 0;
+	(void)snprintf(path, sizeof(path), "%snr_hugepages", dir);
+	if (!number_read(path, &all))
+		return false;
+	(void)snprintf(path, sizeof(path), "%sfree_hugepages", dir);
+	if (!number_read(path, &unused))
+		return false;
+	hold->in_use = all - unused;
+	(void)snprintf(path, sizeof(path), "%sresv_hugepages", dir);
+	return number_read(path, &hold->lost);
+}
+
 static bool take_setting(struct hold *hold)
 {
 	uint64_t before;
-	hold->fd = open(setting, O_WRONLY | O_CLOEXEC);
-	if (hold->fd < 0)
-		return false;
-	while (flock(hold->fd, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return false;
-	return number_read(setting, &before) && start_guardian(hold, before);
+	return take_lock(hold, O_WRONLY, LOCK_EX) && number_read(setting, &before) &&
+	       pool_read(hold) && start_guardian(hold, before);
+}
+
+static void drop(struct hold *hold)
+{
+	if (hold && hold->fd >= 0)
+		(void)close(hold->fd);
+	free(hold);
 }
 
 struct hold *hold_begin(char *why, size_t size)
@@ -96,37 +129,32 @@ struct hold *hold_begin(char *why, size_t size)
 			return hold;
 	}
 	(void)snprintf(why, size, "vm.nr_hugepages cannot be set here: %s", strerror(errno));
-	if (hold && hold->fd >= 0)
-		(void)close(hold->fd);
-	free(hold);
+	drop(hold);
 	return NULL;
 }
 
-/* Of the pool that vm.nr_hugepages is about; pages may be promised and still be free. */
-static bool pool_read(uint64_t *unused, uint64_t *promised)
+struct hold *hold_share(void)
 {
-	static const char dir[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
-	char path[sizeof(dir) + 32];
-	(void)snprintf(path, sizeof(path), "%sfree_hugepages", dir);
-	if (!number_read(path, unused))
-		return false;
-	(void)snprintf(path, sizeof(path), "%sresv_hugepages", dir);
-	return number_read(path, promised);
+	struct hold *hold = malloc(sizeof(*hold));
+	if (hold) {
+		*hold = (struct hold){.fd = -1};
+		if (take_lock(hold, O_RDONLY, LOCK_SH))
+			return hold;
+	}
+	drop(hold);
+	return NULL;
 }
 
-/* Kernels forget to take back a promise now and then (6.18: after the move of a part of a private
- * mapping). Such pages are lost to the machine until it starts anew, so more are asked for. */
 bool hold_set(struct hold *hold, uint64_t pages, char *why, size_t size)
 {
-	uint64_t count = 0, unused = 0, promised = 0;
-	if (!pool_read(&unused, &promised) || !number_write(hold->fd, pages + promised) ||
-	    !number_read(setting, &count) || !pool_read(&unused, &promised))
+	uint64_t count = 0;
+	if (!number_write(hold->fd, pages + hold->lost) || !number_read(setting, &count))
 		(void)snprintf(why, size, "vm.nr_hugepages cannot be set here: %s",
 		               strerror(errno));
-	else if (count < pages + promised)
+	else if (count < pages + hold->lost)
 		(void)snprintf(why, size, "this machine has only %" PRIu64 " huge pages to give",
-		               count - promised);
-	else if (unused != pages + promised)
+		               count - (count > hold->lost ? hold->lost : 0));
+	else if (hold->in_use || count > pages + hold->lost)
 		(void)snprintf(why, size, "huge pages of this machine are in use");
 	else
 		return true;
@@ -136,13 +164,12 @@ bool hold_set(struct hold *hold, uint64_t pages, char *why, size_t size)
 void hold_end(struct hold *hold)
 {
 	int status = 0;
-	if (!hold)
-		return;
-	(void)close(hold->lifeline);
-	while (waitpid(hold->guardian, &status, 0) < 0 && errno == EINTR)
-		;
+	if (hold && hold->guardian > 0) {
+		(void)close(hold->lifeline);
+		while (waitpid(hold->guardian, &status, 0) < 0 && errno == EINTR)
+			;
+	}
 	if (status != 0)
 		fprintf(stderr, "vas: %s could not be put back\n", setting);
-	(void)close(hold->fd);
-	free(hold);
+	drop(hold);
 }

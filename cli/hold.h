@@ -19,6 +19,9 @@ struct hold *hold_begin(char *why, size_t size);
 /* Makes it so many that `pages` of them can be had. False: `why` says why not. */
 bool hold_set(struct hold *hold, uint64_t pages, char *why, size_t size);
 
+/* Keeps others from setting it: waits until nobody does. NULL: there is no such setting. */
+struct hold *hold_share(void);
+
 /* Puts it back as it was. NULL is nothing to put back. */
 void hold_end(struct hold *hold);
 

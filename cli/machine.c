@@ -179,7 +179,7 @@ uint32_t thp_number(const char *word)
 	                                      : VAS_THP_NEVER;
 }
 
-/* The pools of huge pages, where there are any; those that fault in beyond them are not modelled. */
+/* The pools of huge pages, where there are any; what faults in beyond them is not modelled. */
 static void read_pools(struct vas_settings *settings)
 {
 	static const char *const paths[] = {

@@ -87,7 +87,7 @@ static inline unsigned call_process(const struct call *call)
 }
 
 /* Reads "[2] " or strace's "[pid  2] " at the start of a line. Where it stood, *process is set (0
- * for the first process, and for the pid of a real one) and what follows is returned; else `line`. */
+ * for the first process and for a real pid) and what follows is returned; else `line`. */
 const char *call_speaker(const char *line, unsigned *process);
 
 /* Prints `call` (and " = answer" if answer is not NULL and not ANSWER_NONE) as strace would, into
