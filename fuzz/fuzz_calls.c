@@ -110,6 +110,8 @@ static uint64_t take_map_flags(struct world *world)
 		flags |= VAS_MAP_32BIT;
 	if (more == 254)
 		flags = (flags & ~(uint64_t)VAS_MAP_TYPE) | VAS_MAP_DROPPABLE;
+	if (more >= 246 && more < 254)
+		flags |= VAS_MAP_HUGETLB | VAS_MAP_ANONYMOUS;
 	return flags;
 }
 
@@ -300,6 +302,10 @@ static void call_settings(struct world *world)
 		break;
 	case 4:
 		vas_set_limit(space, (enum vas_rlimit)(byte / 8 % VAS_NRLIMITS), limit);
+		break;
+	case 5:
+		settings->thp_enabled = byte / 8 % 3;
+		settings->hugepages[0] = byte / 32;
 		break;
 	default:
 		vas_system_fail_after(world->system, (int8_t)byte / 8);

@@ -172,6 +172,10 @@ static void counters_follow(void **state)
 	assert_int_equal(vas_system_committed(unit.system), 4 + 16 + 32);
 	assert_call(space, vas_mprotect(space, at(10), 4 * UNIT_PAGE, RW), 0);
 	assert_call(space, vas_munmap(space, at(2), 50 * UNIT_PAGE), 0);
+	map(space, at(90), 3, RW, ANON | VAS_MAP_LOCKED);
+	vas_get_status(space, &status);
+	assert_int_equal(status.locked, 4);
+	assert_call(space, vas_munmap(space, at(90), 3 * UNIT_PAGE), 0);
 	vas_get_status(space, &status);
 	assert_int_equal(status.size, 2 + 16 + 10);
 	assert_int_equal(status.data, 2);

@@ -130,6 +130,8 @@ static void unmapping(void **state)
 		{"the end", "map 0 4 rw; unmap 2 2", "AA"},
 		{"several, and their holes", "map 0 2 rw; map 3 1 r; map 5 2 rw; unmap 1 5",
 	         "A.....B"},
+		{"a seal keeps all", "map 0 3 rw; seal 1 1; unmap? 0 3", "ABC"},
+		{"a seal keeps a part of it", "map 0 3 rw; seal 0 3; unmap? 1 1", "AAA"},
 		{"nothing there", "map 0 2 rw; unmap 4 2", "AA"},
 	};
 
@@ -168,6 +170,9 @@ static void moving(void **state)
 		{"stays mapped, whole: so it takes the other side's identity",
 	         "map 0 2 rw; map 3 2 rw; write 0; write 3; keep 0 2 8; map 2 1 rw", "AAAAA...BB"},
 		{"stays mapped, part: as before", "map 0 4 rw; write 0; keep 1 2 8", "AAAA....BB"},
+		{"locked, and stays mapped: the lock goes along",
+	         "map 0 2 rw; lock 0 2; keep 0 2 8; unlock 8 2; map 2 2 rw", "AAAA....BB"},
+		{"a seal stays", "map 0 3 rw; seal 1 1; move? 0 3 3 8", ".AB.....C"},
 		{"several with a hole", "map 0 1 rw; map 2 1 r; move 0 3 3 8", "........A.B"},
 	};
 
