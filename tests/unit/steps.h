@@ -103,7 +103,8 @@ static inline int64_t step_remap(struct vas *space, const struct step *step)
 	case 'm':
 		return vas_mremap(space, at(n[0]), len, n[2] * UNIT_PAGE, fixed, at(n[3]));
 	case 'k':
-		return vas_mremap(space, at(n[0]), len, len, fixed | VAS_MREMAP_DONTUNMAP, at(n[2]));
+		return vas_mremap(space, at(n[0]), len, len, fixed | VAS_MREMAP_DONTUNMAP,
+		                  at(n[2]));
 	case 'd':
 		return vas_mremap(space, at(n[0]), 0, len, fixed, at(n[2]));
 	default:

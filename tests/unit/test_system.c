@@ -1,4 +1,4 @@
-/* Systems: their regions, several side by side, imported vmas, and that the audit sees what is wrong.
+/* Systems: their regions, several side by side, imported vmas; the audit sees what is wrong.
  *
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
