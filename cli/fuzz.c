@@ -22,6 +22,7 @@
 #include "cli.h"
 #include "fuzz_gen.h"
 #include "fuzz_shrink.h"
+#include "hold.h"
 #include "strace_shape.h"
 
 #define JOBS_MAX 64
@@ -255,6 +256,7 @@ static bool run_round(struct worker *worker)
 	struct fuzz_difference difference;
 	enum fuzz_result result = FUZZ_SAME;
 	bool begun = round_begins(worker);
+	struct hold *pool = worker->gen.hugetlb ? hold_share() : NULL; /* it is to stay empty */
 	unsigned calls = 0;
 	for (; begun && result == FUZZ_SAME && !stopped && calls < worker->gen.length &&
 	       job->calls < job->wanted;
@@ -271,6 +273,7 @@ static bool run_round(struct worker *worker)
 	fuzz_run_end(&worker->run);
 	if (result == FUZZ_DIFFERENT)
 		report(worker, &difference);
+	hold_end(pool);
 	return begun && result != FUZZ_BROKEN;
 }
 

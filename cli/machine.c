@@ -179,16 +179,23 @@ uint32_t thp_number(const char *word)
 	                                      : VAS_THP_NEVER;
 }
 
-/* The pools of huge pages, where there are any; what faults in beyond them is not modelled. */
+/* What the pools of huge pages have to give: free, and promised to nobody. What can be made beyond
+ * that is not modelled. */
 static void read_pools(struct vas_settings *settings)
 {
-	static const char *const paths[] = {
-		"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
-		"/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages",
-	};
-	for (int i = 0; i < 2; i++)
-		if (access(paths[i], R_OK) == 0)
-			(void)read_number(paths[i], &settings->hugepages[i]);
+	static const char *const sizes[] = {"2048kB", "1048576kB"};
+	char path[80];
+	for (int i = 0; i < 2; i++) {
+		uint64_t unused = 0, promised = 0;
+		(void)snprintf(path, sizeof(path),
+		               "/sys/kernel/mm/hugepages/hugepages-%s/free_hugepages", sizes[i]);
+		if (access(path, R_OK) < 0 || !read_number(path, &unused))
+			continue;
+		(void)snprintf(path, sizeof(path),
+		               "/sys/kernel/mm/hugepages/hugepages-%s/resv_hugepages", sizes[i]);
+		if (read_number(path, &promised) && promised <= unused)
+			settings->hugepages[i] = unused - promised;
+	}
 }
 
 bool machine_read(struct machine *machine)
