@@ -17,7 +17,8 @@ static const char usage[] =
 	"calls on vas, and compares each answer and the maps.\n"
 	"  --record LOG   also write what happened to LOG, for `vas replay`\n"
 	"  --full-paths   in LOG; else it has only the last part of file names\n"
-	"  --every        compare the whole map after every call (large maps: every few calls)\n"
+	"  --every        compare the whole map after every call, however large it is\n"
+	"  --picture      then draw COMMAND's address space as it was at its end\n"
 	"  --all-cpus     do not keep the program on one CPU (a call costs 20 times as much)\n"
 	"  --json         one JSON object per program, then one in all\n"
 	"  --quiet        only programs with differences, and the total\n"
@@ -28,6 +29,7 @@ static const char usage[] =
 struct check_options {
 	struct tracer_options tracer;
 	struct report_style style;
+	bool picture;
 	const char *record, *output;
 	char **command;
 };
@@ -57,6 +59,8 @@ static bool take_option(struct check_options *options, int argc, char **argv, in
 		tracer->every = true;
 	else if (strcmp(option, "--all-cpus") == 0)
 		tracer->all_cpus = true;
+	else if (strcmp(option, "--picture") == 0)
+		options->picture = true;
 	else if (strcmp(option, "--json") == 0)
 		options->style.json = true;
 	else if (strcmp(option, "--quiet") == 0)
@@ -121,6 +125,8 @@ static int run(struct check_options *options)
 	struct model *model = model_create(&machine);
 	if (!model)
 		return 3;
+	if (options->picture)
+		model_draw(model);
 	enum tracer_end end = tracer_run(&options->tracer, model, options->command, &status);
 	int result = 3;
 	if (end != TRACER_FAILED) {

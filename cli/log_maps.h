@@ -39,8 +39,8 @@ void map_lines_free(struct map_lines *lines);
  * [vsyscall] is left out. False: a line was not understood, or no memory. */
 bool map_lines_parse(struct map_lines *lines, char *text);
 
-/* The bits of VmFlags' two-letter words; those without a bit (sd, ar) count for nothing. Nor do words
- * not known here, which a newer kernel may have, unless `strict`. */
+/* The bits of VmFlags' two-letter words; those without a bit (sd, ar) count for nothing. Nor do
+ * words not known here, which a newer kernel may have, unless `strict`. */
 bool vmflags_parse(const char *words, size_t len, bool strict, uint64_t *flags);
 
 /* The bits that VmFlags shows: all but SPECIAL, OPAQUE and POLICY. */

@@ -115,9 +115,20 @@ void model_destroy(struct model *model)
 	}
 	map_lines_free(&model->lines);
 	free(model->text);
+	free(model->picture);
 	free(model->files);
 	munmap(model->memory, MEMORY_LEN); /* vas's own things all lie in there */
 	free(model);
+}
+
+void model_draw(struct model *model)
+{
+	model->draws = true;
+}
+
+const char *model_picture(const struct model *model)
+{
+	return model->picture;
 }
 
 const struct machine *model_machine(const struct model *model)
@@ -192,6 +203,8 @@ static bool apply_image(struct model *model, const struct event *event, char why
 		process_end(model, old);
 	struct space *space = must(calloc(1, sizeof(*space)));
 	struct process *process = process_new(model, event->pid, space, event->text);
+	if (!model->drawn)
+		model->drawn = event->pid;
 	space->params = event->params;
 	if (vas_create(model->system, &space->params, &space->vas) != 0) {
 		space->vas = NULL;

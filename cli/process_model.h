@@ -50,6 +50,10 @@ void model_destroy(struct model *model);
 #define MODEL_WHY 200
 bool model_apply(struct model *model, const struct event *event, char why[MODEL_WHY]);
 
+/* From now on the space of the first process is drawn when it ends (or execs). */
+void model_draw(struct model *model);
+const char *model_picture(const struct model *model); /* NULL: none */
+
 const struct machine *model_machine(const struct model *model);
 const struct report *model_reports(const struct model *model);
 

@@ -56,7 +56,10 @@ struct model {
 	struct report *reports, **reports_end;
 	struct name *names; /* strings kept for spaces and reports */
 	struct map_lines lines; /* vas's map, when it is compared */
-	char *text;             /* and the text behind it */
+	bool draws;
+	int32_t drawn;          /* the process that is: the first */
+	char *picture;          /* of its space when it was looked at last */
+	char *text;             /* the text behind lines */
 	size_t text_len, text_room;
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "draw.h"
 #include "process_model_internal.h"
 
 /* ---- vas's map ------------------------------------------------------------------------------- */
@@ -112,6 +113,18 @@ static bool has_flags(const struct map_lines *lines)
 	return lines->n && lines->line[0].has_flags;
 }
 
+static void draw(struct model *model, struct vas *vas)
+{
+	size_t len = 0;
+	free(model->picture);
+	model->picture = NULL;
+	FILE *file = open_memstream(&model->picture, &len);
+	if (!file)
+		return;
+	draw_maps(file, vas);
+	fclose(file);
+}
+
 void model_compare_maps(struct model *model, struct process *process, const struct event *event)
 {
 	read_own_map(model, process->space->vas, has_flags(&event->lines));
@@ -122,6 +135,8 @@ void model_compare_maps(struct model *model, struct process *process, const stru
 		model_difference(process, NULL, NULL, maps);
 		free(maps);
 	}
+	if (model->draws && process->pid == model->drawn && has_flags(&event->lines))
+		draw(model, process->space->vas);
 	process->space->since = 0;
 }
 

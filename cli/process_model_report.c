@@ -96,6 +96,8 @@ static void put_report(FILE *file, const struct report *r)
 	put_count(file, r->differences, "difference");
 	fputs(", maps compared ", file);
 	put_count(file, r->compared, "time");
+	if (r->compared && r->compared < r->calls / 2)
+		fprintf(file, " (about every %" PRIu64 " calls)", r->calls / r->compared);
 	putc('\n', file);
 	put_first(file, r);
 	put_counted(file, r, true, "    taken over from Linux: ");
@@ -140,6 +142,8 @@ static void put_text(const struct report_style *style, const struct model *model
 	fputs(".\n", file);
 	if (ending && !style->quiet)
 		fprintf(file, "The program %s.\n", ending);
+	if (model_picture(model))
+		fprintf(file, "\n%s", model_picture(model));
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

@@ -11,7 +11,7 @@
 #include "process_model_report.h"
 
 static const char usage[] =
-	"usage: vas replay [--json] [--quiet] LOG...\n"
+	"usage: vas replay [--json] [--quiet] [--picture] LOG...\n"
 	"Makes the calls of a program recorded by `vas check --record LOG` on vas, and compares\n"
 	"each answer and the maps with what Linux answered. `-` reads standard input.\n"
 	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage or a log that cannot be "
@@ -55,7 +55,7 @@ static char *read_log(const char *path, size_t *len)
 }
 
 /* False: the log is wrong at some place, which has been printed. */
-static bool play(const char *path, struct log_reader *reader, struct model **model)
+static bool play(const char *path, struct log_reader *reader, bool picture, struct model **model)
 {
 	struct event event;
 	struct log_error error;
@@ -66,6 +66,8 @@ static bool play(const char *path, struct log_reader *reader, struct model **mod
 			*model = model_create(event.machine);
 			if (!*model)
 				return false;
+			if (picture)
+				model_draw(*model);
 			continue;
 		}
 		if (!model_apply(*model, &event, why)) {
@@ -79,7 +81,7 @@ static bool play(const char *path, struct log_reader *reader, struct model **mod
 	return got == 0;
 }
 
-static int replay(const struct report_style *style, const char *path)
+static int replay(const struct report_style *style, bool picture, const char *path)
 {
 	size_t len = 0;
 	struct model *model = NULL;
@@ -93,7 +95,7 @@ static int replay(const struct report_style *style, const char *path)
 		return 2;
 	}
 	int status = 2;
-	if (play(path, reader, &model) && model) {
+	if (play(path, reader, picture, &model) && model) {
 		report_print(style, model, NULL);
 		status = report_differences(model) ? 1 : 0;
 	}
@@ -111,12 +113,15 @@ static int replay(const struct report_style *style, const char *path)
 int cmd_replay(int argc, char **argv)
 {
 	struct report_style style = {.file = stdout};
+	bool picture = false;
 	int i = 1;
 	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
 			style.json = true;
 		} else if (strcmp(argv[i], "--quiet") == 0) {
 			style.quiet = true;
+		} else if (strcmp(argv[i], "--picture") == 0) {
+			picture = true;
 		} else if (strcmp(argv[i], "--help") == 0) {
 			fputs(usage, stdout);
 			return 0;
@@ -131,7 +136,7 @@ int cmd_replay(int argc, char **argv)
 	}
 	int worst = 0;
 	for (; i < argc; i++) {
-		int status = replay(&style, argv[i]);
+		int status = replay(&style, picture, argv[i]);
 		worst = status > worst ? status : worst;
 	}
 	return worst;

@@ -21,9 +21,9 @@ struct tracer_options {
 };
 
 enum tracer_end {
-	TRACER_DONE,    /* the program has run to its end */
-	TRACER_BLIND,   /* it has, but from some point on it could not be followed (message printed) */
-	TRACER_FAILED,  /* it could not be started (message printed) */
+	TRACER_DONE,   /* the program has run to its end */
+	TRACER_BLIND,  /* it has, but could not be followed all the way (message printed) */
+	TRACER_FAILED, /* it could not be started (message printed) */
 };
 
 /* Runs argv. *status is the wait status of the first process. */

@@ -102,10 +102,10 @@ static bool read_prepared(struct tracer *tracer, struct task *task)
 
 /* Where addresses are chosen from: at exec, before the program has mapped anything, loader and vdso
  * have just been placed there one by one. So it is an end of the run of mappings without a gap that
- * has the vdso in it: the upper, or with the legacy layout the lower. (Not the highest mapping below
- * the stack: with an unlimited stack the program itself lies higher.) An older kernel has the vdso
- * above the stack: then there is the loader only, the highest mapping below. 0 if there is none:
- * then vas computes it, which is right without randomisation. */
+ * has the vdso in it: the upper, or with the legacy layout the lower. (Not the highest mapping
+ * below the stack: with an unlimited stack the program itself lies higher.) An older kernel has the
+ * vdso above the stack: then there is the loader only, the highest mapping below. 0 if there is
+ * none: then vas computes it, which is right without randomisation. */
 static uint64_t find_base(const struct map_lines *lines, uint64_t start_stack, bool upper)
 {
 	size_t at = 0, first, last;

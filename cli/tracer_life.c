@@ -103,14 +103,11 @@ static void proc_gone(struct tracer *tracer, struct proc *proc)
 	free(proc);
 }
 
-/* The task will make no more calls. */
+/* The task will make no more calls. Its proc may go before it does. */
 static void task_ends(struct tracer *tracer, struct task *task, bool readable)
 {
 	struct mm *mm = task->mm;
 	struct proc *proc = task->proc;
-	struct event note = {.kind = EVENT_NOTE,
-	                     .pid = proc ? proc->pid : 0,
-	                     .text = "killed before its last map could be read"};
 	if (task->state == TASK_EXITING || !proc)
 		return;
 	if (task->state == TASK_QUEUED)
@@ -119,15 +116,18 @@ static void task_ends(struct tracer *tracer, struct task *task, bool readable)
 	file_forget(&task->file);
 	task->state = TASK_EXITING;
 	if (--mm->tasks == 0 && mm->followed) {
+		struct event note = {.kind = EVENT_NOTE,
+		                     .pid = proc->pid,
+		                     .text = "killed before its last map could be read"};
 		if (readable)
 			image_compare(tracer, task, true);
 		else
 			emit(tracer, &note);
 	}
+	task->proc = NULL;
 	if (--proc->tasks == 0) {
 		mm->procs--;
 		proc_gone(tracer, proc);
-		task->proc = NULL;
 	}
 }
 
@@ -273,6 +273,8 @@ static struct proc *leave_space(struct tracer *tracer, struct task *task, pid_t 
 void life_exec(struct tracer *tracer, pid_t tid)
 {
 	struct task *task = take_leadership(tracer, tid);
+	if (!task) /* cannot be: it has stopped before */
+		task = task_new(tracer, tid, TASK_RUNNING);
 	struct proc *proc = leave_space(tracer, task, tid);
 	task->state = TASK_RUNNING;
 	enter(task, proc, mm_new());

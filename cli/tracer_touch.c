@@ -41,8 +41,8 @@ enum {
 	IS_GUARD = 1 << 8, /* Linux 6.15; shows as swapped too */
 };
 
-/* 1: *page is the first page that is present or swapped and none of `not`; 0: there is none; -1: the
- * kernel has no such call, or does not know all of `not`. */
+/* 1: *page is the first page that is present or swapped and none of `not`; 0: there is none; -1:
+ * the kernel has no such call, or does not know all of `not`. */
 static int scan(int fd, uint64_t not, uint64_t start, uint64_t end, uint64_t *page)
 {
 	struct scan_region region = {0, 0, 0};
@@ -64,8 +64,8 @@ static int scan(int fd, uint64_t not, uint64_t start, uint64_t end, uint64_t *pa
 }
 
 /* The same by reading a word for each page, where Linux is older. A page of zeros that was read
- * only never shows as mapped exclusively. (A page shared since fork is missed: it is known already.)
- */
+ * only never shows as mapped exclusively. (A page shared since fork is missed: but that one is
+ * known already.) */
 static bool read_words(int fd, uint64_t start, uint64_t end, uint64_t *page)
 {
 	uint64_t words[512];
