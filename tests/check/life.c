@@ -1,7 +1,7 @@
 /* life.c - every way for a space to begin and to end, to be run under `vas check`.
  *
- * fork, vfork, clone with and without the space, exec from a thread that is not the leader, death by
- * a signal with threads at work, a stop and its continuation.
+ * fork, vfork, clone with and without the space, exec from a thread that is not the leader, death
+ * by a signal with threads at work, a stop and its continuation.
  *
  * SPDX-License-Identifier: MIT */
 #include <pthread.h>

@@ -3,8 +3,8 @@
  * usage: random SEED STEPS
  * Most calls fall into one small arena, so that they meet each other; some of what is mapped is
  * written, some comes from files, now and then the process goes on as its own child. What cannot be
- * known from outside is avoided: writes beyond the end of a private file mapping, and vmas that grow
- * while others are written (docs/check.md).
+ * known from outside is avoided: writes beyond the end of a private file mapping, and vmas that
+ * grow while others are written (docs/check.md).
  *
  * SPDX-License-Identifier: MIT */
 #include <fcntl.h>
@@ -215,7 +215,7 @@ static void open_files(void)
 int main(int argc, char **argv)
 {
 	state = argc > 1 ? strtoull(argv[1], NULL, 0) * 0x9e3779b97f4a7c15u + 1 : 1;
-	unsigned steps = argc > 2 ? (unsigned)atol(argv[2]) : 1000;
+	unsigned steps = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : 1000;
 	open_files();
 	arena = mmap(NULL, (ARENA_PAGES + MARGIN_PAGES) * PAGE, PROT_NONE,
 	             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

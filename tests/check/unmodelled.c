@@ -1,5 +1,5 @@
-/* unmodelled.c - calls that vas does not have, to be run under `vas check`: what they do is taken over
- * and counted, and what comes after them must be right again.
+/* unmodelled.c - calls that vas does not have, to be run under `vas check`: what they do is taken
+ * over and counted, and what comes after them must be right again.
  *
  * SPDX-License-Identifier: MIT */
 #include <fcntl.h>
