@@ -439,6 +439,15 @@ static struct call gen_limit(struct fuzz_gen *gen)
 	return FUZZ_CALL(CALL_SETRLIMIT, resource[which], soft, hard);
 }
 
+/* A fetch runs what is stored. These would write to where the zeros behind them point, or through
+ * the lower half of a register: the other bytes do no harm in front of zeros. */
+static uint64_t stored_byte(struct fuzz_gen *gen)
+{
+	uint64_t byte = below(gen, 256);
+	bool writes = (byte & 0xfc) == 0xa0 || byte == 0x67;
+	return writes ? 0x90 : byte;
+}
+
 static struct call gen_access(struct fuzz_gen *gen, enum call_name name)
 {
 	uint64_t addr = mapped(gen);
@@ -448,7 +457,7 @@ static struct call gen_access(struct fuzz_gen *gen, enum call_name name)
 	if (addr % PAGE == 0)
 		addr += PICK(gen, 0, 0, 8, PAGE - 1);
 	if (name == CALL_STORE)
-		return FUZZ_CALL(name, addr, below(gen, 256));
+		return FUZZ_CALL(name, addr, stored_byte(gen));
 	return FUZZ_CALL(name, addr);
 }
 
