@@ -1,12 +1,12 @@
 /* fork_remap.c - a family of processes that remap what they share, to be run under `vas check`.
  *
- * usage: fork_remap [BYTE OF PARENT'S PAGES]
- * For each order of ORDER_STEPS different steps (growing, moving, MREMAP_DONTUNMAP, writing ...) one
+ * For each order of ORDER_STEPS different steps (writing, growing, moving, MREMAP_DONTUNMAP) one
  * mapping takes them in that order. A fork comes before, between and behind the steps, and from
  * there on parent and child go on with their own copies: the parent first, the child first, or both
- * at once; the child's child writes and moves once more. Each process then reads all its bytes.
+ * at once; the child's child writes and moves once more. In the end each takes its mappings apart,
+ * back to where they began and next to new memory, and reads all its bytes.
  *
- * A mapping's life in its slot of the arena, '-' what was reserved, '.' a hole:
+ * A mapping's life in its part of the arena, '-' what was reserved, '.' a hole:
  *
  *      |AAAA------------|-- ...    mapped
  *      |AAAA..----------|-- ...    a hole behind it, to grow into; none: it grows by moving
@@ -22,14 +22,14 @@
 #include <unistd.h>
 
 #define PAGE 4096u
-#define ORDER_STEPS 3u /* of STEPS, in every order */
-#define STEPS 7u
-#define ORDERS (7u * 6u * 5u)
+#define STEPS 4u
+#define ORDER_STEPS 3u /* of them, in every order */
+#define ORDERS (4u * 3u * 2u)
 #define FIRST_PAGES 4u
 #define GROWN_PAGES 2u
-#define PLACES (ORDER_STEPS + 2)                           /* it moves on at each step, and twice */
-#define PLACE_PAGES (FIRST_PAGES + PLACES * GROWN_PAGES)   /* however often it grows */
-#define SLOT_PAGES (PLACES * PLACE_PAGES)                  /* of one mapping */
+#define PLACES (ORDER_STEPS + 2)                         /* one a step, and the grandchild's */
+#define PLACE_PAGES (FIRST_PAGES + PLACES * GROWN_PAGES) /* however often it grows */
+#define SLOT_PAGES (PLACES * PLACE_PAGES)                /* of one mapping */
 #define ARENA (ORDERS * SLOT_PAGES * PAGE)
 
 #ifndef MREMAP_DONTUNMAP
@@ -43,7 +43,7 @@ struct mapping {
 	char *at;
 	size_t npages;
 	unsigned place;
-	char first, last; /* the bytes its first and last page begin with, as this process sees it */
+	char first, last; /* what its first and last page begin with, as this process sees it */
 };
 
 static char *arena;
@@ -51,6 +51,7 @@ static int file;
 static enum kind kind;
 static char mine; /* what this process writes */
 static struct mapping mappings[ORDERS];
+static unsigned run_number;
 
 static void expect(bool good, const char *what)
 {
@@ -78,22 +79,15 @@ static char *last_page(const struct mapping *m)
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
-static void write_first(struct mapping *m)
+static void write_ends(struct mapping *m)
 {
 	*m->at = m->first = mine;
-	if (m->npages == 1)
-		m->last = mine;
-}
-
-static void write_last(struct mapping *m)
-{
 	*last_page(m) = m->last = mine;
-	if (m->npages == 1)
-		m->first = mine;
 }
 
-static void grow(struct mapping *m, bool in_place)
+static void grow(struct mapping *m)
 {
+	bool in_place = (run_number + (unsigned)(m - mappings)) % 2;
 	char *end = m->at + m->npages * PAGE;
 	int flags = in_place ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED;
 	if (in_place)
@@ -103,23 +97,12 @@ static void grow(struct mapping *m, bool in_place)
 	expect(got == to, "grow");
 	m->at = got;
 	m->npages += GROWN_PAGES;
-	/* What lies behind the end of shared anonymous memory would be SIGBUS. */
-	if (kind == SHARED)
+	m->last = 0;
+	if (kind == SHARED) { /* behind the end of the memory is only SIGBUS: back again */
 		m->npages -= GROWN_PAGES;
-	else
-		m->last = 0;
-	if (kind == SHARED)
-		expect(munmap(m->at + m->npages * PAGE, (size_t)GROWN_PAGES * PAGE) == 0, "cut");
-}
-
-static void grow_in_place(struct mapping *m)
-{
-	grow(m, true);
-}
-
-static void grow_and_move(struct mapping *m)
-{
-	grow(m, false);
+		expect(mremap(to, (m->npages + GROWN_PAGES) * PAGE, m->npages * PAGE, 0) == to,
+		       "shrink");
+	}
 }
 
 static void move(struct mapping *m)
@@ -143,15 +126,25 @@ static void dontunmap(struct mapping *m)
 	from[PAGE] = mine;
 }
 
-/* Takes the mapping apart in the middle and joins it again, if its parts are still of one kind. */
-static void cut_and_join(struct mapping *m)
+static void (*const steps[STEPS])(struct mapping *) = {write_ends, grow, move, dontunmap};
+
+/* Cut, joined again if the parts are still of one kind, brought back, and given a neighbour. */
+static void settle(struct mapping *m)
 {
+	size_t len = m->npages * PAGE;
 	expect(mprotect(m->at + PAGE, PAGE, PROT_READ) == 0, "mprotect");
 	expect(mprotect(m->at + PAGE, PAGE, PROT_READ | PROT_WRITE) == 0, "mprotect back");
+	if (m->at != place(m, 0)) {
+		m->at = mremap(m->at, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, place(m, 0));
+		expect(m->at == place(m, 0), "back");
+	}
+	char *beside = mmap(m->at + len, PAGE, PROT_READ | PROT_WRITE,
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	expect(beside == m->at + len, "beside");
+	*beside = mine;
+	expect(mprotect(beside, PAGE, PROT_READ) == 0, "mprotect beside");
+	expect(mprotect(beside, PAGE, PROT_READ | PROT_WRITE) == 0, "mprotect beside back");
 }
-
-static void (*const steps[STEPS])(struct mapping *) = {
-	write_first, write_last, grow_in_place, grow_and_move, move, dontunmap, cut_and_join};
 
 /* ---- All mappings ---------------------------------------------------------------------------- */
 
@@ -190,8 +183,10 @@ static void take_steps(unsigned from, unsigned to)
 			steps[step_of(order, k)](&mappings[order]);
 }
 
-static void read_all(void)
+static void settle_all(void)
 {
+	for (struct mapping *m = mappings; m < mappings + ORDERS; m++)
+		settle(m);
 	for (const struct mapping *m = mappings; m < mappings + ORDERS; m++) {
 		/* The others write shared memory too. */
 		char first = *(volatile char *)m->at, last = *(volatile char *)last_page(m);
@@ -211,12 +206,12 @@ static void wait_for(pid_t child)
 static void grandchild(void)
 {
 	mine++;
-	for (struct mapping *m = mappings; m < mappings + ORDERS; m += 5) {
-		write_first(m);
+	for (struct mapping *m = mappings; m < mappings + ORDERS; m++) {
+		write_ends(m);
 		move(m);
-		write_last(m);
+		write_ends(m);
 	}
-	read_all();
+	settle_all();
 	_exit(0);
 }
 
@@ -230,7 +225,7 @@ static void child(unsigned from, int go)
 	expect(pid >= 0, "fork");
 	if (pid == 0)
 		grandchild();
-	read_all();
+	settle_all();
 	wait_for(pid);
 	_exit(0);
 }
@@ -252,10 +247,9 @@ static void run(unsigned fork_at, enum turn turn)
 		wait_for(pid);
 	if (turn != PARENT_FIRST)
 		take_steps(fork_at, ORDER_STEPS);
-	read_all();
+	settle_all();
 	if (turn != CHILD_FIRST)
 		wait_for(pid);
-	read_all();
 	close(go[0]);
 	close(go[1]);
 }
@@ -269,15 +263,16 @@ static void open_file(void)
 	expect(ftruncate(file, (off_t)PLACE_PAGES * PAGE) == 0, name);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-	mine = argc > 1 ? (char)strtol(argv[1], NULL, 0) : 1;
 	open_file();
 	for (kind = PRIVATE; kind < KINDS; kind++) {
 		for (unsigned i = 0; i < (ORDER_STEPS + 1) * TURNS; i++) {
 			arena = mmap(NULL, ARENA, PROT_NONE,
 			             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 			expect(arena != MAP_FAILED, "arena");
+			mine = 1;
+			run_number++;
 			run(i / TURNS, (enum turn)(i % TURNS));
 			expect(munmap(arena, ARENA) == 0, "munmap");
 		}
