@@ -86,6 +86,87 @@ int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t l
 	return 0;
 }
 
+/* How many of the n bytes were copied up to a NUL, it included; n if there is none. */
+static uint64_t copy_to_nul(char *to, const uint8_t *from, uint64_t n, bool *found)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		to[i] = (char)from[i];
+		if (to[i] == '\0') {
+			*found = true;
+			return i + 1;
+		}
+	}
+	return n;
+}
+
+int64_t vas_read_string(struct vas *space, char *to, uint64_t addr, uint64_t max,
+                        struct vas_signal *signal)
+{
+	uint64_t len = 0;
+	bool found = false;
+
+	while (len < max && !found) {
+		struct entry leaf;
+		uint8_t *host;
+		int64_t err = locate(space, addr + len, VAS_READ, &host, &leaf, signal);
+
+		if (err)
+			return err;
+		len += copy_to_nul(to + len, host, page_part(space, addr + len, max - len), &found);
+		space_unlock_shared(space);
+	}
+	return (int64_t)(found ? len - 1 : len);
+}
+
+/* One size of compare-and-exchange; `len` is one of them. */
+static bool exchange(void *host, unsigned len, uint64_t *expected, uint64_t desired)
+{
+	uint8_t was1 = (uint8_t)*expected, *at1 = host;
+	uint16_t was2 = (uint16_t)*expected, *at2 = host;
+	uint32_t was4 = (uint32_t)*expected, *at4 = host;
+	uint64_t was8 = *expected, *at8 = host;
+	bool done;
+
+	if (len == 1) {
+		done = __atomic_compare_exchange_n(at1, &was1, (uint8_t)desired, false,
+		                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		*expected = was1;
+	} else if (len == 2) {
+		done = __atomic_compare_exchange_n(at2, &was2, (uint16_t)desired, false,
+		                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		*expected = was2;
+	} else if (len == 4) {
+		done = __atomic_compare_exchange_n(at4, &was4, (uint32_t)desired, false,
+		                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		*expected = was4;
+	} else {
+		done = __atomic_compare_exchange_n(at8, &was8, desired, false, __ATOMIC_SEQ_CST,
+		                                   __ATOMIC_SEQ_CST);
+		*expected = was8;
+	}
+	return done;
+}
+
+int64_t vas_compare_exchange(struct vas *space, uint64_t addr, unsigned len, uint64_t *expected,
+                             uint64_t desired, struct vas_signal *signal)
+{
+	struct entry leaf;
+	uint8_t *host;
+	int64_t err;
+	bool done;
+
+	if (signal)
+		*signal = (struct vas_signal){0};
+	if ((len != 1 && len != 2 && len != 4 && len != 8) || !is_aligned(addr, len))
+		return -VAS_EINVAL;
+	err = locate(space, addr, VAS_WRITE, &host, &leaf, signal);
+	if (err)
+		return err;
+	done = exchange(host, len, expected, desired);
+	space_unlock_shared(space);
+	return done;
+}
+
 int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr, enum vas_access access,
                       void **host, struct vas_signal *signal)
 {

@@ -413,6 +413,20 @@ int64_t vas_read(struct vas *space, void *to, uint64_t addr, uint64_t len,
 int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t len,
                   struct vas_signal *signal);
 
+/* Copies a string of at most `max` bytes, its NUL included, to `to`. Returns its length without the
+ * NUL; `max` if there is no NUL in as many bytes (they are all copied, `to` has no end then);
+ * -VAS_EFAULT: *signal says which byte cannot be read, those before it are copied; -VAS_ENOMEM.
+ * (Linux's strncpy_from_user.) */
+int64_t vas_read_string(struct vas *space, char *to, uint64_t addr, uint64_t max,
+                        struct vas_signal *signal);
+
+/* If the `len` bytes at `addr`, as a number of the host's, are *expected, they become `desired`: in
+ * one step for all threads of the host. Returns 1: so it is; 0: they are another number, which
+ * *expected tells now; -VAS_EINVAL: `len` is not 1, 2, 4 or 8, or `addr` no multiple of it. Both
+ * outcomes need the right to write: -VAS_EFAULT, -VAS_ENOMEM as vas_write, nothing is changed. */
+int64_t vas_compare_exchange(struct vas *space, uint64_t addr, unsigned len, uint64_t *expected,
+                             uint64_t desired, struct vas_signal *signal);
+
 /* A translation cache for one CPU; contents are vas's own. Register it with a space before its
  * first use and unregister it before its memory goes. */
 #define VAS_TLB_ENTRIES 256u
