@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-/* An object over the regular file `fd`, as large as it is now. `fd` is duplicated and may be closed.
+/* An object over the regular file `fd`, as large as it is now; `fd` is duplicated and may go.
  * The caller holds one reference.
  * EBADF; EACCES: not open for reading; ENODEV: no regular file; EMFILE; ENOMEM.
  * A page that cannot be read is a SIGBUS. Writing never makes the file longer: bytes past its end
