@@ -413,10 +413,11 @@ static bool step_at(struct stub *stub, uint64_t at, struct vas_signal *signal)
 	return true;
 }
 
-bool stub_fetch(struct stub *stub, uint64_t addr, struct vas_signal *signal)
+bool stub_fetch(struct stub *stub, uint64_t addr, uint64_t at, struct vas_signal *signal)
 {
 	/* the longest instruction has 15 bytes; it must not reach into the next page */
-	uint64_t at = addr % STUB_LEN > STUB_LEN - 16 ? addr & ~(uint64_t)15 : addr;
+	if (at == addr && addr % STUB_LEN > STUB_LEN - 16)
+		at = addr & ~(uint64_t)15;
 	*signal = (struct vas_signal){0};
 	if (addr >> 47 && !jump(stub, addr, signal))
 		return false;
