@@ -199,7 +199,7 @@ static enum fuzz_result sweep_pages(struct worker *worker, unsigned process,
 	const uint64_t page = 4096;
 	enum fuzz_result result = FUZZ_SAME;
 	uint64_t addr = region->start;
-	for (unsigned n = 0; n < 8 && addr < region->end && result == FUZZ_SAME; n++) {
+	for (unsigned n = 0; n < 4 && addr < region->end && result == FUZZ_SAME; n++) {
 		struct call load = FUZZ_CALL(CALL_LOAD, addr);
 		load.process = process;
 		if (vas_present(worker->run.look[process].space, addr))
@@ -219,17 +219,13 @@ static enum fuzz_result sweep_process(struct worker *worker, unsigned process,
 	for (unsigned n = 0;
 	     n < FUZZ_REGIONS && result == FUZZ_SAME && vas_next_region(space, addr, &region);
 	     n++) {
-		struct call flags = FUZZ_CALL(CALL_FLAGS, region.start);
-		flags.process = process;
-		result = make_call(worker, &flags, difference);
-		if (result == FUZZ_SAME)
-			result = sweep_pages(worker, process, &region, difference);
+		result = sweep_pages(worker, process, &region, difference);
 		addr = region.end;
 	}
 	return result;
 }
 
-/* At the end of a round: the flags of every vma, and bytes here and there. */
+/* At the end of a round: bytes here and there. */
 static enum fuzz_result sweep(struct worker *worker, struct fuzz_difference *difference)
 {
 	enum fuzz_result result = FUZZ_SAME;

@@ -592,7 +592,7 @@ void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed)
 {
 	uint64_t only = gen->only;
 	*gen = (struct fuzz_gen){.random = {seed}, .only = only};
-	gen->length = (unsigned)(200 + below(gen, 1000));
+	gen->length = (unsigned)(300 + below(gen, 1700));
 	gen->window_pages = (uint64_t)8 << below(gen, 6);
 	gen->hostile = (unsigned)below(gen, 30);
 	gen->files = percent(gen, 40);

@@ -193,6 +193,44 @@ enum fuzz_seen fuzz_look_maps(struct fuzz_look *look, FILE *why)
 	return seen;
 }
 
+/* ---- Flags ----------------------------------------------------------------------------------- */
+
+/* The next vma's VmFlags in smaps, from *at on; *at is then behind them. NULL: no more. */
+static const char *next_flags(const char **at, size_t *len)
+{
+	static const char field[] = "\nVmFlags: ";
+	const char *flags = strstr(*at, field);
+	if (!flags)
+		return NULL;
+	flags += strlen(field);
+	*len = strcspn(flags, "\n");
+	*at = flags + *len;
+	*len = trimmed(flags, *len);
+	return flags;
+}
+
+enum fuzz_seen fuzz_look_flags(struct fuzz_look *look, FILE *why, uint64_t *addr)
+{
+	struct vas_region region;
+	if (!read_text(look->smaps, &look->kernel_maps))
+		return SEEN_BROKEN;
+	const char *at = look->kernel_maps.at;
+	for (*addr = 0; vas_next_region(look->space, *addr, &region); *addr = region.end) {
+		char vas[VAS_VMFLAGS_MAX];
+		size_t vas_len = trimmed(vas, vas_vmflags(&region, vas)), len = 0;
+		const char *kernel = next_flags(&at, &len);
+		if (region.start == STUB_ADDR)
+			continue; /* the kernel's has flags of how it was executed */
+		if (kernel && same_text(vas, vas_len, kernel, len))
+			continue;
+		*addr = region.start;
+		fprintf(why, "  VmFlags of 0x%" PRIx64 " differ: vas '%.*s', kernel '%.*s'\n",
+		        *addr, (int)vas_len, vas, (int)len, kernel ? kernel : "");
+		return SEEN_DIFFERENT;
+	}
+	return SEEN_SAME;
+}
+
 /* ---- Counters -------------------------------------------------------------------------------- */
 
 static uint64_t field(const char *text, const char *name)
@@ -439,9 +477,10 @@ bool fuzz_look_open(struct fuzz_look *look, struct target *vas, struct target *k
 	int pid = target_kernel_process(kernel, process);
 	look->space = target_vas_process(vas, process);
 	look->maps = open_proc(pid, "maps");
+	look->smaps = open_proc(pid, "smaps");
 	look->status = open_proc(pid, "status");
 	look->pagemap = open_proc(pid, "pagemap");
-	if (look->maps >= 0 && look->status >= 0 && look->pagemap >= 0)
+	if (look->maps >= 0 && look->smaps >= 0 && look->status >= 0 && look->pagemap >= 0)
 		return true;
 	fuzz_look_close(look);
 	return false;
@@ -452,7 +491,7 @@ void fuzz_look_close(struct fuzz_look *look)
 	if (!look->space)
 		return;
 	look->space = NULL;
-	int *const fds[] = {&look->maps, &look->status, &look->pagemap};
+	int *const fds[] = {&look->maps, &look->smaps, &look->status, &look->pagemap};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (*fds[i] >= 0)
 			(void)close(*fds[i]);

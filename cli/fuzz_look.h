@@ -22,7 +22,7 @@ struct fuzz_spans {
 /* One process: its space, its /proc files, kept open, and room for what is read. */
 struct fuzz_look {
 	struct vas *space; /* NULL: it does not live */
-	int maps, status, pagemap;
+	int maps, smaps, status, pagemap;
 	bool no_scan; /* no PAGEMAP_SCAN before Linux 6.7: small vmas are read word by word */
 	struct fuzz_text vas_maps, kernel_maps, kernel_status;
 	struct fuzz_spans vas_pages, kernel_pages;
@@ -45,5 +45,8 @@ enum fuzz_seen fuzz_look_status(struct fuzz_look *look, FILE *why, unsigned *whi
 /* Every page of the space; *addr is the first that is present on one side only. Where vas does not
  * say which pages are there (large pages by MADV_HUGEPAGE), nothing is compared. */
 enum fuzz_seen fuzz_look_pages(struct fuzz_look *look, FILE *why, uint64_t *addr);
+
+/* VmFlags of every vma, from one reading of smaps; *addr is the first vma that differs. */
+enum fuzz_seen fuzz_look_flags(struct fuzz_look *look, FILE *why, uint64_t *addr);
 
 #endif

@@ -265,11 +265,28 @@ enum fuzz_result fuzz_run_call(struct fuzz_run *run, const struct call *call,
 	return wrong ? broken_invariant(wrong, difference) : result;
 }
 
+static enum fuzz_result look_at_flags(struct fuzz_run *run, struct fuzz_difference *difference)
+{
+	FILE *why = fmemopen(difference->words, sizeof(difference->words), "w");
+	enum fuzz_result result = why ? FUZZ_SAME : FUZZ_BROKEN;
+	for (unsigned process = 1; run->living >> process && result == FUZZ_SAME; process++) {
+		if (!(run->living >> process & 1))
+			continue;
+		result = seen_result(fuzz_look_flags(&run->look[process], why, &difference->addr),
+		                     difference, FUZZ_FLAGS);
+		difference->process = process;
+	}
+	if (why)
+		(void)fclose(why);
+	return result;
+}
+
 enum fuzz_result fuzz_run_audit(struct fuzz_run *run, struct fuzz_difference *difference)
 {
-	const char *wrong = target_vas_check(run->vas);
 	*difference = (struct fuzz_difference){.name = CALL_NAMES};
-	return wrong ? broken_invariant(wrong, difference) : FUZZ_SAME;
+	enum fuzz_result result = look_at_flags(run, difference);
+	const char *wrong = result == FUZZ_SAME ? target_vas_check(run->vas) : NULL;
+	return wrong ? broken_invariant(wrong, difference) : result;
 }
 
 /* ---- A round --------------------------------------------------------------------------------- */

@@ -6,7 +6,9 @@
 
 #include "fuzz_look.h"
 
-enum fuzz_kind { FUZZ_ANSWER, FUZZ_MAPS, FUZZ_COUNTER, FUZZ_PAGE, FUZZ_INVARIANT, FUZZ_CRASH };
+enum fuzz_kind {
+	FUZZ_ANSWER, FUZZ_MAPS, FUZZ_COUNTER, FUZZ_PAGE, FUZZ_FLAGS, FUZZ_INVARIANT, FUZZ_CRASH
+};
 
 /* The first difference of a round. Two are of the same sort if all but the words is equal. */
 struct fuzz_difference {
@@ -14,7 +16,7 @@ struct fuzz_difference {
 	enum call_name name;   /* of the call after which it showed */
 	int64_t vas, kernel;   /* of FUZZ_ANSWER: errno or signal of each side, 0 for a success */
 	unsigned which;        /* of FUZZ_COUNTER */
-	uint64_t addr;         /* of FUZZ_PAGE; this and the next are not part of the sort */
+	uint64_t addr;         /* of FUZZ_PAGE, FUZZ_FLAGS; like the next not part of the sort */
 	unsigned process;      /* in which it showed */
 	char words[4096];
 };
@@ -48,7 +50,8 @@ void fuzz_run_free(struct fuzz_run *run);
 enum fuzz_result fuzz_run_call(struct fuzz_run *run, const struct call *call,
                                struct fuzz_difference *difference);
 
-/* Verifies every frame at the end of a round; costs as much as a hundred calls. */
+/* At the end of a round, for it costs as much as a hundred calls: the flags of every vma are
+ * compared and every frame verified. */
 enum fuzz_result fuzz_run_audit(struct fuzz_run *run, struct fuzz_difference *difference);
 
 /* A call of `name` with up to six arguments. */

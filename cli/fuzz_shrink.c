@@ -224,14 +224,17 @@ static bool simplify(struct shrink *shrink)
 
 /* ---- All ------------------------------------------------------------------------------------- */
 
-/* A page that is there on one side only shows in a script when it is asked for. */
-static void ask_for_page(struct shrink *shrink)
+/* Some differences show in a script only when they are asked for. */
+static void ask(struct shrink *shrink)
 {
-	if (shrink->difference->kind != FUZZ_PAGE || shrink->script->count == FUZZ_SCRIPT_MAX)
+	struct fuzz_script *script = shrink->script;
+	enum fuzz_kind kind = shrink->difference->kind;
+	if ((kind != FUZZ_PAGE && kind != FUZZ_FLAGS) || script->count == FUZZ_SCRIPT_MAX)
 		return;
-	struct call call = FUZZ_CALL(CALL_PRESENT, shrink->difference->addr);
+	struct call call = FUZZ_CALL(kind == FUZZ_PAGE ? CALL_PRESENT : CALL_FLAGS,
+	                             shrink->difference->addr);
 	call.process = shrink->difference->process;
-	shrink->script->call[shrink->script->count++] = call;
+	script->call[script->count++] = call;
 }
 
 bool fuzz_shrink(struct fuzz_run *run, struct fuzz_script *script,
@@ -252,7 +255,7 @@ bool fuzz_shrink(struct fuzz_run *run, struct fuzz_script *script,
 		drop(&shrink);
 		while (simplify(&shrink) && !ended(&shrink))
 			drop(&shrink);
-		ask_for_page(&shrink);
+		ask(&shrink);
 	}
 	free(trial);
 	return again;
