@@ -65,7 +65,8 @@ static bool run_out(const struct script *script, int64_t n)
 	return enough;
 }
 
-/* Two numbers for each script, others for each; with VAS_OOM_ALL in the environment, all. */
+/* Two numbers for every third script, others for each; with VAS_OOM_ALL in the environment, all
+ * numbers for all. */
 static int visit(const char *path, const struct stat *status, int type, struct FTW *where)
 {
 	const char *dot = strrchr(path, '.');
@@ -76,9 +77,10 @@ static int visit(const char *path, const struct stat *status, int type, struct F
 	(void)where;
 	if (type != FTW_F || !dot || strcmp(dot, ".strace") != 0)
 		return 0;
+	if (nscripts++ % 3 && !getenv("VAS_OOM_ALL"))
+		return 0;
 	if (!script_read(path, &script))
 		return -1;
-	nscripts++;
 	if (getenv("VAS_OOM_ALL")) {
 		while (n < 5000 && !run_out(&script, n))
 			n++;
