@@ -23,6 +23,7 @@
 #include "fuzz_gen.h"
 #include "fuzz_shrink.h"
 #include "hold.h"
+#include "hold.h"
 #include "strace_shape.h"
 
 #define JOBS_MAX 64
@@ -32,6 +33,7 @@
 struct options {
 	uint64_t seed, ops, only;
 	unsigned jobs;
+	bool hugetlb;
 	const char *out;
 };
 
@@ -70,6 +72,7 @@ static const char usage[] =
 	"  --ops N       how many calls (default: 100000)\n"
 	"  --jobs N      in N processes at once (default: 1)\n"
 	"  --only NAMES  only these calls: mmap,munmap,mremap,store ...\n"
+	"  --hugetlb     MAP_HUGETLB too, of an empty pool, which is kept so meanwhile\n"
 	"  --out DIR     where scripts are written (default: .)\n\n"
 	"Exit status: 0 no differences, 1 differences, 2 usage, 77 the kernel cannot be asked.\n";
 
@@ -442,6 +445,7 @@ static int run_jobs(const struct options *options, const struct machine *machine
 		worker[i].seed = fuzz_derive(options->seed, i);
 		worker[i].run.machine = machine;
 		worker[i].gen.only = options->only;
+		worker[i].gen.may_hugetlb = options->hugetlb;
 		job[i].wanted = options->ops / options->jobs + (i < options->ops % options->jobs);
 		good = good && start(&worker[i], work);
 	}
@@ -487,13 +491,11 @@ static bool names_parse(const char *text, uint64_t *only)
 /* Exit status, or -1: go on. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {{"seed", required_argument, NULL, 's'},
-	                                      {"ops", required_argument, NULL, 'n'},
-	                                      {"jobs", required_argument, NULL, 'j'},
-	                                      {"only", required_argument, NULL, 'c'},
-	                                      {"out", required_argument, NULL, 'o'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option known[] = {
+		{"seed", required_argument, NULL, 's'}, {"ops", required_argument, NULL, 'n'},
+		{"jobs", required_argument, NULL, 'j'}, {"only", required_argument, NULL, 'c'},
+		{"out", required_argument, NULL, 'o'},  {"help", no_argument, NULL, 'h'},
+		{"hugetlb", no_argument, NULL, 'p'},    {NULL, 0, NULL, 0}};
 	uint64_t jobs = 1;
 	int c;
 	bool good = true;
@@ -510,6 +512,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'c':
 			good = names_parse(optarg, &options->only);
+			break;
+		case 'p':
+			options->hugetlb = true;
 			break;
 		case 'o':
 			options->out = optarg;
@@ -555,5 +560,8 @@ int cmd_fuzz(int argc, char **argv)
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
 	printf("seed %" PRIu64 "\n", options.seed);
-	return run_jobs(&options, &machine);
+	struct hold *pool = options.hugetlb ? hold_share() : NULL;
+	status = run_jobs(&options, &machine);
+	hold_end(pool);
+	return status;
 }

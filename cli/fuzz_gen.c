@@ -590,8 +590,9 @@ static void weigh(struct fuzz_gen *gen)
 
 void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed)
 {
-	uint64_t only = gen->only;
-	*gen = (struct fuzz_gen){.random = {seed}, .only = only};
+	const uint64_t only = gen->only;
+	const bool may_hugetlb = gen->may_hugetlb;
+	*gen = (struct fuzz_gen){.random = {seed}, .only = only, .may_hugetlb = may_hugetlb};
 	gen->length = (unsigned)(300 + below(gen, 1700));
 	gen->window_pages = (uint64_t)8 << below(gen, 6);
 	gen->hostile = (unsigned)below(gen, 30);
@@ -599,7 +600,7 @@ void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed)
 	gen->forks = percent(gen, 20);
 	gen->large = percent(gen, 20);
 	gen->huge = percent(gen, 10);
-	gen->hugetlb = gen->large && percent(gen, 40);
+	gen->hugetlb = may_hugetlb && gen->large && percent(gen, 40);
 	gen->low = percent(gen, 15);
 	gen->tops = percent(gen, 10);
 	gen->stacks = percent(gen, 30);

@@ -29,6 +29,7 @@ struct fuzz_gen {
 	struct vas *space; /* of the process that makes the next call */
 	unsigned length;            /* calls of the round */
 	unsigned weight[CALL_NAMES];
+	bool may_hugetlb;           /* the pool of huge pages is empty and stays so */
 	uint64_t only;              /* bits of enum call_name that are made; 0: all */
 	uint64_t window_pages;      /* of the small window */
 	unsigned hostile;           /* in a thousand arguments */
@@ -39,7 +40,7 @@ struct fuzz_gen {
 	unsigned regions;
 };
 
-/* Begins the round that `seed` stands for. gen->only is the caller's. */
+/* Begins the round that `seed` stands for. gen->only and gen->may_hugetlb are the caller's. */
 void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed);
 
 /* Which process makes the next call: one of those whose bits are set. */
