@@ -13,6 +13,10 @@
 /* More than this is never made present by one call: it would take the machine's memory and time. */
 #define POPULATE_PAGES ((uint64_t)8192)
 
+/* Of huge memory no more is mapped, but for lengths that are refused anyway. */
+#define HUGE_LEN ((uint64_t)1 << 34)
+#define TASK_LEN ((uint64_t)1 << 47)
+
 struct call fuzz_call(enum call_name name, const uint64_t arg[CALL_MAX_ARGS], size_t nargs)
 {
 	struct call call = {.name = name, .nargs = (unsigned)nargs};
@@ -116,6 +120,12 @@ static bool rounds_over_stub(const struct fuzz_run *run, const struct call *call
 	       (region.flags & VAS_VM_HUGETLB) && (call->arg[3] & VAS_MREMAP_FIXED);
 }
 
+/* The kernel looks at each of the pages of huge memory when it is asked which are present. */
+static bool takes_long(uint64_t len)
+{
+	return len >= HUGE_LEN && len < TASK_LEN;
+}
+
 static bool left_out(const struct fuzz_run *run, const struct call *call)
 {
 	const struct vas_settings *settings = &run->machine->settings;
@@ -128,7 +138,7 @@ static bool left_out(const struct fuzz_run *run, const struct call *call)
 	if (call->name == CALL_MADVISE && advice == VAS_MADV_PAGEOUT && pages_out(run, call))
 		return true;
 	if (call->name == CALL_MMAP && (call->arg[3] & VAS_MAP_HUGETLB) &&
-	    (settings->hugepages[0] || settings->hugepages[1]))
+	    (settings->hugepages[0] || settings->hugepages[1] || takes_long(call->arg[1])))
 		return true; /* the pool of huge pages is the machine's */
 	return rounds_over_stub(run, call) || filled_pages(run, call) > POPULATE_PAGES;
 }
