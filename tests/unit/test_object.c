@@ -346,6 +346,20 @@ static void mappings_hold_the_file(void **state)
 	unit_close(&unit, opened.space);
 }
 
+/* What was written is not lost because nobody asked for it to be written back. */
+static void the_last_mapping_writes_back(void **state)
+{
+	struct opened opened = begin(&disk_ops, PAGES * UNIT_PAGE);
+
+	(void)state;
+	map(&opened, 0, VAS_MAP_SHARED, 0);
+	store(opened.space, at(1), 99);
+	assert_call(opened.space, vas_munmap(opened.space, at(0), PAGES * UNIT_PAGE), 0);
+	end(&opened);
+	assert_int_equal(disk.released, 1);
+	assert_int_equal(disk.page[1][0], 99);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +372,7 @@ int main(void)
 		cmocka_unit_test(punching_keeps_private_copies),
 		cmocka_unit_test(past_the_end_is_a_bus_error),
 		cmocka_unit_test(mappings_hold_the_file),
+		cmocka_unit_test(the_last_mapping_writes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
