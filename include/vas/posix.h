@@ -1,4 +1,5 @@
-/* posix.h - files of the host behind the mappings of a space: vas_host, for hosted builds.
+/* posix.h - files of the host behind the mappings of a space, and reports as text: vas_host, for
+ * hosted builds.
  *
  * An object reads and writes its pages with pread and pwrite. It is a cache of its own beside the
  * host's: make one object for each file and open it as often as you like, and all spaces see each
@@ -41,6 +42,14 @@ int64_t vas_posix_follow(struct vas_object *object);
  * why. Without, a line on stderr says so. */
 typedef void vas_posix_lost(void *ctx, uint64_t offset, const void *bytes, size_t len, int64_t err);
 void vas_posix_on_loss(struct vas_object *object, vas_posix_lost *lost, void *ctx);
+
+/* A sink whose ctx is a FILE *: vas_maps(space, vas_posix_print, stdout). */
+void vas_posix_print(void *file, const char *text, size_t len);
+
+/* What a report (vas_maps, vas_smaps, vas_smaps_rollup, vas_status_text) says, as a string to be
+ * freed with free(). NULL: no memory. */
+typedef void vas_report(struct vas *space, vas_sink *out, void *ctx);
+char *vas_posix_text(struct vas *space, vas_report *report);
 
 #ifdef __cplusplus
 }

@@ -485,7 +485,8 @@ void vas_get_status(struct vas *space, struct vas_status *status);
 /* Whether a page is present at `addr` (pagemap's bit 63), without faulting. */
 bool vas_present(struct vas *space, uint64_t addr);
 
-/* /proc/PID/maps, byte for byte, handed to `out` in pieces (not terminated). */
+/* /proc/PID/maps, byte for byte, handed to `out` in pieces (not terminated). `out` is called with
+ * locks held, as a hook is: it must not call vas. */
 typedef void vas_sink(void *ctx, const char *text, size_t len);
 void vas_maps(struct vas *space, vas_sink *out, void *ctx);
 

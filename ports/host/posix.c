@@ -1,4 +1,4 @@
-/* posix.c - files of the host behind the mappings of a space.
+/* posix.c - files of the host behind the mappings of a space, and reports as text.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -292,4 +292,28 @@ int64_t vas_posix_open(struct vas_system *system, int fd, struct vas_file **file
 	err = vas_posix_file(object, fd, file);
 	vas_object_put(object);
 	return err;
+}
+
+/* ---- Reports --------------------------------------------------------------------------------- */
+
+void vas_posix_print(void *file, const char *text, size_t len)
+{
+	(void)fwrite(text, 1, len, file);
+}
+
+char *vas_posix_text(struct vas *space, vas_report *report)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *stream = open_memstream(&text, &len);
+	bool failed;
+
+	if (!stream)
+		return NULL;
+	report(space, vas_posix_print, stream);
+	failed = ferror(stream);
+	if (fclose(stream) == 0 && !failed)
+		return text;
+	free(text);
+	return NULL;
 }

@@ -394,7 +394,7 @@ static void random_steps_leave_the_same_file(void **state)
 
 static void maps_shows_it_as_the_kernel(void **state)
 {
-	char ours[1024] = "", native[1 << 16], line[64];
+	char ours[1024] = "", native[1 << 16], line[64], *text;
 	struct both_sink sink = {.text = ours, .size = sizeof(ours)};
 	struct world w;
 	void *addr;
@@ -411,6 +411,9 @@ static void maps_shows_it_as_the_kernel(void **state)
 	                     UNIT_PAGE),
 	            at(0));
 	vas_maps(w.space, both_sink, &sink);
+	text = vas_posix_text(w.space, vas_maps);
+	assert_string_equal(text, ours);
+	free(text);
 	snprintf(line, sizeof(line), "%08llx-", (unsigned long long)at(0));
 	assert_non_null(strstr(native, line));
 	assert_memory_equal(strstr(native, line), ours, strlen(ours));
