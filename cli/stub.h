@@ -52,8 +52,8 @@ bool stub_syscall(struct stub *stub, long number, const uint64_t arg[6], int64_t
 bool stub_access(struct stub *stub, uint64_t addr, enum stub_access access, uint8_t *byte,
                  struct vas_signal *signal);
 
-/* The instruction at `at` in the page of `addr` is fetched and executed; a signal of the fetch names
- * `addr`. */
+/* The instruction at `at`, in the page of `addr`, is fetched and executed; a signal of the fetch
+ * names `addr`. */
 bool stub_fetch(struct stub *stub, uint64_t addr, uint64_t at, struct vas_signal *signal);
 
 /* Puts `len` bytes at `offset` of the scratch; *addr is where the process sees them. */
