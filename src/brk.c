@@ -35,7 +35,11 @@ static bool heap_grow(struct vas *space, uint64_t old_end, uint64_t end)
 	if (!space_reserve(space) || !space_charge(space, npages))
 		return false;
 	vma.pgoff = space_pages(space, old_end);
-	vma_place(space, &vma, JOIN_LOWER);
+	/* Only the heap itself grows: not what the program has right below its start. */
+	if (old_end > space->start_brk)
+		vma_place(space, &vma, JOIN_LOWER);
+	else
+		vma_insert(space, &vma);
 	space_count(space, flags, npages);
 	if (flags & VAS_VM_LOCKED) {
 		space->locked += npages;

@@ -9,7 +9,7 @@
 
 struct census {
 	struct vas *space;
-	uint64_t size, locked;
+	uint64_t locked;
 	struct vma vma; /* the one whose leaves are being looked at */
 	const char *broken;
 };
@@ -19,7 +19,6 @@ static void census_vma(struct census *census, const struct vma *vma)
 	struct vas *space = census->space;
 	uint64_t npages = vma_pages(space, vma);
 
-	census->size += npages;
 	if (vma->flags & VAS_VM_LOCKED)
 		census->locked += npages;
 	if (!space_aligned(space, vma->start | vma->end) || vma->end > vas_task_size(space))

@@ -25,6 +25,8 @@
 #include "munmap.c"
 #include "object.c"
 #include "pagetable.c"
+#include "pagetable_move.c"
+#include "pagetable_share.c"
 #include "report.c"
 #include "rmap.c"
 #include "slab.c"

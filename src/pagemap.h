@@ -29,7 +29,6 @@ struct pagemap {
 	struct frame_pool *frames;
 	uint32_t zero; /* the shared frame of zeros: never counted, never written */
 	uint32_t root;
-	uint64_t ntables;
 	bool large;  /* a leaf above level 0 was set in it once */
 	bool marked; /* a mark was set in it once: its tables are not shared */
 };
@@ -113,6 +112,9 @@ VAS_INTERNAL unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr,
 /* Adds `step` (1 or -1) to the count of each frame the map refers to, once for each reference; a
  * shared table's own references are counted once, so all maps that share it must be visited. */
 VAS_INTERNAL void pagemap_recount(const struct pagemap *pm, uint32_t step);
+
+/* The tables of the map, the root and shared ones included. */
+VAS_INTERNAL uint64_t pagemap_count_tables(const struct pagemap *pm);
 
 /* NULL, or the words of the invariant that does not hold. */
 VAS_INTERNAL const char *pagemap_check(const struct pagemap *pm);

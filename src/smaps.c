@@ -394,7 +394,8 @@ static void status_count(struct vas *space, struct status_line lines[STATUS_LINE
 		{"VmStk:\t", space->stack},
 		{"VmExe:\t", 0},
 		{"VmLib:\t", space->exec},
-		{"VmPTE:\t", space->pages.ntables - 1}, /* Linux does not count the top one */
+		{"VmPTE:\t",
+	         pagemap_count_tables(&space->pages) - 1}, /* Linux does not count the top one */
 		{"VmSwap:\t", 0},
 		{"HugetlbPages:\t", residents.npages[PAGE_HUGETLB]},
 	};

@@ -34,8 +34,7 @@ struct vas_system {
  *   peak is not below size
  *   every leaf lies in a vma, and has no right that the vma has not
  *   every vma lies below the end of the user's addresses, page aligned
- *   a touched vma is private
- *   two neighbours have the same identity only if neither was made by fork apart from the other */
+ *   a touched vma is private */
 struct vas {
 	struct vas_system *system;
 	struct vas *next, *prev; /* guarded by system->spaces_lock */

@@ -401,7 +401,8 @@ struct vas_signal {
 };
 
 /* A page fault at `addr`: what the CPU should do next. 0: go on (the page is now present with the
- * right asked for); -VAS_EFAULT: deliver *signal; -VAS_ENOMEM: no frame left, nothing changed.
+ * right asked for); -VAS_EFAULT: deliver *signal; -VAS_ENOMEM: no frame left, nothing changed (but a stack
+ * that had to grow first has grown).
  * `access` is one of enum vas_access. `signal` may be NULL. */
 int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
                   struct vas_signal *signal);

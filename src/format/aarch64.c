@@ -91,6 +91,18 @@ static struct entry arm_decode(uint64_t word, unsigned level)
 	return e;
 }
 
+static void arm_protect(uint64_t *words, unsigned n, unsigned level, unsigned rights)
+{
+	words_protect(words, n, level, rights, arm_encode, arm_decode);
+}
+
+#define ARM_WORDS                                                                                  \
+	.encode = arm_encode, .decode = arm_decode, .table_mask = ARM_VALID | ARM_TABLE,           \
+	.table_bits = ARM_VALID | ARM_TABLE, .frame_mask = ARM_VALID | ARM_LEAF0,                  \
+	.phys_mask = ARM_PHYS, .table_ro_mask = ARM_TABLE_RDONLY,                                  \
+	.table_ro_bits = ARM_TABLE_RDONLY, .leaf_ro_mask = ARM_RDONLY, .leaf_ro_bits = ARM_RDONLY, \
+	.protect = arm_protect
+
 const struct vas_format vas_format_aarch64_4k = {
 	.name = "AArch64, 4 KiB",
 	.levels = 4,
@@ -101,8 +113,7 @@ const struct vas_format vas_format_aarch64_4k = {
 	.tables_protect = true,
 	.task_size = (uint64_t)1 << 48,
 	.window = (uint64_t)1 << 48,
-	.encode = arm_encode,
-	.decode = arm_decode,
+	ARM_WORDS,
 };
 
 /* Of 48 bits the top table of this granule decides only one. */
@@ -116,6 +127,5 @@ const struct vas_format vas_format_aarch64_16k = {
 	.tables_protect = true,
 	.task_size = (uint64_t)1 << 48,
 	.window = (uint64_t)1 << 48,
-	.encode = arm_encode,
-	.decode = arm_decode,
+	ARM_WORDS,
 };

@@ -1,10 +1,12 @@
 /* format.h - page-table formats as data.
  *
- * A format is a geometry and two pure functions between an entry and the word the hardware reads.
+ * A format is a geometry and two pure functions between an entry and the word the hardware reads;
+ * masks and one more function say parts of the same without building entries, for speed.
  * Laws, tested for each format and level:
  *   1. the zero word is ENTRY_ABSENT;
  *   2. decode(encode(e)) is e, with rights raised to what the hardware can express;
- *   3. a word that encodes a table never decodes as a leaf, nor the reverse.
+ *   3. a word that encodes a table never decodes as a leaf, nor the reverse;
+ *   4. the masks and protect say what encode and decode say.
  * Nothing outside this directory knows a bit of any format.
  *
  * SPDX-License-Identifier: MIT */
@@ -51,7 +53,74 @@ struct vas_format {
 	uint64_t window;        /* addresses are chosen below this unless a hint asks for more */
 	uint64_t (*encode)(const struct entry *entry, unsigned level);
 	struct entry (*decode)(uint64_t word, unsigned level);
+
+	/* What walking and copying must know of a word, without a call. A word above level 0 is a table
+	 * iff (word & table_mask) == table_bits; a table or leaf iff (word & frame_mask) != 0, and then
+	 * its frame's physical address is (word & phys_mask) << phys_shift. */
+	uint64_t table_mask, table_bits;
+	uint64_t frame_mask;
+	uint64_t phys_mask;
+	uint8_t phys_shift;
+
+	/* Nothing below the entry may be written: (word & ro_mask) == ro_bits, of a table or a writable
+	 * leaf; setting it is word & ~ro_mask | ro_bits. */
+	uint64_t table_ro_mask, table_ro_bits;
+	uint64_t leaf_ro_mask, leaf_ro_bits;
+
+	/* Gives n leaves (or whatever the words are) these rights, as pagemap_protect says. */
+	void (*protect)(uint64_t *words, unsigned n, unsigned level, unsigned rights);
 };
+
+static inline bool word_is_table(const struct vas_format *format, uint64_t word)
+{
+	return (word & format->table_mask) == format->table_bits;
+}
+
+static inline bool word_has_frame(const struct vas_format *format, uint64_t word)
+{
+	return (word & format->frame_mask) != 0;
+}
+
+static inline uint64_t word_phys(const struct vas_format *format, uint64_t word)
+{
+	return (word & format->phys_mask) << format->phys_shift;
+}
+
+static inline bool word_table_writable(const struct vas_format *format, uint64_t word)
+{
+	return (word & format->table_ro_mask) != format->table_ro_bits || format->table_ro_mask == 0;
+}
+
+/* The word of a table or leaf, or of nothing, without the right to write. */
+static inline uint64_t word_readonly(const struct vas_format *format, uint64_t word, bool table)
+{
+	if (!word_has_frame(format, word))
+		return word;
+	if (table)
+		return (word & ~format->table_ro_mask) | format->table_ro_bits;
+	return (word & ~format->leaf_ro_mask) | format->leaf_ro_bits;
+}
+
+/* A leaf's rights after pagemap_protect: none becomes writable that was not. */
+static inline unsigned rights_lowered(unsigned rights, unsigned old)
+{
+	return rights & (old | ~(unsigned)RIGHT_WRITE);
+}
+
+/* The protect of a format that has no better one. */
+static inline void words_protect(uint64_t *words, unsigned n, unsigned level, unsigned rights,
+                                 uint64_t (*encode)(const struct entry *, unsigned),
+                                 struct entry (*decode)(uint64_t, unsigned))
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct entry e = decode(words[i], level);
+
+		if (e.kind != ENTRY_LEAF)
+			continue;
+		e.rights = rights_lowered(rights, e.rights);
+		words[i] = encode(&e, level);
+	}
+}
 
 static inline uint64_t format_page_size(const struct vas_format *format)
 {

@@ -78,9 +78,17 @@ static struct entry rv_decode(uint64_t word, unsigned level)
 	return e;
 }
 
-#define RV_COMMON                                               \
-	.page_shift = 12, .index_bits = 9, .max_leaf_level = 2, \
-	.readable = RIGHT_READ | RIGHT_WRITE, .encode = rv_encode, .decode = rv_decode
+static void rv_protect(uint64_t *words, unsigned n, unsigned level, unsigned rights)
+{
+	words_protect(words, n, level, rights, rv_encode, rv_decode);
+}
+
+#define RV_COMMON                                                                            \
+	.page_shift = 12, .index_bits = 9, .max_leaf_level = 2,                              \
+	.readable = RIGHT_READ | RIGHT_WRITE, .encode = rv_encode, .decode = rv_decode,      \
+	.table_mask = RV_V | RV_R | RV_W | RV_X, .table_bits = RV_V,                         \
+	.frame_mask = RV_V | RV_LEAF0, .phys_mask = RV_PPN, .phys_shift = 12 - RV_PPN_SHIFT, \
+	.leaf_ro_mask = RV_W, .protect = rv_protect
 
 const struct vas_format vas_format_riscv_sv39 = {
 	RV_COMMON,

@@ -82,36 +82,49 @@ static struct entry x86_decode(uint64_t word, unsigned level)
 	return e;
 }
 
+/* Without a branch, so that compilers make vector code of it. */
+static void x86_protect(uint64_t *words, unsigned n, unsigned level, unsigned rights)
+{
+	uint64_t keep = X86_PHYS | X86_A | X86_D | (level > 0 ? X86_PS : 0);
+	uint64_t set = X86_LEAF0;
+
+	if (rights == RIGHT_WRITE) {
+		/* Some become absent, some not: not worth a case of its own below. */
+		words_protect(words, n, level, rights, x86_encode, x86_decode);
+		return;
+	}
+	if (rights != 0) {
+		set = X86_P | X86_U | (rights & RIGHT_EXEC ? 0 : X86_NX);
+		keep |= rights & RIGHT_WRITE ? X86_W : 0;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t word = words[i];
+		uint64_t is_leaf = 0 - ((word | word >> 9) & 1); /* P or LEAF0 */
+
+		words[i] = (((word & keep) | set) & is_leaf) | (word & ~is_leaf);
+	}
+}
+
+#define X86_COMMON                                                                     \
+	.page_shift = 12, .index_bits = 9, .max_leaf_level = 2,                        \
+	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC, .noncanonical_traps = true, \
+	.fetch_reads_first = true, .tables_protect = true, .map_32bit = true,          \
+	.encode = x86_encode, .decode = x86_decode, .table_mask = X86_P | X86_PS,      \
+	.table_bits = X86_P, .frame_mask = X86_P | X86_LEAF0, .phys_mask = X86_PHYS,   \
+	.table_ro_mask = X86_W, .leaf_ro_mask = X86_W, .protect = x86_protect
+
 const struct vas_format vas_format_x86_64 = {
+	X86_COMMON,
 	.name = "x86-64",
 	.levels = 4,
-	.page_shift = 12,
-	.index_bits = 9,
-	.max_leaf_level = 2,
-	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
-	.noncanonical_traps = true,
-	.tables_protect = true,
-	.fetch_reads_first = true,
-	.map_32bit = true,
 	.task_size = ((uint64_t)1 << 47) - 4096,
 	.window = ((uint64_t)1 << 47) - 4096,
-	.encode = x86_encode,
-	.decode = x86_decode,
 };
 
 const struct vas_format vas_format_x86_64_la57 = {
+	X86_COMMON,
 	.name = "x86-64 LA57",
 	.levels = 5,
-	.page_shift = 12,
-	.index_bits = 9,
-	.max_leaf_level = 2,
-	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
-	.noncanonical_traps = true,
-	.tables_protect = true,
-	.fetch_reads_first = true,
-	.map_32bit = true,
 	.task_size = ((uint64_t)1 << 56) - 4096,
 	.window = ((uint64_t)1 << 47) - 4096,
-	.encode = x86_encode,
-	.decode = x86_decode,
 };

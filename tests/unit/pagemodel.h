@@ -222,7 +222,7 @@ static inline void mapped_end(struct mapped *mapped)
 {
 	mapped_clear(mapped, 0, mapped->pm.format->task_size, false);
 	assert_mapped(mapped);
-	assert_int_equal(mapped->pm.ntables, 1);
+	assert_int_equal(pagemap_count_tables(&mapped->pm), 1);
 	pagemap_destroy(&mapped->pm);
 }
 
