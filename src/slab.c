@@ -15,7 +15,7 @@ struct slab {
 
 #define SLAB_HEADER 64 /* keeps objects on cache lines */
 
-static const uint16_t class_size[SLAB_CLASSES] = {64, 128, 256, 504, 960, SLAB_MAX};
+static const uint16_t class_size[SLAB_CLASSES] = {64, 128, 256, 496, 960, SLAB_MAX};
 
 _Static_assert(sizeof(struct slab) <= SLAB_HEADER, "a slab's header has grown");
 

@@ -33,7 +33,7 @@ struct tree_node {
 
 #define NO_ADDRESS (~(uint64_t)0)
 
-_Static_assert(sizeof(struct tree_node) <= 504, "a tree node has outgrown its slab class");
+_Static_assert(sizeof(struct tree_node) <= 496, "a tree node has outgrown its slab class");
 _Static_assert(VAS_TREE_LEAF >= 3 && VAS_TREE_FANOUT >= 4, "nodes must be able to split");
 
 static unsigned node_capacity(const struct tree_node *node)
