@@ -16,14 +16,14 @@ define build
 @cmake --build --preset $(1) $(3)
 endef
 
-.PHONY: all help demo test fuzz tidy format single install deps clean
+.PHONY: all help demo test fuzz tidy format bench bench-instr single install deps clean
 .PHONY: dev asan tsan release freestanding
 
 all: release
 
 help: ## this list
 	@printf '%-18s%s\n' make 'build/libvas.a and build/vas, as they ship'
-	@sed -n 's/^\([a-z]*\):.*## *\(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
+	@sed -n 's/^\([a-z-]*\):.*## *\(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
 		if [ $$name != fuzz ] || [ -d fuzz ]; then printf 'make %-13s%s\n' "$$name" "$$what"; fi; \
 	done
 
@@ -40,6 +40,18 @@ tidy: dev ## layers, limits, formatting, dead files, documents
 format: ## clang-format over the .c files
 	@scripts/deps tidy
 	@scripts/tidy --format
+
+bench: ## vas and the running kernel side by side: a table, build/bench.json, build/move.svg
+	@scripts/deps bench
+	$(call build,release,,--target vas vas_cli)
+	@build/vas bench --json build/bench.json
+	@bench/plot build/bench.json build/move.svg
+	@echo "a picture of what moves cost: build/move.svg"
+
+bench-instr: ## instructions of the hot paths, into bench/instructions.txt
+	@scripts/deps instr
+	$(call build,release,,--target vas_instr)
+	@bench/instructions --write build/release/bench/vas_instr
 
 single: ## build/vas.c and build/vas.h: the library as one file of each
 	$(call build,release,,--target single)

@@ -70,9 +70,11 @@ INLINE int64_t side_touch(struct side *side, uint64_t addr, bool write)
 static int64_t side_fork(struct side *side)
 {
 	side->child = fork();
-	if (side->child == 0)
+	if (side->child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			(void)pause();
+	}
 	return side->child;
 }
 

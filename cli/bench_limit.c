@@ -1,7 +1,8 @@
 /* bench_limit.c - raises vm.max_map_count for a while.
  *
  * It is a setting of the whole machine, so it is put back whatever happens to the benchmark: by a
- * process of its own, which waits until nobody holds the other end of a pipe.
+ * process of its own, which waits until nobody holds the other end of a pipe. A lock on the file
+ * keeps a second benchmark from taking the raised limit for the usual one.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,7 +19,7 @@
 
 static const char path[] = "/proc/sys/vm/max_map_count";
 static pid_t guardian;
-static int lifeline = -1;
+static int lifeline = -1, lock = -1;
 
 static bool limit_read(uint64_t *count)
 {
@@ -53,15 +55,25 @@ static _Noreturn void guard(int end, uint64_t before, uint64_t raised)
 	_exit(good ? 0 : 1);
 }
 
+static bool limit_lock(void)
+{
+	lock = open(path, O_RDWR | O_CLOEXEC);
+	while (lock >= 0 && flock(lock, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return false;
+	return lock >= 0;
+}
+
 bool bench_limit_raise(uint64_t count)
 {
-	uint64_t before;
+	uint64_t before = 0;
 	int ends[2];
 	sigset_t all, mask;
-	if (!limit_read(&before) || before >= count)
+	bool locked = limit_lock();
+	if (!limit_read(&before) || before >= count || !locked || pipe2(ends, O_CLOEXEC) < 0) {
+		bench_limit_forget();
 		return before >= count;
-	if (access(path, W_OK) < 0 || pipe2(ends, O_CLOEXEC) < 0)
-		return false;
+	}
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_BLOCK, &all, &mask);
 	guardian = fork();
@@ -90,11 +102,14 @@ void bench_limit_restore(void)
 	if (status != 0)
 		fprintf(stderr, "vas: %s could not be put back\n", path);
 	guardian = 0;
+	bench_limit_forget();
 }
 
 void bench_limit_forget(void)
 {
 	if (lifeline >= 0)
 		(void)close(lifeline);
-	lifeline = -1;
+	if (lock >= 0)
+		(void)close(lock);
+	lifeline = lock = -1;
 }

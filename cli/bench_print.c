@@ -30,8 +30,7 @@ static void point_text(char text[16], const struct row *row, uint64_t point)
 	if (row->axis == AXIS_BYTES)
 		(void)snprintf(text, 16, "%u %ciB", (unsigned)point, units[unit]);
 	else
-		(void)snprintf(text, 16, "%u%c vmas", (unsigned)point,
-		               unit == 0 ? ' ' : units[unit]);
+		(void)snprintf(text, 16, "%u%.*s vmas", (unsigned)point, unit > 0, &units[unit]);
 }
 
 static void value_text(char text[16], double value, bool bytes)
@@ -93,11 +92,11 @@ void bench_print(FILE *out, const struct row *row, const struct result *result, 
 
 static void json_number(FILE *out, const char *key, bool there, double value)
 {
-	fprintf(out, ", \"%s\": ", key);
+	fprintf(out, "\"%s\": ", key);
 	if (there)
-		fprintf(out, "%.6g", value);
+		fprintf(out, "%.6g, ", value);
 	else
-		fprintf(out, "null");
+		fprintf(out, "null, ");
 }
 
 /* The figures of one point; the texts are our own and need no escapes. */
@@ -116,28 +115,27 @@ static void json_figures(FILE *out, const struct row *row, const struct result *
 		json_number(out, "kernel_q1", kernel->there, kernel->low);
 		json_number(out, "kernel_q3", kernel->there, kernel->high);
 	}
-	if (!vas->there)
-		fprintf(out, ", \"note\": \"vas: %s\"", vas->why);
-	else if (!kernel->there)
-		fprintf(out, ", \"note\": \"kernel: %s\"", kernel->why);
+	fprintf(out, "\"note\": \"%s%s\"",
+	        !vas->there      ? "vas: "
+	        : !kernel->there ? "kernel: "
+	                         : "",
+	        !vas->there ? vas->why : kernel->why);
 }
 
 static void json_point(FILE *out, const struct row *row, uint64_t point)
 {
 	if (row->axis != AXIS_NONE)
-		fprintf(out, "\"%s\": %llu", row->axis == AXIS_VMAS ? "vmas" : "bytes",
+		fprintf(out, "\"%s\": %llu, ", row->axis == AXIS_VMAS ? "vmas" : "bytes",
 		        (unsigned long long)point);
-	else
-		fprintf(out, "\"calls\": 1");
 }
 
 void bench_json(FILE *out, const struct row *row, const struct result *results, size_t n, bool last)
 {
 	fprintf(out, "  {\"row\": \"%s\", ", row->name);
 	json_point(out, row, results[0].point);
-	json_figures(out, row, &results[0]);
 	json_number(out, "goal", row->goal > 0, row->goal);
-	fprintf(out, ", \"what\": \"%s\"", row->what);
+	fprintf(out, "\"what\": \"%s\", ", row->what);
+	json_figures(out, row, &results[0]);
 	if (n > 1) {
 		fprintf(out, ",\n   \"over\": [");
 		for (size_t i = 0; i < n; i++) {

@@ -12,7 +12,8 @@
 
 #define FEW 16
 #define SPAN_VMAS FEW, KI, 64 * KI, MI
-#define SPAN_BYTES GI, 4 * KI, 64 * KI, 2 * MI, 32 * MI, 256 * MI, 4 * GI, 16 * GI
+#define SPAN_TO_4G GI, 4 * KI, 64 * KI, 2 * MI, 32 * MI, 256 * MI, 4 * GI
+#define SPAN_TO_16G SPAN_TO_4G, 16 * GI
 #define SPAN_TO_1G GI, 4 * KI, 2 * MI, 32 * MI, 256 * MI
 #define VMAS_OF_ANY_KERNEL 60000 /* below the usual vm.max_map_count */
 
@@ -33,15 +34,16 @@ const struct row bench_rows[] = {
 	 "mmap(FIXED_NOREPLACE) of 4 pages between random vmas of a million"},
 	{"move-1g-by-1g", WORK_MOVE_1G, AXIS_BYTES, {GI, 4 * GI, 16 * GI}, 70, false,
 	 "mremap of a present range to and fro, both places aligned to 1 GiB"},
-	{"move-1g-by-2m", WORK_MOVE_2M, AXIS_BYTES, {GI, 2 * MI, 32 * MI, 256 * MI, 4 * GI, 16 * GI}, 200, false,
+	{"move-1g-by-2m", WORK_MOVE_2M, AXIS_BYTES,
+	 {GI, 2 * MI, 32 * MI, 256 * MI, 4 * GI, 16 * GI}, 200, false,
 	 "the same, one place 2 MiB past a multiple of 1 GiB"},
-	{"move-1g-shifted", WORK_MOVE_SHIFTED, AXIS_BYTES, {SPAN_BYTES}, 200e3, false,
+	{"move-1g-shifted", WORK_MOVE_SHIFTED, AXIS_BYTES, {SPAN_TO_16G}, 200e3, false,
 	 "the same, one place a page past a multiple of 1 GiB"},
 	{"move-1g-shifted-soft", WORK_COUNT, AXIS_BYTES, {GI}, 250, false,
 	 "the same on software trees"},
 	{"move-16g-shifted-soft", WORK_COUNT, AXIS_BYTES, {16 * GI}, 250, false,
 	 "the same on software trees"},
-	{"mprotect-1g", WORK_PROTECT, AXIS_BYTES, {SPAN_BYTES}, 70e3, false,
+	{"mprotect-1g", WORK_PROTECT, AXIS_BYTES, {SPAN_TO_4G}, 70e3, false,
 	 "mprotect of a present range, read-only and back; after the call back the "
 	 "kernel has made its pages writable, vas leaves that to their next write"},
 	{"fork-1g", WORK_FORK, AXIS_BYTES, {SPAN_TO_1G}, 1500, false,
@@ -66,9 +68,11 @@ const struct row bench_rows[] = {
 	 "the same, each address dependent on the answer before"},
 	{"translate-miss-64k-soft", WORK_COUNT, AXIS_VMAS, {64 * KI}, 45, false,
 	 "vas_translate of random pages in 64 k vmas of a software tree"},
-	{"vma-bytes", WORK_BYTES, AXIS_VMAS, {MI, KI, 64 * KI}, 64, true,
+	{"vma-bytes", WORK_BYTES, AXIS_VMAS, {MI, 64 * KI}, 64, true,
 	 "memory for each untouched vma with a gap behind it, mapped upwards: frames "
 	 "used against the kernel's vm_area_struct and maple_node (slabinfo)"},
+	{"vma-bytes-random", WORK_BYTES_RANDOM, AXIS_VMAS, {MI, 64 * KI}, 0, true,
+	 "the same, mapped in disorder"},
 	{"vma-bytes-touched", WORK_BYTES_TOUCHED, AXIS_VMAS, {VMAS_OF_ANY_KERNEL}, 80, true,
 	 "the same, one page of each written (that page and page tables apart): "
 	 "anon_vma and anon_vma_chain as well"},

@@ -21,6 +21,16 @@ static const char *prepare_vmas(struct side *side, uint64_t nvmas)
 	return NULL;
 }
 
+/* The same in disorder; their number is a power of two, so an odd factor reaches each once. */
+static const char *prepare_vmas_random(struct side *side, uint64_t nvmas)
+{
+	side->plan.scale = nvmas;
+	for (uint64_t i = 0; i < nvmas; i++)
+		if (side_mmap(side, BASE + i * 2654435761u % nvmas * STRIDE, LEN, RW, ANON_AT) < 0)
+			return "the vmas cannot be made";
+	return NULL;
+}
+
 /* Chooses the vmas of the next batch: one at random out of each sixteenth. */
 static void pick(struct plan *plan)
 {
@@ -35,21 +45,22 @@ typedef int64_t op(struct side *side, uint64_t addr);
 INLINE double batches(struct side *side, uint64_t *n, op *there, op *back, bool time_back)
 {
 	struct plan *plan = &side->plan;
-	double ns = 0;
 	uint64_t done = 0, start;
 	for (; done < *n; done += BATCH) {
 		pick(plan);
 		start = now();
 		for (unsigned i = 0; i < BATCH; i++)
 			plan->failed += there(side, plan->at[i]) < 0;
-		ns += time_back ? 0 : since(plan, start);
+		if (!time_back)
+			sample(plan, start);
 		start = now();
 		for (unsigned i = 0; i < BATCH; i++)
 			plan->failed += back(side, plan->at[i]) < 0;
-		ns += time_back ? since(plan, start) : 0;
+		if (time_back)
+			sample(plan, start);
 	}
 	*n = done;
-	return plan->failed ? -1 : ns;
+	return samples_total(plan, done / BATCH);
 }
 
 INLINE int64_t op_nothing(struct side *side, uint64_t addr)
@@ -173,7 +184,7 @@ static const char *prepare_move_shifted(struct side *side, uint64_t bytes)
 static double round_move(struct side *side, uint64_t *n)
 {
 	struct plan *plan = &side->plan;
-	uint64_t len = plan->scale, start = now();
+	uint64_t len = plan->scale, start = now_of_thread();
 	*n += *n % 2;
 	for (uint64_t i = 0; i < *n; i++) {
 		uint64_t to = plan->there;
@@ -182,18 +193,18 @@ static double round_move(struct side *side, uint64_t *n)
 		plan->there = plan->here;
 		plan->here = to;
 	}
-	return plan->failed ? -1 : since(plan, start);
+	return plan->failed ? -1 : (double)(now_of_thread() - start);
 }
 
 static double round_protect(struct side *side, uint64_t *n)
 {
 	struct plan *plan = &side->plan;
-	uint64_t start = now();
+	uint64_t start = now_of_thread();
 	*n += *n % 2;
 	for (uint64_t i = 0; i < *n; i++)
 		plan->failed += side_mprotect(side, BASE, plan->scale,
 		                              i % 2 ? RW : VAS_PROT_READ) < 0;
-	return plan->failed ? -1 : since(plan, start);
+	return plan->failed ? -1 : (double)(now_of_thread() - start);
 }
 
 /* Writes somewhere below each leaf table, as a parent does that lives on between its forks. */
@@ -206,31 +217,29 @@ static void write_all_over(struct side *side)
 static double round_fork(struct side *side, uint64_t *n)
 {
 	struct plan *plan = &side->plan;
-	double ns = 0;
 	for (uint64_t i = 0; i < *n; i++) {
 		write_all_over(side);
-		uint64_t start = now();
+		uint64_t start = now_of_thread();
 		plan->failed += side_fork(side) < 0;
-		ns += since(plan, start);
+		sample_of_thread(plan, start);
 		side_reap(side);
 	}
-	return plan->failed ? -1 : ns;
+	return samples_total(plan, *n);
 }
 
 static double round_first_write(struct side *side, uint64_t *n)
 {
 	struct plan *plan = &side->plan;
-	double ns = 0;
 	for (uint64_t i = 0; i < *n; i++) {
 		uint64_t addr = BASE + random_next(plan) % (plan->scale / PAGE) * PAGE;
 		write_all_over(side);
 		plan->failed += side_fork(side) < 0;
 		uint64_t start = now();
 		plan->failed += side_touch(side, addr, true) < 0;
-		ns += since(plan, start);
+		sample(plan, start);
 		side_reap(side);
 	}
-	return plan->failed ? -1 : ns;
+	return samples_total(plan, *n);
 }
 
 /* ---- Faults ---------------------------------------------------------------------------------- */
@@ -251,17 +260,16 @@ INLINE double faults(struct side *side, uint64_t *n, bool write)
 {
 	struct plan *plan = &side->plan;
 	uint64_t done = 0;
-	double ns = 0;
 	for (; done < *n; done += FAULT_LEN / PAGE - 1) {
 		plan->failed += side_madvise(side, BASE + PAGE, FAULT_LEN - PAGE,
 		                             VAS_MADV_DONTNEED) < 0;
 		uint64_t start = now();
 		for (uint64_t at = PAGE; at < FAULT_LEN; at += PAGE)
 			plan->failed += side_touch(side, BASE + at, write) < 0;
-		ns += since(plan, start);
+		sample(plan, start);
 	}
 	*n = done;
-	return plan->failed ? -1 : ns;
+	return samples_total(plan, done / (FAULT_LEN / PAGE - 1));
 }
 
 static double round_fault(struct side *side, uint64_t *n)
@@ -276,16 +284,26 @@ static double round_fault_write(struct side *side, uint64_t *n)
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
-/* As many as any kernel allows: vm.max_map_count is 65530. */
-static const char *prepare_bytes(struct side *side, uint64_t nvmas)
+typedef const char *prepare(struct side *side, uint64_t nvmas);
+
+static const char *weigh(struct side *side, uint64_t nvmas, prepare *make)
 {
-	double before = side_bytes(side), after;
-	const char *why = before < 0 ? "cannot be read" : prepare_vmas(side, nvmas);
+	double before = side_bytes(side);
+	const char *why = before < 0 ? "only root may read /proc/slabinfo" : make(side, nvmas);
 	if (why)
 		return why;
-	after = side_bytes(side);
-	side->plan.bytes = (after - before) / (double)nvmas;
+	side->plan.bytes = (side_bytes(side) - before) / (double)nvmas;
 	return NULL;
+}
+
+static const char *prepare_bytes(struct side *side, uint64_t nvmas)
+{
+	return weigh(side, nvmas, prepare_vmas);
+}
+
+static const char *prepare_bytes_random(struct side *side, uint64_t nvmas)
+{
+	return weigh(side, nvmas, prepare_vmas_random);
 }
 
 /* Reading first makes the page tables, so that only the pages themselves and what a written vma
@@ -328,7 +346,8 @@ static double round_bytes(struct side *side, uint64_t *n)
 	WORK(FIRST_WRITE, range, first_write),			\
 	WORK(FAULT, fault, fault),				\
 	WORK(FAULT_WRITE, fault, fault_write),			\
-	WORK(BYTES, bytes, bytes),				\
+	WORK(BYTES, bytes, bytes),					\
+	WORK(BYTES_RANDOM, bytes_random, bytes),				\
 	WORK(BYTES_TOUCHED, bytes_touched, bytes)
 
 #endif
