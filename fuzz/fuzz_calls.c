@@ -404,19 +404,16 @@ static void require_all(struct world *world)
 /* ---- A system to be hostile to -------------------------------------------------------------- */
 
 /* x86-64's words in tables of 32 entries: soon filled, and soon checked. */
-static struct vas_format small = {
-	.name = "small",
-	.levels = 5,
-	.page_shift = 12,
-	.index_bits = 5,
-	.max_leaf_level = 2,
-	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
-	.noncanonical_traps = true,
-	.map_32bit = true,
-	.tables_protect = true,
-	.task_size = ((uint64_t)1 << 36) - 4096,
-	.window = ((uint64_t)1 << 36) - 4096,
-};
+static struct vas_format small;
+
+static void shape_small(void)
+{
+	small = vas_format_x86_64;
+	small.name = "small";
+	small.levels = 5;
+	small.index_bits = 5;
+	small.task_size = small.window = ((uint64_t)1 << 36) - 4096;
+}
 
 /* Returns how many frames are free before there is a space. */
 static uint64_t create(struct world *world)
@@ -436,8 +433,7 @@ static uint64_t create(struct world *world)
 	uint64_t total, free_before;
 	struct vas_params params;
 
-	small.encode = vas_format_x86_64.encode;
-	small.decode = vas_format_x86_64.decode;
+	shape_small();
 	config.format = byte < 224 ? &small : formats[byte % 5];
 	config.linux_version = versions[more < 128 ? 0 : more % 6];
 	world->x86 = config.format->encode == small.encode;
