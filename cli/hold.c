@@ -88,7 +88,7 @@ static bool take_lock(struct hold *hold, int access, int kind)
 }
 
 /* Of the pool that vm.nr_hugepages is about. Kernels forget to take back a promise now and then
- * (6.18: after the move of a part of a private mapping); such pages are lost to the machine until it
+ * (6.18: after the move of a part of a private mapping); such pages are lost until it
  * starts anew, so as many more are asked for. */
 static bool pool_read(struct hold *hold)
 {

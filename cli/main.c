@@ -20,7 +20,7 @@ static const struct command commands[] = {
 	{"exec", cmd_exec, "[--on vas|kernel|both] SCRIPT...", "runs scripts and compares"},
 	{"shell", cmd_shell, "[--on vas|kernel|both]", "calls typed at a prompt"},
 	{"fuzz", cmd_fuzz, "[--seed N] [--ops N] [--jobs N]", "random calls on both sides"},
-	{"bench", cmd_bench, "[--only ROW] [--json FILE]", "vas and the running kernel side by side"},
+	{"bench", cmd_bench, "[--only ROW] [--json FILE]", "vas and the kernel side by side"},
 };
 
 static void help(FILE *out)

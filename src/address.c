@@ -119,7 +119,8 @@ static int64_t search(const struct vas *space, const struct place *place)
 	return addr < 0 ? search_bottom_up(space, place) : addr;
 }
 
-/* The address congruent with `offset` modulo the huge size, in a hole with as much to spare; 0: none. */
+/* The address congruent with `offset` modulo the huge size, in a hole with as much to spare; 0:
+ * none. */
 static int64_t search_huge(const struct vas *space, const struct place *place, uint64_t offset)
 {
 	struct place padded = *place;

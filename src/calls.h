@@ -12,8 +12,8 @@
 /* Unmapping in three steps. First the memory that it and one insertion can need. False: none. */
 VAS_INTERNAL bool munmap_reserve(struct vas *space, uint64_t start, uint64_t end);
 
-/* Then checks, and splits at both ends, so that whole vmas lie in the range. Errors as munmap; splits
- * made before an error stay, as on Linux. */
+/* Then checks, and splits at both ends, so that whole vmas lie in the range. Errors as munmap;
+ * splits made before an error stay, as on Linux. */
 VAS_INTERNAL int64_t munmap_split(struct vas *space, uint64_t start, uint64_t end);
 
 /* The rest, which cannot fail. */
@@ -24,8 +24,8 @@ VAS_INTERNAL int64_t munmap_range(struct vas *space, uint64_t start, uint64_t le
 
 /* ---- fault.c ---- */
 
-/* Makes one page present as an access would. The vma holds addr and allows the access. 0; -EFAULT: a
- * guard page; -EIO: nothing behind it (SIGBUS); -ENOMEM. */
+/* Makes one page present as an access would. The vma holds addr and allows the access. 0; -EFAULT:
+ * a guard page; -EIO: nothing behind it (SIGBUS); -ENOMEM. */
 VAS_INTERNAL int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr,
                                 enum vas_access access);
 
@@ -48,8 +48,8 @@ VAS_INTERNAL bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t a
 /* Whether there is room in *vma for one, and the policy and the advice allow it. */
 VAS_INTERNAL bool huge_is_eligible(const struct vas *space, const struct vma *vma);
 
-/* Pages [start, end) of *vma are about to be unmapped, or only discarded: keeps the reserve in step, of
- * which the owner has one page for each that is mapped and not present. */
+/* Pages [start, end) of *vma are about to be unmapped, or only discarded: keeps the reserve in
+ * step, of which the owner has one page for each that is mapped and not present. */
 enum huge_unmap { HUGE_UNMAP, HUGE_DISCARD };
 VAS_INTERNAL void huge_unmap(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end,
                              enum huge_unmap how);

@@ -85,8 +85,8 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 	return 0;
 }
 
-/* A read of a file maps its neighbours too where they are in the cache: a run of pages that begins with
- * the aligned block of addresses, or with the vma, and ends with the vma or the leaf table. */
+/* A read of a file maps its neighbours too where they are in the cache: a run of pages that begins
+ * with the aligned block of addresses, or with the vma, and ends with the vma or the leaf table. */
 #define FAULT_AROUND_PAGES 16u
 
 static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr)
@@ -367,8 +367,8 @@ static uint32_t quick_frame(struct vas *space, const struct vma *vma, uint64_t a
 	return vma->anon ? frame_alloc_zeroed(&system->frames) : FRAME_NONE;
 }
 
-/* The common fault, made while others fault in the same space: an absent page, its leaf table there.
- * False: whatever it is, it is not that. */
+/* The common fault, made while others fault in the same space: an absent page, its leaf table
+ * there. False: whatever it is, it is not that. */
 static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access)
 {
 	const uint64_t never = VAS_VM_HUGETLB | VAS_VM_OPAQUE | VAS_VM_SPECIAL;

@@ -52,7 +52,8 @@ struct frame_pool {
 
 VAS_INTERNAL void frame_pool_init(struct frame_pool *pool, uint32_t reserved);
 
-/* 2^order frames, aligned to their size, each with one reference; bytes undefined. FRAME_NONE: none. */
+/* 2^order frames, aligned to their size, each with one reference; bytes undefined. FRAME_NONE:
+ * none. */
 VAS_INTERNAL uint32_t frame_alloc(struct frame_pool *pool, unsigned order);
 VAS_INTERNAL uint32_t frame_alloc_zeroed(struct frame_pool *pool);
 

@@ -133,8 +133,8 @@ int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len)
 	return result;
 }
 
-/* The lock flags of all vmas; what may not be changed stays as it is, as on Linux. -ENOMEM: vas has no
- * memory left for it. */
+/* The lock flags of all vmas; what may not be changed stays as it is, as on Linux. -ENOMEM: vas has
+ * no memory left for it. */
 static int64_t lock_all(struct vas *space, uint64_t locks)
 {
 	struct vma vma;

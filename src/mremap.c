@@ -165,8 +165,8 @@ static int64_t choose_target(struct remap *r)
 	return 0;
 }
 
-/* Commit charge of what the move adds; a shrinking one must find room for what it has cut off, which
- * Linux then forgets to give back (docs/differences.md). */
+/* Commit charge of what the move adds; a shrinking one must find room for what it has cut off,
+ * which Linux then forgets to give back (docs/differences.md). */
 static uint64_t move_charge(const struct remap *r)
 {
 	if (!(r->vma.flags & VAS_VM_ACCOUNT))

@@ -62,8 +62,8 @@ VAS_INTERNAL bool object_insert(struct vas_object *object, uint64_t index, uint3
 /* Frames in one page of the object. */
 VAS_INTERNAL uint32_t object_page_frames(const struct vas_object *object);
 
-/* The frame if it is present, or FRAME_NONE; with a reference for the caller, and the page marked as
- * written if `dirty`. */
+/* The frame if it is present, or FRAME_NONE; with a reference for the caller, and the page marked
+ * as written if `dirty`. */
 VAS_INTERNAL uint32_t object_find(struct vas_object *object, uint64_t index);
 VAS_INTERNAL uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty);
 

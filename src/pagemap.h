@@ -55,8 +55,8 @@ VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, uint32_t table, uint64_t
 VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,
                               const struct entry *entry);
 
-/* Puts a large leaf where a table of smaller leaves is, whose frames are dropped. The table is owned
- * and of this map alone. */
+/* Puts a large leaf where a table of smaller leaves is, whose frames are dropped. The table is
+ * owned and of this map alone. */
 VAS_INTERNAL void pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level,
                                    const struct entry *leaf, struct tlb_gather *gather);
 
@@ -94,8 +94,8 @@ VAS_INTERNAL bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_
                                pagemap_visit *visit, void *ctx);
 
 /* Makes `to`, empty in [start, end), show the same pages there as `from`; afterwards neither may
- * write to them before it has faulted. No leaf crosses a border. Whole tables are shared, the rest is copied. False: no
- * memory; what was done stays, and is right. */
+ * write to them before it has faulted. No leaf crosses a border. Whole tables are shared, the rest
+ * is copied. False: no memory; what was done stays, and is right. */
 VAS_INTERNAL bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start,
                                 uint64_t end, struct tlb_gather *gather);
 

@@ -46,8 +46,8 @@ bool table_leave(struct pagemap *pm, uint32_t table)
 	return others;
 }
 
-/* It is copied, or found to be this map's alone. Nothing in it could be written, and nothing becomes
- * writable that was not before it was shared, so no translation grows stale. */
+/* It is copied, or found to be this map's alone. Nothing in it could be written, and nothing
+ * becomes writable that was not before it was shared, so no translation grows stale. */
 bool table_own(struct pagemap *pm, uint64_t *word, unsigned level)
 {
 	struct entry e = word_decode(pm, *word, level);

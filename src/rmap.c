@@ -21,10 +21,9 @@ static bool zap_shared_leaf(void *ctx, uint64_t addr, unsigned level, const stru
 	struct pagemap *pm = &zap->space->pages;
 	uint64_t index = vma_pgoff(zap->space, zap->vma, addr);
 
-	(void)level;
 	if (entry->kind == ENTRY_LEAF &&
 	    frame_of_phys(pm->frames, entry->phys) == object_find(zap->object, index))
-		pagemap_zap(pm, addr, addr + format_page_size(pm->format), zap->gather);
+		pagemap_zap(pm, addr, addr + format_span(pm->format, level), zap->gather);
 	return true;
 }
 

@@ -21,7 +21,7 @@ struct vas_system {
 	struct vas *spaces;    /* all, linked by next/prev */
 	struct vas_object *objects;
 	uint64_t committed;    /* pages charged: those of VM_ACCOUNT vmas and of shared memory */
-	struct spin lock;      /* guards the counters here: committed, huge_reserved, the numbers given out */
+	struct spin lock;      /* guards committed, huge_reserved and the series */
 	struct rwlock spaces_lock; /* guards the list of spaces */
 	struct spin objects_lock;  /* guards the list of objects */
 	uint64_t anon_ids;     /* identities given out so far, see vma.h */

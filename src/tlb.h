@@ -21,7 +21,7 @@ struct tlb_domain {
 
 struct tlb_gather {
 	struct tlb_domain *domain;
-	uint64_t start, end; /* the smallest range that holds all that is stale; start >= end: none */
+	uint64_t start, end; /* the range that holds all that is stale; start >= end: none */
 	uint32_t condemned;  /* frames to free, linked by frame.next */
 };
 
@@ -34,8 +34,8 @@ VAS_INTERNAL void tlb_gather_end(struct tlb_gather *gather);
 
 VAS_INTERNAL void tlb_init(struct vas_tlb *tlb);
 
-/* The owner is about to look into its TLB, and may use what it finds until vas_tlb_leave. False: it is
- * being invalidated, so it must not. */
+/* The owner is about to look into its TLB, and may use what it finds until vas_tlb_leave. False: it
+ * is being invalidated, so it must not. */
 VAS_INTERNAL bool tlb_enter(const struct vas_port *port, struct vas_tlb *tlb);
 
 /* The host address of `addr` if `tlb` knows it for this access, else NULL. */

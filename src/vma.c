@@ -39,12 +39,12 @@ static bool anon_matches(uint64_t a, uint64_t b)
 }
 
 /* Whether a neighbour of identity `other` joins changed or new memory of identity `mid`;
- * `forked_too`: also if one is untouched and the other came through fork. */
+ * `forked_too`: an untouched neighbour also joins what came through fork. */
 static bool neighbour_matches(const struct vas *space, uint64_t other, uint64_t mid,
                               bool forked_too)
 {
-	if (forked_too)
-		return anon_matches(other & ~(uint64_t)1, mid & ~(uint64_t)1);
+	if (forked_too && other == 0)
+		return true;
 	if (other == 0 && mid != 0 && !linux_untouched_joins_touched(space))
 		return false;
 	return anon_matches(other, mid);

@@ -70,10 +70,12 @@ static inline bool vma_is_lockable(uint64_t flags)
 	return !(flags & (VMA_KERNELS | VAS_VM_HUGETLB | VAS_VM_DROPPABLE));
 }
 
-/* Whether vas has the pages: those of the kernel's own and of imported mappings count as present. */
+/* Whether vas has the pages: those of the kernel's own and of imported mappings count as
+ * present. */
 static inline bool vma_is_ours(const struct vma *vma)
 {
-	return !(vma->flags & (VAS_VM_SPECIAL | VAS_VM_OPAQUE)) && (!vma->file || vma->file->object);
+	return !(vma->flags & (VAS_VM_SPECIAL | VAS_VM_OPAQUE)) &&
+	       (!vma->file || vma->file->object);
 }
 
 /* The rights a page of such a vma may have: the hardware may not know one without another. */
@@ -90,8 +92,8 @@ VAS_INTERNAL bool vma_at(const struct vas *space, uint64_t addr, struct vma *out
 /* Whether any vma lies in [start, end). */
 VAS_INTERNAL bool vma_overlaps(const struct vas *space, uint64_t start, uint64_t end);
 
-/* Splits the vma that addr lies inside of, if any. -EINVAL: special, or a huge page would be cut. The memory
- * has been reserved; the limit of vmas is the caller's to check. */
+/* Splits the vma that addr lies inside of, if any. -EINVAL: special, or a huge page would be cut.
+ * The memory has been reserved; the limit of vmas is the caller's to check. */
 VAS_INTERNAL int64_t vma_split(struct vas *space, uint64_t addr);
 
 /* Adds a vma where nothing is, merged with its neighbours where they match; takes over the caller's

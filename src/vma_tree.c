@@ -292,8 +292,8 @@ bool vma_tree_before(const struct vma_tree *tree, uint64_t addr, struct vma *out
 	return true;
 }
 
-/* The path to the leaf whose vmas begin nearest at or below `start`; the tree's own, which stays good
- * until a node comes or goes. */
+/* The path to the leaf whose vmas begin nearest at or below `start`; the tree's own, which stays
+ * good until a node comes or goes. */
 static struct path *path_to(struct vma_tree *tree, uint64_t start)
 {
 	struct path *path = &tree->path;
@@ -344,8 +344,8 @@ static void path_grow(struct vma_tree *tree, struct path *path)
 	path->slot[0] = 0;
 }
 
-/* Splits path->node[step] to make room for a record that begins at `start`: the upper part goes to a
- * new right sibling; if the node is the root, a new root is put above both. Afterwards the path
+/* Splits path->node[step] to make room for a record that begins at `start`: the upper part goes to
+ * a new right sibling; if the node is the root, a new root is put above both. Afterwards the path
  * leads to the part that holds its slot. */
 static void path_split(struct vma_tree *tree, struct path *path, unsigned *step, uint64_t start)
 {

@@ -20,28 +20,29 @@ struct vas;
 
 struct vas_port {
 	/* The region: `memory` is where vas can read and write it, aligned to the page size of the
-	 * format; `memory_len` is its length in bytes (whole pages; at least VAS_MEMORY_MIN); `phys`
-	 * is the physical address of its first byte as the page tables name it (page aligned; 0 is a
-	 * good value for an emulator). vas writes no byte outside it. */
+	 * format; `memory_len` is its length in bytes (whole pages; at least VAS_MEMORY_MIN);
+	 * `phys` is the physical address of its first byte as the page tables name it (page
+	 * aligned; 0 is a good value for an emulator). vas writes no byte outside it. */
 	void *memory;
 	uint64_t memory_len;
 	uint64_t phys;
-	bool zeroed; /* all its bytes are zero already (fresh from mmap): spares clearing the records */
+	bool zeroed; /* all its bytes are zero already (fresh from mmap) */
 
 	/* Handed to every hook. */
 	void *ctx;
 
-	/* Whether several threads use the system. If so, vas takes locks (they spin), and any public
-	 * function may be called by any thread, except where it says otherwise. */
+	/* Whether several threads use the system. If so, vas takes locks (they spin), and any
+	 * public function may be called by any thread, except where it says otherwise. */
 	bool threads;
 
 	/* Called again and again while a thread waits for a lock or for a TLB: pause, or yield to
 	 * others. NULL: just spins. */
 	void (*wait)(void *ctx);
 
-	/* Invalidates what the CPUs running `space` may have cached of [start, end): called after the
-	 * tables were changed and before any frame that was reachable through them is used again.
-	 * NULL: nothing but the registered software TLBs (struct vas_tlb) caches translations. */
+	/* Invalidates what the CPUs running `space` may have cached of [start, end): called after
+	 * the tables were changed and before any frame that was reachable through them is used
+	 * again. NULL: nothing but the registered software TLBs (struct vas_tlb) caches
+	 * translations. */
 	void (*invalidate)(void *ctx, struct vas *space, uint64_t start, uint64_t end);
 };
 
@@ -51,8 +52,9 @@ struct vas_port {
 /* What stands behind a file's pages. A memory file (an object created with `ops` NULL) needs none
  * of it. */
 struct vas_object_ops {
-	/* Fills `page` (one zeroed page) with page number `index` of the file. 0, or a negative errno:
-	 * the access that needed it gets SIGBUS (a call that populates: its documented errno). */
+	/* Fills `page` (one zeroed page) with page number `index` of the file. 0, or a negative
+	 * errno: the access that needed it gets SIGBUS (a call that populates: its documented
+	 * errno). */
 	int64_t (*read_page)(void *ctx, uint64_t index, void *page);
 
 	/* Writes page number `index` back. 0 or a negative errno, which msync returns; the page

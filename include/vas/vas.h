@@ -44,7 +44,8 @@ struct vas_file;
 /* ---- Numbers, as Linux has them ------------------------------------------------------------- */
 
 enum vas_errno {
-	VAS_EPERM = 1, VAS_EIO = 5, VAS_EBADF = 9, VAS_EAGAIN = 11, VAS_ENOMEM = 12, VAS_EACCES = 13,
+	VAS_EPERM = 1, VAS_EIO = 5, VAS_EBADF = 9, VAS_EAGAIN = 11, VAS_ENOMEM = 12,
+	VAS_EACCES = 13,
 	VAS_EFAULT = 14, VAS_EBUSY = 16, VAS_EEXIST = 17, VAS_ENODEV = 19, VAS_EINVAL = 22,
 	VAS_ENOSYS = 38, VAS_EOVERFLOW = 75, VAS_EOPNOTSUPP = 95,
 };
@@ -77,7 +78,7 @@ enum vas_errno {
 #define VAS_MAP_HUGETLB 0x40000u
 #define VAS_MAP_SYNC 0x80000u
 #define VAS_MAP_FIXED_NOREPLACE 0x100000u
-#define VAS_MAP_HUGE_SHIFT 26 /* MAP_HUGETLB: log2 of the page size in these 6 bits; 0: the default */
+#define VAS_MAP_HUGE_SHIFT 26 /* MAP_HUGETLB: log2 of the page size, 6 bits; 0: the default */
 #define VAS_MAP_HUGE_MASK 0x3fu
 
 #define VAS_MREMAP_MAYMOVE 1u
@@ -97,8 +98,10 @@ enum vas_advice {
 	VAS_MADV_NORMAL = 0, VAS_MADV_RANDOM = 1, VAS_MADV_SEQUENTIAL = 2, VAS_MADV_WILLNEED = 3,
 	VAS_MADV_DONTNEED = 4, VAS_MADV_FREE = 8, VAS_MADV_REMOVE = 9, VAS_MADV_DONTFORK = 10,
 	VAS_MADV_DOFORK = 11, VAS_MADV_MERGEABLE = 12, VAS_MADV_UNMERGEABLE = 13,
-	VAS_MADV_HUGEPAGE = 14, VAS_MADV_NOHUGEPAGE = 15, VAS_MADV_DONTDUMP = 16, VAS_MADV_DODUMP = 17,
-	VAS_MADV_WIPEONFORK = 18, VAS_MADV_KEEPONFORK = 19, VAS_MADV_COLD = 20, VAS_MADV_PAGEOUT = 21,
+	VAS_MADV_HUGEPAGE = 14, VAS_MADV_NOHUGEPAGE = 15, VAS_MADV_DONTDUMP = 16,
+	VAS_MADV_DODUMP = 17,
+	VAS_MADV_WIPEONFORK = 18, VAS_MADV_KEEPONFORK = 19, VAS_MADV_COLD = 20,
+	VAS_MADV_PAGEOUT = 21,
 	VAS_MADV_POPULATE_READ = 22, VAS_MADV_POPULATE_WRITE = 23, VAS_MADV_DONTNEED_LOCKED = 24,
 	VAS_MADV_COLLAPSE = 25, VAS_MADV_HWPOISON = 100, VAS_MADV_SOFT_OFFLINE = 101,
 	VAS_MADV_GUARD_INSTALL = 102, VAS_MADV_GUARD_REMOVE = 103,
@@ -138,11 +141,11 @@ enum { VAS_SEGV_MAPERR = 1, VAS_SEGV_ACCERR = 2, VAS_BUS_ADRERR = 2, VAS_SI_KERN
 #define VAS_VM_SEALED ((uint64_t)1 << 27)      /* sl */
 #define VAS_VM_SYNC ((uint64_t)1 << 28)        /* sf */
 #define VAS_VM_UFFD ((uint64_t)1 << 29)        /* um, uw, ui: registered with a userfaultfd */
-#define VAS_VM_SPECIAL ((uint64_t)1 << 30)     /* the kernel's own (vdso, vvar): moved whole or not */
-#define VAS_VM_OPAQUE ((uint64_t)1 << 31)      /* imported; vas knows its range, not what is behind */
+#define VAS_VM_SPECIAL ((uint64_t)1 << 30)     /* the kernel's own (vdso): moved whole or not */
+#define VAS_VM_OPAQUE ((uint64_t)1 << 31)      /* imported: vas knows only its range */
 #define VAS_VM_POLICY ((uint64_t)1 << 32)      /* has a memory policy of its own (mbind) */
 #define VAS_VM_MAYBE_GUARD ((uint64_t)1 << 33) /* gu: guards were once installed in it */
-#define VAS_VM_HUGE_OWNER ((uint64_t)1 << 34)  /* huge pages are reserved for it, not for a child's */
+#define VAS_VM_HUGE_OWNER ((uint64_t)1 << 34)  /* huge pages are reserved for it */
 
 /* ---- Formats -------------------------------------------------------------------------------- */
 
@@ -177,12 +180,12 @@ struct vas_settings {
 	uint64_t committed_elsewhere;  /* pages committed by what vas does not hold (mode 2) */
 	bool thp;                   /* transparent huge pages built in: 2 MiB aligned addresses */
 	uint32_t thp_enabled;       /* anonymous memory gets them: enum vas_thp */
-	uint64_t hugepages[2];      /* vm.nr_hugepages: pages of 2 MiB and of 1 GiB for MAP_HUGETLB */
+	uint64_t hugepages[2];      /* vm.nr_hugepages: pages of 2 MiB, of 1 GiB */
 	bool ignore_rlimit_data;    /* kernel parameter of that name */
 	bool anon_vma_name;         /* CONFIG_ANON_VMA_NAME */
 	bool ksm;                   /* CONFIG_KSM: MADV_MERGEABLE is known */
 	bool memory_failure;        /* CONFIG_MEMORY_FAILURE: HWPOISON, SOFT_OFFLINE are known */
-	bool leak_locked;           /* imitate Linux 6.15 and later, where DONTUNMAP of locked memory
+	bool leak_locked;           /* imitate Linux since 6.15, where DONTUNMAP of locked memory
 	                               counts its pages twice for ever (docs/differences.md) */
 };
 
@@ -194,7 +197,8 @@ struct vas_config {
 };
 
 /* Fills `settings` with what a Debian kernel has: mmap_min_addr and LSM floor 65536, max_map_count
- * 65530, overcommit 0 with 50 %, THP built in but for nobody (VAS_THP_NEVER), `ram_pages` as given. */
+ * 65530, overcommit 0 with 50 %, THP built in but for nobody (VAS_THP_NEVER), `ram_pages` as
+ * given. */
 void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages);
 
 /* Makes a system inside config->port.memory; *config may be discarded afterwards. The system lives
@@ -348,7 +352,7 @@ int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, 
 int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len);
 
 /* mremap(2), Linux 6.18 (earlier behaviour by version). Returns the address.
- * EINVAL  unknown flags, unaligned, new_len 0 or too large, overlap, old_len 0 of a private mapping,
+ * EINVAL  unknown flags, unaligned, new_len 0 or too large, overlap, old_len 0 of private memory,
  *         DONTUNMAP with unequal lengths or of a special mapping
  * EFAULT  nothing mapped at old_addr, or the range passes the end of its vma
  * EPERM   sealed; FIXED below mmap_min_addr
@@ -360,14 +364,15 @@ int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len);
 int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
                    uint64_t flags, uint64_t new_addr);
 
-/* mprotect(2). EINVAL, ENOMEM (gap, limit; what lies before it is changed), EACCES, EPERM (sealed). */
+/* mprotect(2). EINVAL, ENOMEM (gap, limit; what lies before it is changed), EACCES, EPERM
+ * (sealed). */
 int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot);
 
 /* brk(2) as the kernel has it: returns the break after the call, never an errno. */
 int64_t vas_brk(struct vas *space, uint64_t brk);
 
-/* mlock(2), mlock2(2), munlock(2), mlockall(2), munlockall(2). EINVAL; ENOMEM (gap, limit, or a page
- * that cannot be made present: the flags stay set then); EPERM (no right to lock). */
+/* mlock(2), mlock2(2), munlock(2), mlockall(2), munlockall(2). EINVAL; ENOMEM (gap, limit, or a
+ * page that cannot be made present: the flags stay set then); EPERM (no right to lock). */
 int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len);
 int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len);
@@ -401,9 +406,9 @@ struct vas_signal {
 };
 
 /* A page fault at `addr`: what the CPU should do next. 0: go on (the page is now present with the
- * right asked for); -VAS_EFAULT: deliver *signal; -VAS_ENOMEM: no frame left, nothing changed (but a stack
- * that had to grow first has grown).
- * `access` is one of enum vas_access. `signal` may be NULL. */
+ * right asked for); -VAS_EFAULT: deliver *signal; -VAS_ENOMEM: no frame left, nothing changed (but
+ * a stack that had to grow first has grown). `access` is one of enum vas_access. `signal` may be
+ * NULL. */
 int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
                   struct vas_signal *signal);
 
@@ -438,14 +443,14 @@ struct vas_tlb {
 	} entry[VAS_TLB_ENTRIES];
 	struct vas *space;
 	struct vas_tlb *next;
-	uint32_t busy, stale; /* the owner uses a pointer from it; another thread wants to invalidate */
+	uint32_t busy, stale; /* the owner uses a pointer; another thread invalidates */
 };
 void vas_tlb_register(struct vas *space, struct vas_tlb *tlb);
 void vas_tlb_unregister(struct vas_tlb *tlb);
 
-/* The owner of `tlb` has no more use for the pointers it got. With port.threads: whoever unmaps waits
- * for this (or for the owner's next vas_translate), so call it before waiting for anything and
- * before any other call on the same space. */
+/* The owner of `tlb` has no more use for the pointers it got. With port.threads: whoever unmaps
+ * waits for this (or for the owner's next vas_translate), so call it before waiting for anything
+ * and before any other call on the same space. */
 void vas_tlb_leave(struct vas_tlb *tlb);
 
 /* Where the byte at `addr` is for the host, faulting it in if need be; the page around it may be
@@ -460,9 +465,9 @@ int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr,
 struct vas_region {
 	uint64_t start, end;
 	uint64_t flags;        /* VAS_VM_* */
-	uint64_t offset;       /* bytes; of anonymous private memory, the address it was mapped at */
+	uint64_t offset;       /* bytes; of anonymous memory, where it was mapped */
 	struct vas_file *file; /* NULL: anonymous (or the kernel's own) */
-	const char *name;      /* of a special or opaque mapping ("[vdso]"); must outlive it; or NULL */
+	const char *name;      /* of a special mapping ("[vdso]"), outlives it; or NULL */
 	bool touched;          /* some private page of it was once written (has an anon_vma) */
 	bool forked;           /* touched, and that by inheritance through fork */
 };
@@ -524,7 +529,8 @@ struct vas_walk_step {
 };
 unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VAS_LEVELS_MAX]);
 
-/* Verifies every invariant of a space. NULL: all hold; else the words of the first that does not. */
+/* Verifies every invariant of a space. NULL: all hold; else the words of the first that does
+ * not. */
 const char *vas_check(struct vas *space);
 
 /* Verifies every frame of a system: its count is the number of its users, none is lost. Needs the

@@ -54,16 +54,16 @@ struct vas_format {
 	uint64_t (*encode)(const struct entry *entry, unsigned level);
 	struct entry (*decode)(uint64_t word, unsigned level);
 
-	/* What walking and copying must know of a word, without a call. A word above level 0 is a table
-	 * iff (word & table_mask) == table_bits; a table or leaf iff (word & frame_mask) != 0, and then
-	 * its frame's physical address is (word & phys_mask) << phys_shift. */
+	/* What walking and copying must know of a word, without a call. A word above level 0 is a
+	 * table iff (word & table_mask) == table_bits; a table or leaf iff (word & frame_mask) !=
+	 * 0, and then its frame's physical address is (word & phys_mask) << phys_shift. */
 	uint64_t table_mask, table_bits;
 	uint64_t frame_mask;
 	uint64_t phys_mask;
 	uint8_t phys_shift;
 
-	/* Nothing below the entry may be written: (word & ro_mask) == ro_bits, of a table or a writable
-	 * leaf; setting it is word & ~ro_mask | ro_bits. */
+	/* Nothing below the entry may be written: (word & ro_mask) == ro_bits, of a table or a
+	 * writable leaf; setting it is word & ~ro_mask | ro_bits. */
 	uint64_t table_ro_mask, table_ro_bits;
 	uint64_t leaf_ro_mask, leaf_ro_bits;
 
@@ -88,7 +88,8 @@ static inline uint64_t word_phys(const struct vas_format *format, uint64_t word)
 
 static inline bool word_table_writable(const struct vas_format *format, uint64_t word)
 {
-	return (word & format->table_ro_mask) != format->table_ro_bits || format->table_ro_mask == 0;
+	return format->table_ro_mask == 0 ||
+	       (word & format->table_ro_mask) != format->table_ro_bits;
 }
 
 /* The word of a table or leaf, or of nothing, without the right to write. */

@@ -33,6 +33,7 @@ expect 0 'at most 63 processes' "$many
 fork() = ? (refused: any)"
 
 # the shell's own words are about a process, too
-printf 'fork()\n[2] mmap(0x10000000, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n%s\n' \
+call='mmap(0x10000000, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)'
+printf 'fork()\n[2] %s\n%s\n' "$call" \
 	'[2] maps' | "$VAS" shell >"$dir/out"
 grep -q '^10000000-10001000 r--p' "$dir/out"
