@@ -14,10 +14,27 @@
 #include <stdio.h>
 
 enum work_id {
-	WORK_MMAP_MUNMAP, WORK_MMAP_ANYWHERE, WORK_MMAP, WORK_SPLIT, WORK_MERGE, WORK_GROW,
-	WORK_SHRINK, WORK_MOVE_1G, WORK_MOVE_2M, WORK_MOVE_SHIFTED, WORK_PROTECT, WORK_FORK,
-	WORK_FIRST_WRITE, WORK_FAULT, WORK_FAULT_WRITE, WORK_TLB_HIT, WORK_TLB_HIT_LATENCY,
-	WORK_TLB_MISS, WORK_TLB_MISS_LATENCY, WORK_BYTES, WORK_BYTES_RANDOM,
+	WORK_MMAP_MUNMAP,
+	WORK_MMAP_ANYWHERE,
+	WORK_MMAP,
+	WORK_SPLIT,
+	WORK_MERGE,
+	WORK_GROW,
+	WORK_SHRINK,
+	WORK_MOVE_1G,
+	WORK_MOVE_2M,
+	WORK_MOVE_SHIFTED,
+	WORK_PROTECT,
+	WORK_FORK,
+	WORK_FIRST_WRITE,
+	WORK_FAULT,
+	WORK_FAULT_WRITE,
+	WORK_TLB_HIT,
+	WORK_TLB_HIT_LATENCY,
+	WORK_TLB_MISS,
+	WORK_TLB_MISS_LATENCY,
+	WORK_BYTES,
+	WORK_BYTES_RANDOM,
 	WORK_BYTES_TOUCHED,
 	WORK_COUNT, /* also: what vas cannot do yet */
 };
@@ -34,7 +51,7 @@ struct work {
 
 struct bench_side {
 	const char *name;
-	const struct work *works; /* WORK_COUNT of them; prepare NULL: no such thing here */
+	const struct work *works;   /* WORK_COUNT of them; prepare NULL: no such thing here */
 	struct side *(*open)(void); /* NULL: no memory */
 };
 extern const struct bench_side bench_vas, bench_kernel;
@@ -59,7 +76,7 @@ extern const size_t bench_nrows;
 /* What one side took for one operation (or how many bytes). */
 struct figure {
 	bool there;
-	char why[120]; /* if not: in words, or "" */
+	char why[120];                 /* if not: in words, or "" */
 	double median, low, high, min; /* low and high are the quartiles */
 };
 
@@ -70,7 +87,7 @@ struct result {
 
 struct bench_options {
 	unsigned rounds;
-	int cpu;         /* all is pinned to it */
+	int cpu; /* all is pinned to it */
 };
 
 /* bench_run.c: measures one point of a row on both sides in turn. */

@@ -13,13 +13,13 @@
 #define PAGE ((uint64_t)4096)
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
-#define BASE ((uint64_t)1 << 45)  /* where the work takes place: far from any program's own maps */
-#define OTHER (BASE + 64 * GIB)   /* where moves go to and come back from */
-#define BATCH 16u                 /* calls between two looks at the clock; each on another vma */
-#define STRIDE (16 * PAGE)        /* from vma to vma: four pages mapped, the rest is gap */
+#define BASE ((uint64_t)1 << 45) /* where the work takes place: far from any program's own maps */
+#define OTHER (BASE + 64 * GIB)  /* where moves go to and come back from */
+#define BATCH 16u                /* calls between two looks at the clock; each on another vma */
+#define STRIDE (16 * PAGE)       /* from vma to vma: four pages mapped, the rest is gap */
 #define LEN (4 * PAGE)
-#define HOLE (6 * PAGE)           /* where in the stride something fits that merges with nothing */
-#define WRITTEN_MAX GIB           /* what is larger than this is made present by reading */
+#define HOLE (6 * PAGE) /* where in the stride something fits that merges with nothing */
+#define WRITTEN_MAX GIB /* what is larger than this is made present by reading */
 
 #define RW (VAS_PROT_READ | VAS_PROT_WRITE)
 #define ANON (VAS_MAP_PRIVATE | VAS_MAP_ANONYMOUS | VAS_MAP_NORESERVE)
@@ -32,11 +32,11 @@
 struct plan {
 	uint64_t scale;
 	uint64_t random;
-	uint64_t at[BATCH];  /* the vmas of this batch */
-	uint64_t here, there; /* of a move */
-	uint64_t failed;     /* calls */
+	uint64_t at[BATCH];                   /* the vmas of this batch */
+	uint64_t here, there;                 /* of a move */
+	uint64_t failed;                      /* calls */
 	double clock_cost, thread_clock_cost; /* of looking twice, ns */
-	double bytes;        /* for each vma */
+	double bytes;                         /* for each vma */
 	unsigned nsamples;
 	double samples[SAMPLES];
 };

@@ -27,15 +27,15 @@ uint64_t fuzz_derive(uint64_t seed, uint64_t n);
 struct fuzz_gen {
 	struct fuzz_random random;
 	struct vas *space; /* of the process that makes the next call */
-	unsigned length;            /* calls of the round */
+	unsigned length;   /* calls of the round */
 	unsigned weight[CALL_NAMES];
-	bool may_hugetlb;           /* the pool of huge pages is empty and stays so */
-	uint64_t only;              /* bits of enum call_name that are made; 0: all */
-	uint64_t window_pages;      /* of the small window */
-	unsigned hostile;           /* in a thousand arguments */
+	bool may_hugetlb;      /* the pool of huge pages is empty and stays so */
+	uint64_t only;         /* bits of enum call_name that are made; 0: all */
+	uint64_t window_pages; /* of the small window */
+	unsigned hostile;      /* in a thousand arguments */
 	bool files, forks, large, huge, hugetlb, low, stacks, locks, lazy, tops;
-	unsigned opened;            /* descriptors above 2 */
-	unsigned forked;            /* processes made, or nearly */
+	unsigned opened; /* descriptors above 2 */
+	unsigned forked; /* processes made, or nearly */
 	struct vas_region region[FUZZ_REGIONS];
 	unsigned regions;
 };

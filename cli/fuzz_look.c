@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "fuzz_look.h"
+#include "pagemap_scan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -339,20 +340,9 @@ static bool vas_pages(struct fuzz_spans *spans, struct vas *space)
 	return true;
 }
 
-/* ioctl(2) of /proc/PID/pagemap, from Linux 6.7 on. */
-struct scan {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-struct scan_range {
-	uint64_t start, end, categories;
-};
-#define SCAN _IOWR('f', 16, struct scan)
-#define SCAN_PRESENT ((uint64_t)1 << 3)
-
 static bool scan_pages(struct fuzz_look *look)
 {
-	struct scan_range range[SPANS_AT_ONCE];
+	struct scan_region range[SPANS_AT_ONCE];
 	struct fuzz_spans *spans = &look->kernel_pages;
 	struct scan scan = {
 		.size = sizeof(scan),

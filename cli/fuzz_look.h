@@ -15,7 +15,7 @@ struct fuzz_text {
 struct fuzz_spans {
 	struct fuzz_span {
 		uint64_t start, end;
-	} *at;
+	} * at;
 	size_t count, size;
 };
 

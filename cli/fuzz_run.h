@@ -7,17 +7,23 @@
 #include "fuzz_look.h"
 
 enum fuzz_kind {
-	FUZZ_ANSWER, FUZZ_MAPS, FUZZ_COUNTER, FUZZ_PAGE, FUZZ_FLAGS, FUZZ_INVARIANT, FUZZ_CRASH
+	FUZZ_ANSWER,
+	FUZZ_MAPS,
+	FUZZ_COUNTER,
+	FUZZ_PAGE,
+	FUZZ_FLAGS,
+	FUZZ_INVARIANT,
+	FUZZ_CRASH
 };
 
 /* The first difference of a round. Two are of the same sort if all but the words is equal. */
 struct fuzz_difference {
 	enum fuzz_kind kind;
-	enum call_name name;   /* of the call after which it showed */
-	int64_t vas, kernel;   /* of FUZZ_ANSWER: errno or signal of each side, 0 for a success */
-	unsigned which;        /* of FUZZ_COUNTER */
-	uint64_t addr;         /* of FUZZ_PAGE, FUZZ_FLAGS; like the next not part of the sort */
-	unsigned process;      /* in which it showed */
+	enum call_name name; /* of the call after which it showed */
+	int64_t vas, kernel; /* of FUZZ_ANSWER: errno or signal of each side, 0 for a success */
+	unsigned which;      /* of FUZZ_COUNTER */
+	uint64_t addr;       /* of FUZZ_PAGE, FUZZ_FLAGS; like the next not part of the sort */
+	unsigned process;    /* in which it showed */
 	char words[4096];
 };
 
@@ -27,10 +33,10 @@ struct fuzz_run {
 	const struct machine *machine;
 	struct target *vas, *kernel;
 	struct fuzz_look look[CALL_PROCESSES]; /* by their numbers */
-	struct answer answer; /* the kernel's, of the last call */
-	uint64_t living;      /* bits of the processes there are */
-	uint64_t future;      /* where mlockall(MCL_FUTURE) is in force: new memory is populated */
-	bool lazy;            /* some memory may have been freed by MADV_FREE */
+	struct answer answer;                  /* the kernel's, of the last call */
+	uint64_t living;                       /* bits of the processes there are */
+	uint64_t future; /* where mlockall(MCL_FUTURE) is in force: new memory is populated */
+	bool lazy;       /* some memory may have been freed by MADV_FREE */
 };
 
 enum fuzz_result {
@@ -55,7 +61,7 @@ enum fuzz_result fuzz_run_call(struct fuzz_run *run, const struct call *call,
 enum fuzz_result fuzz_run_audit(struct fuzz_run *run, struct fuzz_difference *difference);
 
 /* A call of `name` with up to six arguments. */
-#define FUZZ_CALL(name, ...) \
+#define FUZZ_CALL(name, ...)                                          \
 	fuzz_call(name, (const uint64_t[CALL_MAX_ARGS]){__VA_ARGS__}, \
 	          sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 struct call fuzz_call(enum call_name name, const uint64_t arg[CALL_MAX_ARGS], size_t nargs);

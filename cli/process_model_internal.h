@@ -15,7 +15,7 @@ struct object {
 };
 
 struct file {
-	struct file *next;    /* of those not closed */
+	struct file *next; /* of those not closed */
 	uint32_t id;
 	struct vas_file *vas; /* NULL: closed */
 	struct object *object;
@@ -54,12 +54,12 @@ struct model {
 	size_t nfiles, files_room;
 	struct file *open; /* those not closed: few, as each is mapped somewhere */
 	struct report *reports, **reports_end;
-	struct name *names; /* strings kept for spaces and reports */
+	struct name *names;     /* strings kept for spaces and reports */
 	struct map_lines lines; /* vas's map, when it is compared */
 	bool draws;
-	int32_t drawn;          /* the process that is: the first */
-	char *picture;          /* of its space when it was looked at last */
-	char *text;             /* the text behind lines */
+	int32_t drawn; /* the process that is: the first */
+	char *picture; /* of its space when it was looked at last */
+	char *text;    /* the text behind lines */
 	size_t text_len, text_room;
 };
 

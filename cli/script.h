@@ -24,8 +24,8 @@ struct script {
 	/* the directives */
 	uint32_t since, until; /* Linux versions, both inclusive; 0: any */
 	bool needs_root;
-	char needs_thp[16]; /* the word of transparent_hugepage/enabled; "": any */
-	uint32_t needs_caps;   /* VAS_CAP_* */
+	char needs_thp[16];  /* the word of transparent_hugepage/enabled; "": any */
+	uint32_t needs_caps; /* VAS_CAP_* */
 	struct call needs_sysctl[SCRIPT_MAX_SYSCTLS]; /* as calls of sysctl() */
 	unsigned sysctls;
 	char kernel_no[160]; /* why the kernel cannot judge; "": it can */

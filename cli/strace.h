@@ -20,12 +20,24 @@
 
 enum call_name {
 	/* Linux's calls */
-	CALL_MMAP, CALL_MUNMAP, CALL_MPROTECT, CALL_MREMAP, CALL_BRK, CALL_MADVISE, CALL_MLOCK,
-	CALL_MLOCK2, CALL_MUNLOCK, CALL_MLOCKALL, CALL_MUNLOCKALL, CALL_MSYNC, CALL_MINCORE,
+	CALL_MMAP,
+	CALL_MUNMAP,
+	CALL_MPROTECT,
+	CALL_MREMAP,
+	CALL_BRK,
+	CALL_MADVISE,
+	CALL_MLOCK,
+	CALL_MLOCK2,
+	CALL_MUNLOCK,
+	CALL_MLOCKALL,
+	CALL_MUNLOCKALL,
+	CALL_MSYNC,
+	CALL_MINCORE,
 	CALL_MSEAL,
 	CALL_MEMFD_CREATE, /* memfd_create("name", flags) = fd */
 	CALL_OPEN,         /* open("path", flags[, mode]) = fd: docs/notation.md lists the paths */
-	CALL_FTRUNCATE, CALL_CLOSE,
+	CALL_FTRUNCATE,
+	CALL_CLOSE,
 	CALL_SETRLIMIT, /* setrlimit(RLIMIT_AS, {rlim_cur=N, rlim_max=N}) = 0 */
 	CALL_FORK,      /* fork() = 2                  processes are numbered as they come */
 	CALL_EXIT,      /* exit() = 0                  the process has ended */
@@ -51,20 +63,20 @@ struct call {
 	enum call_name name;
 	unsigned process; /* whose call it is; 0: the first process's, as 1 would be */
 	unsigned nargs;
-	uint64_t arg[CALL_MAX_ARGS];  /* numbers, flags; a file descriptor is its number */
-	char text[CALL_TEXT_MAX];     /* the string argument, if the call has one; else "" */
+	uint64_t arg[CALL_MAX_ARGS]; /* numbers, flags; a file descriptor is its number */
+	char text[CALL_TEXT_MAX];    /* the string argument, if the call has one; else "" */
 };
 
 /* What a call answered. */
 struct answer {
 	enum answer_kind {
-		ANSWER_NONE,   /* not given (a script line without "= ..."), or "= ?" */
-		ANSWER_VALUE,  /* value >= 0, or a negative errno */
-		ANSWER_SIGNAL, /* signal */
-		ANSWER_TEXT,   /* flags(), maps(), mincore's vector: text, owned (malloc) */
+		ANSWER_NONE,    /* not given (a script line without "= ..."), or "= ?" */
+		ANSWER_VALUE,   /* value >= 0, or a negative errno */
+		ANSWER_SIGNAL,  /* signal */
+		ANSWER_TEXT,    /* flags(), maps(), mincore's vector: text, owned (malloc) */
 		ANSWER_REFUSED, /* the target will not make this call: text says why */
 	} kind;
-	int64_t value; /* also 0 beside a text */
+	int64_t value;            /* also 0 beside a text */
 	struct vas_signal signal; /* addr is printed only if it is not the one accessed */
 	char *text;
 };

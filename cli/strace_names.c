@@ -9,52 +9,50 @@
 
 #include "vas/vas.h"
 
-#define N(name) {#name, VAS_##name}
-#define SET(set, unknown, choice, shift, ...) \
-	const struct name_set names_##set = { \
-		unknown, choice, shift, (const struct name[]){__VA_ARGS__, {NULL, 0}}}
+#define N(name)                   \
+	{                         \
+#name, VAS_##name \
+	}
+#define SET(set, unknown, choice, shift, ...)                        \
+	const struct name_set names_##set = {unknown, choice, shift, \
+	                                     (const struct name[]){__VA_ARGS__, {NULL, 0}}}
 
-SET(prot, "PROT_???", 0, NULL,
-    N(PROT_NONE), N(PROT_READ), N(PROT_WRITE), N(PROT_EXEC), N(PROT_SEM), N(PROT_GROWSDOWN),
-    N(PROT_GROWSUP));
+SET(prot, "PROT_???", 0, NULL, N(PROT_NONE), N(PROT_READ), N(PROT_WRITE), N(PROT_EXEC), N(PROT_SEM),
+    N(PROT_GROWSDOWN), N(PROT_GROWSUP));
 
-SET(map, "MAP_???", VAS_MAP_TYPE, "MAP_HUGE_SHIFT",
-    {"MAP_FILE", 0}, N(MAP_SHARED), N(MAP_PRIVATE), N(MAP_SHARED_VALIDATE), N(MAP_DROPPABLE),
-    N(MAP_FIXED), N(MAP_ANONYMOUS), N(MAP_32BIT), N(MAP_NORESERVE), N(MAP_POPULATE),
-    N(MAP_NONBLOCK), N(MAP_GROWSDOWN), N(MAP_DENYWRITE), N(MAP_EXECUTABLE), N(MAP_LOCKED),
-    N(MAP_STACK), N(MAP_HUGETLB), N(MAP_SYNC), N(MAP_FIXED_NOREPLACE),
-    {"MAP_ANON", VAS_MAP_ANONYMOUS}, {"MAP_HUGE_2MB", (uint64_t)21 << HUGE_SHIFT},
-    {"MAP_HUGE_1GB", (uint64_t)30 << HUGE_SHIFT});
+SET(map, "MAP_???", VAS_MAP_TYPE, "MAP_HUGE_SHIFT", {"MAP_FILE", 0}, N(MAP_SHARED), N(MAP_PRIVATE),
+    N(MAP_SHARED_VALIDATE), N(MAP_DROPPABLE), N(MAP_FIXED), N(MAP_ANONYMOUS), N(MAP_32BIT),
+    N(MAP_NORESERVE), N(MAP_POPULATE), N(MAP_NONBLOCK), N(MAP_GROWSDOWN), N(MAP_DENYWRITE),
+    N(MAP_EXECUTABLE), N(MAP_LOCKED), N(MAP_STACK), N(MAP_HUGETLB), N(MAP_SYNC),
+    N(MAP_FIXED_NOREPLACE), {"MAP_ANON", VAS_MAP_ANONYMOUS},
+    {"MAP_HUGE_2MB", (uint64_t)21 << HUGE_SHIFT}, {"MAP_HUGE_1GB", (uint64_t)30 << HUGE_SHIFT});
 
-SET(mremap, "MREMAP_???", 0, NULL,
-    N(MREMAP_MAYMOVE), N(MREMAP_FIXED), N(MREMAP_DONTUNMAP));
+SET(mremap, "MREMAP_???", 0, NULL, N(MREMAP_MAYMOVE), N(MREMAP_FIXED), N(MREMAP_DONTUNMAP));
 
-SET(madvise, "MADV_???", CHOICE_ONLY, NULL,
-    N(MADV_NORMAL), N(MADV_RANDOM), N(MADV_SEQUENTIAL), N(MADV_WILLNEED), N(MADV_DONTNEED),
-    N(MADV_FREE), N(MADV_REMOVE), N(MADV_DONTFORK), N(MADV_DOFORK), N(MADV_MERGEABLE),
-    N(MADV_UNMERGEABLE), N(MADV_HUGEPAGE), N(MADV_NOHUGEPAGE), N(MADV_DONTDUMP), N(MADV_DODUMP),
-    N(MADV_WIPEONFORK), N(MADV_KEEPONFORK), N(MADV_COLD), N(MADV_PAGEOUT), N(MADV_POPULATE_READ),
-    N(MADV_POPULATE_WRITE), N(MADV_DONTNEED_LOCKED), N(MADV_COLLAPSE), N(MADV_HWPOISON),
-    N(MADV_SOFT_OFFLINE), N(MADV_GUARD_INSTALL), N(MADV_GUARD_REMOVE));
+SET(madvise, "MADV_???", CHOICE_ONLY, NULL, N(MADV_NORMAL), N(MADV_RANDOM), N(MADV_SEQUENTIAL),
+    N(MADV_WILLNEED), N(MADV_DONTNEED), N(MADV_FREE), N(MADV_REMOVE), N(MADV_DONTFORK),
+    N(MADV_DOFORK), N(MADV_MERGEABLE), N(MADV_UNMERGEABLE), N(MADV_HUGEPAGE), N(MADV_NOHUGEPAGE),
+    N(MADV_DONTDUMP), N(MADV_DODUMP), N(MADV_WIPEONFORK), N(MADV_KEEPONFORK), N(MADV_COLD),
+    N(MADV_PAGEOUT), N(MADV_POPULATE_READ), N(MADV_POPULATE_WRITE), N(MADV_DONTNEED_LOCKED),
+    N(MADV_COLLAPSE), N(MADV_HWPOISON), N(MADV_SOFT_OFFLINE), N(MADV_GUARD_INSTALL),
+    N(MADV_GUARD_REMOVE));
 
 SET(mlock, "MLOCK_???", 0, NULL, N(MLOCK_ONFAULT));
 SET(mcl, "MCL_???", 0, NULL, N(MCL_CURRENT), N(MCL_FUTURE), N(MCL_ONFAULT));
 SET(ms, "MS_???", 0, NULL, N(MS_ASYNC), N(MS_INVALIDATE), N(MS_SYNC));
-SET(mfd, "MFD_???", 0, "MFD_HUGE_SHIFT",
-    {"MFD_CLOEXEC", 1}, {"MFD_ALLOW_SEALING", 2}, {"MFD_HUGETLB", 4}, {"MFD_NOEXEC_SEAL", 8},
-    {"MFD_EXEC", 16}, {"MFD_HUGE_2MB", (uint64_t)21 << HUGE_SHIFT},
-    {"MFD_HUGE_1GB", (uint64_t)30 << HUGE_SHIFT});
-SET(open, "O_???", 3, NULL,
-    {"O_RDONLY", 0}, {"O_WRONLY", 1}, {"O_RDWR", 2}, {"O_ACCMODE", 3}, {"O_CREAT", 0100},
-    {"O_EXCL", 0200}, {"O_NOCTTY", 0400}, {"O_TRUNC", 01000}, {"O_APPEND", 02000},
-    {"O_NONBLOCK", 04000}, {"O_SYNC", 04010000}, {"O_DSYNC", 010000}, {"O_DIRECT", 040000},
-    {"O_LARGEFILE", 0100000}, {"O_NOFOLLOW", 0400000}, {"O_NOATIME", 01000000},
-    {"O_CLOEXEC", 02000000}, {"O_PATH", 010000000}, {"O_TMPFILE", 020200000},
-    {"O_DIRECTORY", 0200000});
-SET(rlimit, "RLIMIT_???", CHOICE_ONLY, NULL,
-    {"RLIMIT_AS", 9}, {"RLIMIT_DATA", 2}, {"RLIMIT_STACK", 3}, {"RLIMIT_MEMLOCK", 8});
-SET(cap, "CAP_???", CHOICE_ONLY, NULL,
-    {"CAP_IPC_LOCK", 14}, {"CAP_SYS_RAWIO", 17}, {"CAP_SYS_ADMIN", 21});
+SET(mfd, "MFD_???", 0, "MFD_HUGE_SHIFT", {"MFD_CLOEXEC", 1}, {"MFD_ALLOW_SEALING", 2},
+    {"MFD_HUGETLB", 4}, {"MFD_NOEXEC_SEAL", 8}, {"MFD_EXEC", 16},
+    {"MFD_HUGE_2MB", (uint64_t)21 << HUGE_SHIFT}, {"MFD_HUGE_1GB", (uint64_t)30 << HUGE_SHIFT});
+SET(open, "O_???", 3, NULL, {"O_RDONLY", 0}, {"O_WRONLY", 1}, {"O_RDWR", 2}, {"O_ACCMODE", 3},
+    {"O_CREAT", 0100}, {"O_EXCL", 0200}, {"O_NOCTTY", 0400}, {"O_TRUNC", 01000},
+    {"O_APPEND", 02000}, {"O_NONBLOCK", 04000}, {"O_SYNC", 04010000}, {"O_DSYNC", 010000},
+    {"O_DIRECT", 040000}, {"O_LARGEFILE", 0100000}, {"O_NOFOLLOW", 0400000},
+    {"O_NOATIME", 01000000}, {"O_CLOEXEC", 02000000}, {"O_PATH", 010000000},
+    {"O_TMPFILE", 020200000}, {"O_DIRECTORY", 0200000});
+SET(rlimit, "RLIMIT_???", CHOICE_ONLY, NULL, {"RLIMIT_AS", 9}, {"RLIMIT_DATA", 2},
+    {"RLIMIT_STACK", 3}, {"RLIMIT_MEMLOCK", 8});
+SET(cap, "CAP_???", CHOICE_ONLY, NULL, {"CAP_IPC_LOCK", 14}, {"CAP_SYS_RAWIO", 17},
+    {"CAP_SYS_ADMIN", 21});
 const struct name_set names_empty = {"", 0, NULL, (const struct name[]){{NULL, 0}}};
 
 bool name_find(const struct name_set *set, const char *text, size_t len, uint64_t *value)
@@ -233,15 +231,14 @@ int64_t errno_find(const char *text, size_t len)
 	return 0;
 }
 
-static SET(signals, "", CHOICE_ONLY, NULL,
-    {"SIGILL", 4}, {"SIGTRAP", 5}, {"SIGABRT", 6}, {"SIGBUS", 7}, {"SIGFPE", 8}, {"SIGKILL", 9},
-    {"SIGSEGV", 11}, {"SIGTERM", 15}, {"SIGSYS", 31});
+static SET(signals, "", CHOICE_ONLY, NULL, {"SIGILL", 4}, {"SIGTRAP", 5}, {"SIGABRT", 6},
+           {"SIGBUS", 7}, {"SIGFPE", 8}, {"SIGKILL", 9}, {"SIGSEGV", 11}, {"SIGTERM", 15},
+           {"SIGSYS", 31});
 static SET(any_code, "", CHOICE_ONLY, NULL, {"SI_USER", 0}, {"SI_KERNEL", VAS_SI_KERNEL});
-static SET(segv_code, "", CHOICE_ONLY, NULL,
-    {"SEGV_MAPERR", 1}, {"SEGV_ACCERR", 2}, {"SEGV_BNDERR", 3}, {"SEGV_PKUERR", 4});
-static SET(bus_code, "", CHOICE_ONLY, NULL,
-    {"BUS_ADRALN", 1}, {"BUS_ADRERR", 2}, {"BUS_OBJERR", 3}, {"BUS_MCEERR_AR", 4},
-    {"BUS_MCEERR_AO", 5});
+static SET(segv_code, "", CHOICE_ONLY, NULL, {"SEGV_MAPERR", 1}, {"SEGV_ACCERR", 2},
+           {"SEGV_BNDERR", 3}, {"SEGV_PKUERR", 4});
+static SET(bus_code, "", CHOICE_ONLY, NULL, {"BUS_ADRALN", 1}, {"BUS_ADRERR", 2}, {"BUS_OBJERR", 3},
+           {"BUS_MCEERR_AR", 4}, {"BUS_MCEERR_AO", 5});
 
 const char *signal_name(int32_t signo)
 {

@@ -33,11 +33,11 @@ struct target {
 
 /* How Linux is set up: read from the running kernel, or given by a log or a script. */
 struct machine {
-	uint32_t version;             /* VAS_LINUX(6, 18) */
-	char release[64];             /* uname -r */
+	uint32_t version; /* VAS_LINUX(6, 18) */
+	char release[64]; /* uname -r */
 	struct vas_settings settings;
-	char thp[16], shmem_thp[16];  /* the chosen word of each */
-	bool vas_verified;            /* vas has been verified against this version */
+	char thp[16], shmem_thp[16]; /* the chosen word of each */
+	bool vas_verified;           /* vas has been verified against this version */
 };
 
 /* Reads the running kernel's (uname, sysctls, /sys, the real lowest address by trying). False: a

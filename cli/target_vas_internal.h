@@ -42,7 +42,7 @@ struct vas_target {
 	unsigned processes;                          /* the last number given */
 	struct vas_process *now;                     /* whose turn it is */
 	struct vas *space;                           /* its space */
-	bool may_raise;    /* hard limits may be raised */
+	bool may_raise;                              /* hard limits may be raised */
 	bool shmem_aligns; /* memory files are mapped 2 MiB aligned (shmem_enabled) */
 	struct node *nodes;
 	uint64_t last_inode;

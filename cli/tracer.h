@@ -13,11 +13,11 @@
 #include "process_model.h"
 
 struct tracer_options {
-	FILE *log;        /* or NULL */
-	bool full_paths;  /* in the log */
-	bool every;       /* compare the whole map after every call */
-	bool progress;    /* show on stderr how far it is */
-	bool all_cpus;    /* do not keep program and tracer on one CPU */
+	FILE *log;       /* or NULL */
+	bool full_paths; /* in the log */
+	bool every;      /* compare the whole map after every call */
+	bool progress;   /* show on stderr how far it is */
+	bool all_cpus;   /* do not keep program and tracer on one CPU */
 };
 
 enum tracer_end {

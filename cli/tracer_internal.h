@@ -21,18 +21,18 @@ struct task;
 
 /* How a call is followed. */
 enum follow {
-	FOLLOW_SAME,    /* the same call on vas */
-	FOLLOW_MMAP,    /* the same, once it is known what the descriptor means */
-	FOLLOW_LOOK,    /* the same; changes no mapping, so needs no turn */
-	FOLLOW_SIZE,    /* ftruncate */
-	FOLLOW_ADOPT,   /* vas has no such call: what it did is taken over from the kernel's map */
+	FOLLOW_SAME,  /* the same call on vas */
+	FOLLOW_MMAP,  /* the same, once it is known what the descriptor means */
+	FOLLOW_LOOK,  /* the same; changes no mapping, so needs no turn */
+	FOLLOW_SIZE,  /* ftruncate */
+	FOLLOW_ADOPT, /* vas has no such call: what it did is taken over from the kernel's map */
 	FOLLOW_FORK,
 	FOLLOW_EXEC,
 	FOLLOW_LIMITS,
 	FOLLOW_CAPS,
-	FOLLOW_NOTE,    /* does not change mappings, but the summary says it was there */
-	FOLLOW_END,     /* if it succeeds the process is not followed any more */
-	FOLLOW_PASS,    /* of no consequence after all */
+	FOLLOW_NOTE, /* does not change mappings, but the summary says it was there */
+	FOLLOW_END,  /* if it succeeds the process is not followed any more */
+	FOLLOW_PASS, /* of no consequence after all */
 };
 
 struct traced_call {
@@ -41,15 +41,15 @@ struct traced_call {
 	enum follow follow;
 	enum call_name name; /* of FOLLOW_SAME, MMAP, LOOK */
 	unsigned nargs;
-	uint8_t ints;         /* bit n: argument n is a C int, the kernel looks at 32 bits of it */
+	uint8_t ints; /* bit n: argument n is a C int, the kernel looks at 32 bits of it */
 };
 
 /* An open file description that is mapped somewhere. */
 struct kept_file {
 	struct kept_file *next;
 	uint32_t id;
-	int fd;      /* our own reference to it, or -1: known from a map only */
-	dev_t dev;   /* as fstat has it */
+	int fd;    /* our own reference to it, or -1: known from a map only */
+	dev_t dev; /* as fstat has it */
 	ino_t ino;
 	uint64_t size;
 };
@@ -60,24 +60,24 @@ struct pending_file {
 	int fd;                  /* else our reference, or -1: a bad descriptor */
 	uint32_t mode;           /* VAS_FILE_* */
 	struct stat stat;
-	char opaque[80];         /* why it cannot be modelled, or "" */
+	char opaque[80]; /* why it cannot be modelled, or "" */
 };
 
 struct mm {
-	pid_t tid;               /* the task it was looked at by last */
-	unsigned refs;           /* tasks that point here */
-	unsigned tasks;          /* of these, that have not begun to exit */
+	pid_t tid;      /* the task it was looked at by last */
+	unsigned refs;  /* tasks that point here */
+	unsigned tasks; /* of these, that have not begun to exit */
 	unsigned procs;
 	bool followed;
 	int maps_fd, pagemap_fd; /* bound to the address space, whoever of its tasks lives */
 	struct task *in_flight;
 	struct task *queue, **queue_end;
-	uint64_t brk;            /* the kernel's */
+	uint64_t brk;                         /* the kernel's */
 	struct vas_limit limit[VAS_NRLIMITS]; /* that the model knows */
 	uint32_t caps;
-	bool growsdown;          /* has such vmas besides the stack */
-	int64_t credit;          /* lines of map that may be read before more calls must come */
-	size_t lines;            /* of its map, when last read */
+	bool growsdown; /* has such vmas besides the stack */
+	int64_t credit; /* lines of map that may be read before more calls must come */
+	size_t lines;   /* of its map, when last read */
 };
 
 struct proc {
@@ -89,10 +89,10 @@ struct proc {
 };
 
 enum task_state {
-	TASK_HELD,     /* born, stopped; whose child it is is not known yet */
-	TASK_AWAITED,  /* known from its parent, its first stop has not come */
+	TASK_HELD,    /* born, stopped; whose child it is is not known yet */
+	TASK_AWAITED, /* known from its parent, its first stop has not come */
 	TASK_RUNNING,
-	TASK_QUEUED,   /* in its seccomp stop, another call is in flight */
+	TASK_QUEUED, /* in its seccomp stop, another call is in flight */
 	TASK_CALLING,
 	TASK_EXITING,
 };
@@ -121,7 +121,7 @@ struct tracer {
 	struct proc *procs;
 	struct kept_file *files;
 	uint32_t file_ids;
-	bool files_dirty; /* some file may be mapped no more */
+	bool files_dirty;                  /* some file may be mapped no more */
 	uint64_t policy_start, policy_end; /* range whose policy a call has just set or (policy */
 	bool policy;                       /* false) taken away, during image_adopt */
 	pid_t first;
@@ -136,8 +136,8 @@ struct tracer {
 /* tracer.c */
 void emit(struct tracer *tracer, const struct event *event);
 struct task *task_find(struct tracer *tracer, pid_t tid);
-void resume(struct task *task, int signal);  /* to the next stop */
-void resume_call(struct task *task);         /* to the call's end */
+void resume(struct task *task, int signal); /* to the next stop */
+void resume_call(struct task *task);        /* to the call's end */
 
 /* tracer_start.c */
 pid_t tracer_start(const struct tracer_options *options, char **argv, int *error);
@@ -149,9 +149,9 @@ const struct traced_call *traced_find(long nr);
 enum { FILTER_NATIVE = 0, FILTER_FOREIGN = 1 }; /* what the filter says with a stop */
 
 /* tracer_call.c: a call from its seccomp stop to its answer. */
-void call_stop(struct tracer *tracer, struct task *task);   /* it wants to begin */
+void call_stop(struct tracer *tracer, struct task *task); /* it wants to begin */
 void call_answer(struct tracer *tracer, struct task *task, int64_t value);
-void call_done(struct tracer *tracer, struct task *task);   /* its turn is over: the next one's */
+void call_done(struct tracer *tracer, struct task *task); /* its turn is over: the next one's */
 void call_leave_queue(struct task *task);
 
 /* tracer_life.c: birth, exec and death. */
@@ -196,7 +196,7 @@ void files_sweep(struct tracer *tracer);
 /* tracer_proc.c: /proc. */
 bool proc_open(struct mm *mm, pid_t tid);
 void proc_close(struct mm *mm);
-bool proc_maps(struct tracer *tracer, struct mm *mm);          /* into tracer->lines */
+bool proc_maps(struct tracer *tracer, struct mm *mm); /* into tracer->lines */
 bool proc_smaps(struct tracer *tracer, struct mm *mm);
 bool proc_line_at(struct tracer *tracer, struct mm *mm, uint64_t addr, struct map_line *line);
 struct proc_stat {

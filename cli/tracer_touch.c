@@ -15,31 +15,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "pagemap_scan.h"
 #include "tracer_internal.h"
 
 #define PAGE 4096u
 
 /* ---- Asking the kernel ----------------------------------------------------------------------- */
-
-/* ioctl PAGEMAP_SCAN, Linux 6.7 (Documentation/admin-guide/mm/pagemap.rst); newer than the headers
- * this may be built with. */
-struct scan {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-
-struct scan_region {
-	uint64_t start, end, categories;
-};
-
-#define SCAN _IOWR('f', 16, struct scan)
-enum {
-	IS_FILE = 1 << 2,
-	IS_PRESENT = 1 << 3,
-	IS_SWAPPED = 1 << 4,
-	IS_ZERO = 1 << 5,
-	IS_GUARD = 1 << 8, /* Linux 6.15; shows as swapped too */
-};
 
 /* 1: *page is the first page that is present or swapped and none of `not`; 0: there is none; -1:
  * the kernel has no such call, or does not know all of `not`. */
@@ -54,8 +35,8 @@ static int scan(int fd, uint64_t not, uint64_t start, uint64_t end, uint64_t *pa
 	                    .max_pages = 1,
 	                    .category_inverted = not,
 	                    .category_mask = not,
-	                    .category_anyof_mask = IS_PRESENT | IS_SWAPPED,
-	                    .return_mask = IS_PRESENT};
+	                    .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+	                    .return_mask = SCAN_PRESENT};
 	int n = ioctl(fd, SCAN, &scan);
 	if (n < 0)
 		return errno == ENOTTY || errno == EINVAL ? -1 : 0;
@@ -89,9 +70,9 @@ static bool read_words(int fd, uint64_t start, uint64_t end, uint64_t *page)
 
 bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *page)
 {
-	int found = scan(mm->pagemap_fd, IS_FILE | IS_ZERO | IS_GUARD, start, end, page);
+	int found = scan(mm->pagemap_fd, SCAN_FILE | SCAN_ZERO | SCAN_GUARD, start, end, page);
 	if (found < 0)
-		found = scan(mm->pagemap_fd, IS_FILE | IS_ZERO, start, end, page);
+		found = scan(mm->pagemap_fd, SCAN_FILE | SCAN_ZERO, start, end, page);
 	return found < 0 ? read_words(mm->pagemap_fd, start, end, page) : found > 0;
 }
 

@@ -29,7 +29,6 @@ int memcmp(const void *a, const void *b, size_t len);
 #endif
 #define vas_assert(cond) ((cond) ? (void)0 : (void)VAS_PANIC(__FILE__, __LINE__, #cond))
 
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)

@@ -29,6 +29,11 @@ VAS_INTERNAL int64_t munmap_range(struct vas *space, uint64_t start, uint64_t le
 VAS_INTERNAL int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr,
                                 enum vas_access access);
 
+/* The leaf that maps `frame` for an access: with the vma's rights, but writable only if it is
+ * written now. */
+VAS_INTERNAL struct entry fault_leaf(const struct vas *space, const struct vma *vma, uint32_t frame,
+                                     enum vas_access access);
+
 /* Makes all pages of [start, end) present, as mlock and MAP_POPULATE do: written to where memory is
  * private and writable. 0 or the first error (-EFAULT, -ENOMEM); stops there unless `keep_going`,
  * which goes on with the next vma and answers 0. */

@@ -5,9 +5,13 @@
 
 /* ---- One page ------------------------------------------------------------------------------- */
 
-static struct entry leaf_of(struct vas *space, uint32_t frame, unsigned rights,
-                            enum vas_access access)
+struct entry fault_leaf(const struct vas *space, const struct vma *vma, uint32_t frame,
+                        enum vas_access access)
 {
+	unsigned rights = vma_rights(space, vma->flags);
+
+	if (access != VAS_WRITE)
+		rights &= ~(unsigned)RIGHT_WRITE;
 	return (struct entry){
 		.kind = ENTRY_LEAF,
 		.rights = rights,
@@ -67,7 +71,7 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 		return err;
 	if (old->kind == ENTRY_LEAF && source != FRAME_NONE && frame_refs(frames, source) == 1) {
 		/* Nobody shares it any more (an object would hold a reference too). */
-		new = leaf_of(space, source, vma_rights(space, vma->flags), VAS_WRITE);
+		new = fault_leaf(space, vma, source, VAS_WRITE);
 		return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
 	}
 	copy = source == FRAME_NONE ? frame_alloc_zeroed(frames) : frame_alloc(frames, 0);
@@ -76,7 +80,7 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 	if (source != FRAME_NONE)
 		memcpy(frame_host(frames, copy), frame_host(frames, source),
 		       (size_t)space_page_size(space));
-	new = leaf_of(space, copy, vma_rights(space, vma->flags), VAS_WRITE);
+	new = fault_leaf(space, vma, copy, VAS_WRITE);
 	if (!leaf_replace(space, addr, old, &new)) {
 		frame_put(frames, copy);
 		frame_free(frames, copy);
@@ -95,16 +99,17 @@ static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr
 	uint64_t start = max_u64(align_down(addr, block), vma->start);
 	uint64_t table = format_span(space->system->format, 1);
 	uint64_t end = min_u64(min_u64(start + block, vma->end), align_down(addr, table) + table);
-	unsigned rights = vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE;
 
 	for (uint64_t at = start; at < end; at += page) {
-		uint32_t frame = object_find(vma->file->object, vma_pgoff(space, vma, at));
 		unsigned level;
 		struct entry e = pagemap_lookup(&space->pages, at, &level);
+		uint32_t frame = FRAME_NONE;
 
-		if (at == addr || frame == FRAME_NONE || e.kind != ENTRY_ABSENT)
+		if (at != addr && e.kind == ENTRY_ABSENT)
+			frame = object_find(vma->file->object, vma_pgoff(space, vma, at));
+		if (frame == FRAME_NONE)
 			continue;
-		e = leaf_of(space, frame, rights, VAS_READ);
+		e = fault_leaf(space, vma, frame, VAS_READ);
 		if (!pagemap_set(&space->pages, at, 0, &e))
 			return;
 		frame_get(&space->system->frames, frame);
@@ -116,7 +121,6 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
                             const struct entry *old, enum vas_access access)
 {
 	uint64_t index = vma_pgoff(space, vma, addr);
-	unsigned rights = vma_rights(space, vma->flags);
 	struct entry new;
 	uint32_t frame;
 	int64_t err = object_page(vma->file->object, index, &frame);
@@ -125,9 +129,7 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 		fault_around(space, vma, addr);
 	if (err)
 		return err;
-	if (access != VAS_WRITE)
-		rights &= ~(unsigned)RIGHT_WRITE;
-	new = leaf_of(space, frame, rights, access);
+	new = fault_leaf(space, vma, frame, access);
 	if (!leaf_replace(space, addr, old, &new))
 		return -VAS_ENOMEM;
 	if (old->kind != ENTRY_LEAF)
@@ -140,8 +142,7 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 static int64_t fault_zero_page(struct vas *space, const struct vma *vma, uint64_t addr,
                                const struct entry *old)
 {
-	unsigned rights = vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE;
-	struct entry new = leaf_of(space, space->system->zero, rights, VAS_READ);
+	struct entry new = fault_leaf(space, vma, space->system->zero, VAS_READ);
 
 	return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
 }
@@ -375,7 +376,6 @@ static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access
 	struct frame_pool *frames = &space->system->frames;
 	uint64_t page = align_down(addr, space_page_size(space));
 	uint32_t table, frame;
-	unsigned rights;
 	struct entry leaf;
 	struct vma vma;
 
@@ -386,10 +386,7 @@ static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access
 	frame = table == FRAME_NONE ? FRAME_NONE : quick_frame(space, &vma, page, access);
 	if (frame == FRAME_NONE)
 		return false;
-	rights = vma_rights(space, vma.flags);
-	if (access != VAS_WRITE)
-		rights &= ~(unsigned)RIGHT_WRITE;
-	leaf = leaf_of(space, frame, rights, access);
+	leaf = fault_leaf(space, &vma, frame, access);
 	if (pagemap_set_quick(&space->pages, table, page, &leaf))
 		return true;
 	if (frame != space->system->zero && frame_put(frames, frame))

@@ -37,7 +37,7 @@ struct frame {
 
 struct frame_pool {
 	const struct vas_port *port;
-	struct spin lock; /* guards all below but `refs` of frames in use */
+	struct spin lock;    /* guards all below but `refs` of frames in use */
 	struct frame *frame; /* `count` records at the start of the region */
 	uint8_t *memory;
 	uint64_t phys;
@@ -46,7 +46,7 @@ struct frame_pool {
 	unsigned page_shift;
 	uint32_t free[FRAME_ORDERS];
 	uint64_t nfree;
-	uint64_t nhuge[3]; /* blocks in use as pages of the huge page pool, by level */
+	uint64_t nhuge[3];  /* blocks in use as pages of the huge page pool, by level */
 	int64_t fail_after; /* test aid: allocations left before failure; < 0: no limit */
 };
 

@@ -6,12 +6,6 @@
  * SPDX-License-Identifier: MIT */
 #include "calls.h"
 
-/* The frames in a page of this level. */
-static uint32_t level_frames(const struct vas *space, unsigned level)
-{
-	return 1u << (level * space->system->format->index_bits);
-}
-
 /* A block of zeros for one page of this level, aligned as the hardware wants it. */
 static uint32_t block_alloc(struct vas *space, unsigned level)
 {
@@ -31,26 +25,10 @@ static void block_put(struct vas *space, uint32_t block, unsigned level)
 {
 	struct frame_pool *frames = &space->system->frames;
 
-	for (uint32_t i = 0; i < level_frames(space, level); i++) {
+	for (uint32_t i = 0; i < format_frames(space->system->format, level); i++) {
 		if (frame_put(frames, block + i))
 			frame_free(frames, block + i);
 	}
-}
-
-static struct entry block_leaf(const struct vas *space, const struct vma *vma, uint32_t block,
-                               enum vas_access access)
-{
-	unsigned rights = vma_rights(space, vma->flags);
-
-	if (access != VAS_WRITE)
-		rights &= ~(unsigned)RIGHT_WRITE;
-	return (struct entry){
-		.kind = ENTRY_LEAF,
-		.rights = rights,
-		.accessed = true,
-		.dirty = access == VAS_WRITE,
-		.phys = frame_phys(&space->system->frames, block),
-	};
 }
 
 /* ---- The pool ------------------------------------------------------------------------------- */
@@ -129,7 +107,7 @@ static bool block_map(struct vas *space, const struct vma *vma, uint64_t addr, u
                       const struct entry *old, enum vas_access access)
 {
 	struct frame_pool *frames = &space->system->frames;
-	struct entry leaf = block_leaf(space, vma, block, access);
+	struct entry leaf = fault_leaf(space, vma, block, access);
 	unsigned level = vma_level(vma);
 	struct tlb_gather gather;
 
@@ -139,7 +117,8 @@ static bool block_map(struct vas *space, const struct vma *vma, uint64_t addr, u
 		return true;
 	tlb_gather_begin(&gather, &space->tlb);
 	tlb_gather_range(&gather, addr, addr + format_span(space->system->format, level));
-	for (uint32_t i = 0; old->phys != leaf.phys && i < level_frames(space, level); i++)
+	for (uint32_t i = 0;
+	     old->phys != leaf.phys && i < format_frames(space->system->format, level); i++)
 		tlb_gather_put(&gather, frame_of_phys(frames, old->phys) + i);
 	tlb_gather_end(&gather);
 	return true;
@@ -251,7 +230,7 @@ bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr)
 	block = block_alloc(space, 1);
 	if (block == FRAME_NONE)
 		return false;
-	leaf = block_leaf(space, vma, block, VAS_WRITE);
+	leaf = fault_leaf(space, vma, block, VAS_WRITE);
 	if (!pagemap_set(&space->pages, base, 1, &leaf)) {
 		block_put(space, block, 1);
 		return false;
@@ -265,7 +244,7 @@ static bool block_fill(const struct vas *space, uint64_t addr, uint32_t block)
 {
 	const struct frame_pool *frames = &space->system->frames;
 
-	for (uint32_t i = 0; i < level_frames(space, 1); i++) {
+	for (uint32_t i = 0; i < format_frames(space->system->format, 1); i++) {
 		uint64_t page = addr + i * space_page_size(space);
 		unsigned level;
 		struct entry e = pagemap_lookup(&space->pages, page, &level);
@@ -298,7 +277,7 @@ static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 		block_put(space, block, 1);
 		return -VAS_EINVAL;
 	}
-	leaf = block_leaf(space, vma, block, vma->flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ);
+	leaf = fault_leaf(space, vma, block, vma->flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ);
 	tlb_gather_begin(&gather, &space->tlb);
 	pagemap_collapse(&space->pages, addr, 1, &leaf, &gather);
 	tlb_gather_end(&gather);

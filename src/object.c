@@ -247,7 +247,7 @@ uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty)
 
 uint32_t object_page_frames(const struct vas_object *object)
 {
-	return 1u << (object->level * object->system->format->index_bits);
+	return format_frames(object->system->format, object->level);
 }
 
 bool object_insert(struct vas_object *object, uint64_t index, uint32_t *frame)

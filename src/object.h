@@ -22,13 +22,13 @@ struct vas_object {
 	struct vas_system *system;
 	const struct vas_object_ops *ops;
 	void *ctx;
-	uint64_t size;   /* bytes */
-	uint32_t refs; /* atomic if there are threads */
-	uint32_t root;   /* radix node, or FRAME_NONE */
-	unsigned height; /* radix levels; 0: empty */
+	uint64_t size;            /* bytes */
+	uint32_t refs;            /* atomic if there are threads */
+	uint32_t root;            /* radix node, or FRAME_NONE */
+	unsigned height;          /* radix levels; 0: empty */
 	uint64_t npages, ntables; /* a large page counts as one */
-	uint64_t charged; /* pages of commit charge given back with the object */
-	unsigned level;   /* of its pages: 0, or those of the huge page pool (MAP_HUGETLB) */
+	uint64_t charged;         /* pages of commit charge given back with the object */
+	unsigned level;    /* of its pages: 0, or those of the huge page pool (MAP_HUGETLB) */
 	uint64_t reserved; /* pages of the pool that are kept for it and not yet in use */
 };
 

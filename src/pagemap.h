@@ -39,8 +39,7 @@ VAS_INTERNAL bool pagemap_init(struct pagemap *pm);
 VAS_INTERNAL void pagemap_destroy(struct pagemap *pm);
 
 /* The entry that decides over addr, and its level: a leaf, a mark, or absent. */
-VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr,
-                                         unsigned *level);
+VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *level);
 
 /* For faults that share the space's lock. The leaf table of addr, if there is one and it and
  * those above are this map's own: its words are written under the table's lock. */
@@ -75,13 +74,13 @@ VAS_INTERNAL void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end,
 
 /* Gives the leaves of [start, end), whose tables are owned, these rights, but lets no leaf become
  * writable that is not: the next write faults and decides. */
-VAS_INTERNAL void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end,
-                                  unsigned rights, struct tlb_gather *gather);
+VAS_INTERNAL void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned rights,
+                                  struct tlb_gather *gather);
 
 /* Makes the tables that moving [from, from + len) to `to` will need. Nothing is mapped at the
  * target; the ranges do not overlap. False: no memory, nothing changed. */
-VAS_INTERNAL bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to,
-                                       uint64_t len, struct tlb_gather *gather);
+VAS_INTERNAL bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
+                                       struct tlb_gather *gather);
 
 /* Moves all leaves and marks; a frame's bytes and references are not touched. */
 VAS_INTERNAL void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,

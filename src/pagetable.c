@@ -242,7 +242,7 @@ bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end)
 static void leaf_release(struct pagemap *pm, uint64_t word, unsigned level,
                          struct tlb_gather *gather)
 {
-	uint32_t frame = word_frame_of(pm, word), n = leaf_frames(pm, level);
+	uint32_t frame = word_frame_of(pm, word), n = format_frames(pm->format, level);
 
 	if (frame == pm->zero)
 		return;

@@ -37,12 +37,6 @@ static inline unsigned top_level(const struct pagemap *pm)
 	return pm->format->levels - 1u;
 }
 
-/* Frames under one leaf of `level`. */
-static inline uint32_t leaf_frames(const struct pagemap *pm, unsigned level)
-{
-	return 1u << (level * pm->format->index_bits);
-}
-
 /* Where the entry that covers addr at `level` ends. */
 static inline uint64_t slot_limit(const struct pagemap *pm, uint64_t addr, unsigned level)
 {

@@ -14,7 +14,7 @@ static uint64_t word_share(const struct pagemap *pm, uint64_t word, unsigned lev
 	if (!word_has_frame(pm->format, word))
 		return word;
 	frame = word_frame_of(pm, word);
-	n = table ? 1 : leaf_frames(pm, level);
+	n = table ? 1 : format_frames(pm->format, level);
 	for (uint32_t i = 0; i < n && frame != pm->zero; i++)
 		frame_get(pm->frames, frame + i);
 	return word_readonly(pm->format, word, table);
@@ -135,7 +135,7 @@ bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uin
 
 static void leaf_recount(const struct pagemap *pm, uint32_t frame, unsigned level, uint32_t step)
 {
-	for (uint32_t i = 0; i < leaf_frames(pm, level); i++)
+	for (uint32_t i = 0; i < format_frames(pm->format, level); i++)
 		pm->frames->frame[frame + i].refs += step;
 }
 

@@ -10,7 +10,7 @@
 
 struct slab_cache {
 	struct frame_pool *frames;
-	struct spin lock; /* guards all below */
+	struct spin lock;                   /* guards all below */
 	struct slab *partial[SLAB_CLASSES]; /* slabs with room, by size class */
 	uint64_t nslabs;
 };

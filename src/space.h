@@ -17,15 +17,15 @@ struct vas_system {
 	uint32_t version;
 	struct frame_pool frames;
 	struct slab_cache slab;
-	uint32_t zero;         /* the shared frame of zeros */
-	struct vas *spaces;    /* all, linked by next/prev */
+	uint32_t zero;      /* the shared frame of zeros */
+	struct vas *spaces; /* all, linked by next/prev */
 	struct vas_object *objects;
-	uint64_t committed;    /* pages charged: those of VM_ACCOUNT vmas and of shared memory */
-	struct spin lock;      /* guards committed, huge_reserved and the series */
+	uint64_t committed; /* pages charged: those of VM_ACCOUNT vmas and of shared memory */
+	struct spin lock;   /* guards committed, huge_reserved and the series */
 	struct rwlock spaces_lock; /* guards the list of spaces */
 	struct spin objects_lock;  /* guards the list of objects */
-	uint64_t anon_ids;     /* identities given out so far, see vma.h */
-	uint64_t inodes;       /* inode numbers given to shared anonymous memory */
+	uint64_t anon_ids;         /* identities given out so far, see vma.h */
+	uint64_t inodes;           /* inode numbers given to shared anonymous memory */
 	uint64_t huge_reserved[3]; /* pages of the huge page pool promised to mappings, by level */
 };
 
@@ -59,7 +59,7 @@ struct vas {
 	uint64_t size, locked, data, stack, exec;
 	uint64_t peak;     /* the highest size there was */
 	uint64_t rss_peak; /* the most pages present that a report has seen */
-	uint64_t leaked; /* what Linux's locked counter is too high by, see leak_locked */
+	uint64_t leaked;   /* what Linux's locked counter is too high by, see leak_locked */
 };
 
 /* The guard gap below a growsdown vma, in pages. */
@@ -152,10 +152,10 @@ static inline bool space_full(const struct vas *space)
 /* ---- Choice of address (address.c) ---- */
 
 struct place {
-	uint64_t hint;  /* or the fixed address */
-	uint64_t len;   /* page aligned, not 0 */
+	uint64_t hint; /* or the fixed address */
+	uint64_t len;  /* page aligned, not 0 */
 	bool fixed, map_32bit, above_4g, shared;
-	unsigned level; /* of the pages: the address is a multiple of their size */
+	unsigned level;        /* of the pages: the address is a multiple of their size */
 	struct vas_file *file; /* NULL: anonymous */
 	uint64_t offset;       /* in it, bytes */
 };

@@ -13,10 +13,10 @@
 
 /* Everyone who may cache translations of one space. */
 struct tlb_domain {
-	struct vas *space;      /* only handed on to the hook */
+	struct vas *space; /* only handed on to the hook */
 	const struct vas_port *port;
 	struct frame_pool *frames;
-	struct vas_tlb *tlbs;   /* the registered software TLBs */
+	struct vas_tlb *tlbs; /* the registered software TLBs */
 };
 
 struct tlb_gather {

@@ -75,8 +75,7 @@ VAS_INTERNAL void vma_tree_replace(struct vma_tree *tree, uint64_t start, const 
 
 /* A hole of at least `len` bytes in [low, high): the highest, or the lowest. False: none. */
 VAS_INTERNAL bool vma_tree_gap(const struct vma_tree *tree, uint64_t low, uint64_t high,
-                               uint64_t len, bool highest, uint64_t *gap_start,
-                               uint64_t *gap_end);
+                               uint64_t len, bool highest, uint64_t *gap_start, uint64_t *gap_end);
 
 /* Frees all nodes, the spare ones too. */
 VAS_INTERNAL void vma_tree_destroy(struct vma_tree *tree);

@@ -49,8 +49,8 @@ struct vas_format {
 	bool fetch_reads_first;  /* a fetch from an absent page faults as a read */
 	bool tables_protect;     /* the hardware heeds the rights of a table */
 	bool map_32bit;          /* MAP_32BIT means something */
-	uint64_t task_size;     /* end of the user's addresses */
-	uint64_t window;        /* addresses are chosen below this unless a hint asks for more */
+	uint64_t task_size;      /* end of the user's addresses */
+	uint64_t window;         /* addresses are chosen below this unless a hint asks for more */
 	uint64_t (*encode)(const struct entry *entry, unsigned level);
 	struct entry (*decode)(uint64_t word, unsigned level);
 
@@ -137,6 +137,12 @@ static inline unsigned format_shift(const struct vas_format *format, unsigned le
 static inline uint64_t format_span(const struct vas_format *format, unsigned level)
 {
 	return (uint64_t)1 << format_shift(format, level);
+}
+
+/* Frames under one leaf at `level`. */
+static inline uint32_t format_frames(const struct vas_format *format, unsigned level)
+{
+	return 1u << (level * format->index_bits);
 }
 
 static inline unsigned format_entries(const struct vas_format *format)
