@@ -51,18 +51,20 @@ static void discount_vma(struct vas *space, const struct vma *vma)
 		space_uncharge(space, npages);
 }
 
+/* The pages go all at once: the range was cut at its ends, and a table that fork shared may reach
+ * over the border of two vmas within it. */
 void munmap_commit(struct vas *space, uint64_t start, uint64_t end)
 {
 	struct tlb_gather gather;
 	struct vma vma;
 
-	tlb_gather_begin(&gather, &space->tlb);
 	while (vma_tree_find(&space->tree, start, &vma) && vma.start < end) {
 		huge_unmap(space, &vma, vma.start, vma.end, HUGE_UNMAP);
 		discount_vma(space, &vma);
-		pagemap_clear(&space->pages, vma.start, vma.end, &gather);
 		vma_remove(space, &vma);
 	}
+	tlb_gather_begin(&gather, &space->tlb);
+	pagemap_clear(&space->pages, start, end, &gather);
 	tlb_gather_end(&gather);
 }
 
