@@ -100,6 +100,7 @@ void resume_call(struct task *task)
 static void call_ended(struct tracer *tracer, struct task *task)
 {
 	struct __ptrace_syscall_info info;
+	clone_restore(task);
 	if (task->state != TASK_CALLING) {
 		resume(task, 0);
 		return;

@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <linux/audit.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -156,6 +157,25 @@ static bool needs_turn(enum follow follow)
 	       follow == FOLLOW_FORK || follow == FOLLOW_EXEC;
 }
 
+static void emit_note(struct tracer *tracer, struct task *task, const char *text)
+{
+	struct event event = {.kind = EVENT_NOTE, .pid = task->proc->pid, .text = text};
+	if (model_known(tracer->model, task->proc->pid))
+		emit(tracer, &event);
+}
+
+/* Whether the call has to be stopped again at its end. */
+static bool keep_child(struct tracer *tracer, struct task *task, uint32_t arch, uint64_t nr,
+                       const uint64_t *args)
+{
+	enum clone_end end = clone_hide(task, arch, nr, args);
+	if (end == CLONE_ESCAPES && task->proc)
+		emit_note(tracer, task,
+		          "memory calls of a child fail: clone3 with CLONE_UNTRACED in memory "
+		          "that cannot be written");
+	return end == CLONE_HIDDEN;
+}
+
 static void begin(struct tracer *tracer, struct task *task)
 {
 	if (needs_turn(task->follow))
@@ -163,7 +183,22 @@ static void begin(struct tracer *tracer, struct task *task)
 	task->state = TASK_CALLING;
 	if (task->mm->followed)
 		prepare(tracer, task);
+	if (task->follow == FOLLOW_FORK)
+		keep_child(tracer, task, AUDIT_ARCH_X86_64, (uint64_t)task->traced->nr, task->args);
 	resume_call(task);
+}
+
+/* A call that is not followed. */
+static void let_run(struct tracer *tracer, struct task *task,
+                    const struct __ptrace_syscall_info *info)
+{
+	uint64_t args[6];
+	for (int i = 0; i < 6; i++)
+		args[i] = info->seccomp.args[i];
+	if (keep_child(tracer, task, info->arch, info->seccomp.nr, args))
+		resume_call(task);
+	else
+		resume(task, 0);
 }
 
 void call_stop(struct tracer *tracer, struct task *task)
@@ -171,16 +206,19 @@ void call_stop(struct tracer *tracer, struct task *task)
 	struct __ptrace_syscall_info info;
 	struct mm *mm = task->mm;
 	unsigned long said = 0;
-	if (!mm || !mm->followed || tracer->blind ||
-	    ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0) {
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0) {
 		resume(task, 0);
+		return;
+	}
+	if (!mm || !mm->followed || tracer->blind) {
+		let_run(tracer, task, &info);
 		return;
 	}
 	ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &said);
 	task->traced = said == FILTER_NATIVE ? traced_find((long)info.seccomp.nr) : NULL;
 	if (!task->traced) {
 		life_stop_following(tracer, task, "it makes 32-bit (i386 or x32) calls");
-		resume(task, 0);
+		let_run(tracer, task, &info);
 		return;
 	}
 	for (int i = 0; i < 6; i++)
@@ -236,12 +274,6 @@ static void bring_rights(struct tracer *tracer, struct task *task)
 			.kind = EVENT_CAPS, .pid = task->proc->pid, .number = mm->caps};
 		emit(tracer, &event);
 	}
-}
-
-static void emit_note(struct tracer *tracer, struct task *task, const char *text)
-{
-	struct event event = {.kind = EVENT_NOTE, .pid = task->proc->pid, .text = text};
-	emit(tracer, &event);
 }
 
 /* What a call joined its result to must be known as it was before. */

@@ -97,6 +97,13 @@ enum task_state {
 	TASK_EXITING,
 };
 
+/* What tracer_clone.c has taken out of a call that is under way. */
+struct hidden_flag {
+	uint64_t flags; /* as they were; 0: nothing is hidden */
+	uint64_t at;    /* where in the task's memory (clone3), or 0: in the register */
+	uint64_t reg;   /* which that is: its offset in struct user */
+};
+
 struct task {
 	struct task *next, *queue_next;
 	pid_t tid;
@@ -108,6 +115,7 @@ struct task {
 	enum follow follow;
 	struct call call;
 	struct pending_file file;
+	struct hidden_flag hidden;
 };
 
 #define TASK_BUCKETS 256
@@ -153,6 +161,16 @@ void call_stop(struct tracer *tracer, struct task *task); /* it wants to begin *
 void call_answer(struct tracer *tracer, struct task *task, int64_t value);
 void call_done(struct tracer *tracer, struct task *task); /* its turn is over: the next one's */
 void call_leave_queue(struct task *task);
+
+/* tracer_clone.c: CLONE_UNTRACED, hidden from the kernel at the call's seccomp stop. */
+enum clone_end {
+	CLONE_PLAIN,   /* not such a call: as it is */
+	CLONE_HIDDEN,  /* to be resumed to its end, and restored there */
+	CLONE_ESCAPES, /* the flag cannot be taken out: the child will be traced by nobody */
+};
+enum clone_end clone_hide(struct task *task, uint32_t arch, uint64_t nr, const uint64_t *args);
+void clone_inherit(const struct task *parent, struct task *child, bool shares);
+void clone_restore(struct task *task); /* when the call is over: also in the child */
 
 /* tracer_life.c: birth, exec and death. */
 bool life_start(struct tracer *tracer, pid_t tid);

@@ -144,6 +144,7 @@ void life_first_stop(struct tracer *tracer, struct task *task, pid_t tid)
 		task_new(tracer, tid, TASK_HELD);
 	} else if (task->state == TASK_AWAITED) {
 		task->state = TASK_RUNNING;
+		clone_restore(task);
 		resume(task, 0);
 	}
 }
@@ -207,12 +208,15 @@ void life_forked(struct tracer *tracer, struct task *parent, int event)
 	(void)event; /* which of the three says nothing about the space: clone has flags for it */
 	if (!child)
 		child = task_new(tracer, (pid_t)tid, TASK_AWAITED);
+	clone_inherit(parent, child, shares);
+	clone_restore(parent);
 	if (parent->proc && shares)
 		born_sharing(tracer, parent, child);
 	else if (parent->proc)
 		born_copying(tracer, parent, child);
 	if (held) {
 		child->state = TASK_RUNNING;
+		clone_restore(child);
 		resume(child, 0);
 	}
 	/* A parent in vfork runs on only after its child's exec: its turn is over now. */

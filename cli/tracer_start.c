@@ -38,10 +38,15 @@ static const struct {
 	{__NR_arch_prctl, 0, {0x5001 /* ARCH_SHSTK_ENABLE */}},
 };
 
-#define FOREIGN_CALLS 6
-static const uint32_t i386_calls[FOREIGN_CALLS] = {45 /* brk */,     90 /* mmap */,
-                                                   91 /* munmap */,  125 /* mprotect */,
-                                                   163 /* mremap */, 192 /* mmap2 */};
+#define FOREIGN_CALLS 7
+static const uint32_t i386_calls[FOREIGN_CALLS] = {45 /* brk */,
+                                                   90 /* mmap */,
+                                                   91 /* munmap */,
+                                                   125 /* mprotect */,
+                                                   163 /* mremap */,
+                                                   192 /* mmap2 */,
+                                                   435 /* clone3 */};
+#define I386_CLONE 120
 
 /* Numbers of x32 calls; above them there is only what no kernel knows, like -1. */
 #define X32_FIRST 0x40000000u
@@ -79,13 +84,20 @@ static bool is_chosen(long nr)
 	return false;
 }
 
+/* Memory calls, and the making of children that are to have no tracer (tracer_clone.c). */
 static void filter_foreign(struct program *program)
 {
-	put(program, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 2 + 2 * FOREIGN_CALLS, 0);
+	unsigned short start = program->n;
+	put(program, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 0);
 	load(program, offsetof(struct seccomp_data, nr));
 	for (int i = 0; i < FOREIGN_CALLS; i++)
 		stop_if(program, i386_calls[i], FILTER_FOREIGN);
+	put(program, BPF_JMP | BPF_JEQ | BPF_K, I386_CLONE, 0, 3);
+	load(program, offsetof(struct seccomp_data, args));
+	put(program, BPF_JMP | BPF_JSET | BPF_K, CLONE_UNTRACED, 0, 1);
+	put(program, BPF_RET | BPF_K, SECCOMP_RET_TRACE | FILTER_FOREIGN, 0, 0);
 	put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+	program->at[start].jt = (uint8_t)(program->n - start - 1);
 }
 
 static void make_filter(struct program *program)
