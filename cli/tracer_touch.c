@@ -166,39 +166,45 @@ static bool is_border(struct tracer *tracer, struct task *task, uint64_t joint)
 	return false;
 }
 
-/* With other threads at work, a neighbour of the result that is written now may have been written
- * after the call. If the kernel has joined the two it makes no difference to take it so, and if it
- * has not, the neighbour was written before. */
-static uint64_t look_at_joint(struct tracer *tracer, struct task *task,
-                              const struct vas_region *region, uint64_t joint)
+/* A page of the neighbour below (or above) the range that has just turned out to be written; 0:
+ * none has, or the range has no neighbour there. */
+static uint64_t find_beside(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end,
+                            bool below)
 {
-	uint64_t page, low = region->start < joint ? 0 : joint;
-	uint64_t high = region->start < joint ? joint : UINT64_MAX;
-	if (!find_new(tracer, task, region, low, high, &page))
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region region;
+	uint64_t page;
+	if (below ? !start || !vas_next_region(vas, start - 1, &region) || region.start >= start
+	          : !vas_next_region(vas, end, &region) || region.start > end)
 		return 0;
-	if (!is_border(tracer, task, joint))
-		return page;
-	emit_touch(tracer, task, page);
-	return 0;
+	if (!find_new(tracer, task, &region, below ? 0 : end, below ? start : UINT64_MAX, &page))
+		return 0;
+	return page;
 }
 
+/* With other threads at work, a neighbour of the result that is written now may have been written
+ * after the call. If the kernel has joined the result with both, it was, or one of the two was: had
+ * both been written before, each by itself, they could not have been joined. If it has joined it
+ * with one of them only, nothing speaks against before, and with two, a lot for it. */
 void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len,
                   struct late_touch *late)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
 	uint64_t start = page_down(addr), end = page_down(addr + len + PAGE - 1);
-	struct vas_region region;
 	late->page[0] = late->page[1] = 0;
 	if (!vas || end < start)
 		return;
 	if (task->mm->tasks > 1) {
-		if (start && vas_next_region(vas, start - 1, &region) && region.start < start)
-			late->page[0] = look_at_joint(tracer, task, &region, start);
-		if (vas_next_region(vas, end, &region) && region.start <= end)
-			late->page[1] = look_at_joint(tracer, task, &region, end);
+		uint64_t low = find_beside(tracer, task, start, end, true);
+		uint64_t high = find_beside(tracer, task, start, end, false);
+		if ((low || high) && !is_border(tracer, task, start) &&
+		    !is_border(tracer, task, end)) {
+			late->page[0] = low;
+			late->page[1] = high;
+			return;
+		}
 	}
-	if (!late->page[0] && !late->page[1])
-		look_beside(tracer, task, start, end);
+	look_beside(tracer, task, start, end);
 }
 
 void touch_late(struct tracer *tracer, struct task *task, const struct late_touch *late)

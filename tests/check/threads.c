@@ -37,8 +37,37 @@ static void *work(void *arg)
 	return NULL;
 }
 
+static void *sleep_long(void *arg)
+{
+	pause();
+	return arg;
+}
+
+/* A hole filled between two pages, each written while it lay alone: the new page joins the lower
+ * one only. With a second thread there that could have written one of them just now. */
+static void fill_hole(void)
+{
+	pthread_t other;
+	char *at = mmap(NULL, 5 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED || pthread_create(&other, NULL, sleep_long, NULL) != 0)
+		exit(1);
+	munmap(at, PAGE);
+	munmap(at + 2 * PAGE, PAGE);
+	munmap(at + 4 * PAGE, PAGE);
+	at[3 * PAGE] = 1;
+	at[PAGE] = 1;
+	char *hole = mmap(at + 2 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+	                  -1, 0);
+	if (hole != at + 2 * PAGE)
+		exit(1);
+	munmap(at + PAGE, 3 * PAGE);
+	pthread_cancel(other);
+	pthread_join(other, NULL);
+}
+
 int main(void)
 {
+	fill_hole();
 	pthread_t threads[THREADS];
 	for (uintptr_t i = 0; i < THREADS; i++)
 		if (pthread_create(&threads[i], NULL, work, (void *)i) != 0)
