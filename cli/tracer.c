@@ -84,15 +84,25 @@ struct task *task_find(struct tracer *tracer, pid_t tid)
 	return task;
 }
 
-/* A task that does not exist any more cannot be resumed; waitpid will tell. */
+/* A task that does not exist any more cannot be resumed; waitpid will tell. An interrupt that is
+ * still to stop it for another task (tracer_inner.c) was lost at the stop that it is in now. */
 void resume(struct task *task, int signal)
 {
+	if (task->stopper)
+		ptrace(PTRACE_INTERRUPT, task->tid, NULL, NULL);
 	ptrace(PTRACE_CONT, task->tid, NULL, (long)signal);
 }
 
 void resume_call(struct task *task)
 {
 	ptrace(PTRACE_SYSCALL, task->tid, NULL, NULL);
+}
+
+void resume_stopped(struct task *task, int signal)
+{
+	bool stopping = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN ||
+	                signal == SIGTTOU;
+	ptrace(stopping ? PTRACE_LISTEN : PTRACE_CONT, task->tid, NULL, NULL);
 }
 
 /* ---- Stops ----------------------------------------------------------------------------------- */
@@ -110,13 +120,6 @@ static void call_ended(struct tracer *tracer, struct task *task)
 		call_answer(tracer, task, info.exit.rval);
 	resume(task, 0);
 	call_done(tracer, task);
-}
-
-static void group_stop(struct task *task, int signal)
-{
-	bool stopping = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN ||
-	                signal == SIGTTOU;
-	ptrace(stopping ? PTRACE_LISTEN : PTRACE_CONT, task->tid, NULL, NULL);
 }
 
 static void stopped(struct tracer *tracer, pid_t tid, int status)
@@ -145,7 +148,10 @@ static void stopped(struct tracer *tracer, pid_t tid, int status)
 		life_exiting(tracer, task);
 		return;
 	case PTRACE_EVENT_STOP:
-		group_stop(task, signal);
+		if (task->stopper)
+			inner_stopped(task, signal);
+		else
+			resume_stopped(task, signal);
 		return;
 	default:
 		resume(task, 0);

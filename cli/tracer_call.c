@@ -165,10 +165,9 @@ static void emit_note(struct tracer *tracer, struct task *task, const char *text
 }
 
 /* Whether the call has to be stopped again at its end. */
-static bool keep_child(struct tracer *tracer, struct task *task, uint32_t arch, uint64_t nr,
-                       const uint64_t *args)
+static bool keep_child(struct tracer *tracer, struct task *task, uint32_t arch, uint64_t nr)
 {
-	enum clone_end end = clone_hide(task, arch, nr, args);
+	enum clone_end end = clone_hide(task, arch, nr);
 	if (end == CLONE_ESCAPES && task->proc)
 		emit_note(tracer, task,
 		          "memory calls of a child fail: clone3 with CLONE_UNTRACED in memory "
@@ -184,7 +183,7 @@ static void begin(struct tracer *tracer, struct task *task)
 	if (task->mm->followed)
 		prepare(tracer, task);
 	if (task->follow == FOLLOW_FORK)
-		keep_child(tracer, task, AUDIT_ARCH_X86_64, (uint64_t)task->traced->nr, task->args);
+		keep_child(tracer, task, AUDIT_ARCH_X86_64, (uint64_t)task->traced->nr);
 	resume_call(task);
 }
 
@@ -192,10 +191,7 @@ static void begin(struct tracer *tracer, struct task *task)
 static void let_run(struct tracer *tracer, struct task *task,
                     const struct __ptrace_syscall_info *info)
 {
-	uint64_t args[6];
-	for (int i = 0; i < 6; i++)
-		args[i] = info->seccomp.args[i];
-	if (keep_child(tracer, task, info->arch, info->seccomp.nr, args))
+	if (keep_child(tracer, task, info->arch, info->seccomp.nr))
 		resume_call(task);
 	else
 		resume(task, 0);
@@ -210,19 +206,21 @@ void call_stop(struct tracer *tracer, struct task *task)
 		resume(task, 0);
 		return;
 	}
+	for (int i = 0; i < 6; i++)
+		task->args[i] = info.seccomp.args[i];
+	ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &said);
+	if (said == FILTER_NATIVE && inner_takes(tracer, task, info.seccomp.nr))
+		return;
 	if (!mm || !mm->followed || tracer->blind) {
 		let_run(tracer, task, &info);
 		return;
 	}
-	ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &said);
 	task->traced = said == FILTER_NATIVE ? traced_find((long)info.seccomp.nr) : NULL;
 	if (!task->traced) {
 		life_stop_following(tracer, task, "it makes 32-bit (i386 or x32) calls");
 		let_run(tracer, task, &info);
 		return;
 	}
-	for (int i = 0; i < 6; i++)
-		task->args[i] = info.seccomp.args[i];
 	fill_call(task);
 	const char *end = choose(task);
 	if (end)
@@ -234,6 +232,8 @@ void call_stop(struct tracer *tracer, struct task *task)
 		task->queue_next = NULL;
 		*mm->queue_end = task;
 		mm->queue_end = &task->queue_next;
+		if (task->stopper)
+			inner_stopped(task, 0);
 	} else {
 		begin(tracer, task);
 	}
@@ -389,6 +389,12 @@ void call_answer(struct tracer *tracer, struct task *task, int64_t value)
 	case FOLLOW_CAPS:
 		proc_caps(task->proc, task->tid);
 		break;
+	case FOLLOW_PTRACE:
+		if (value == -EPERM)
+			emit_note(tracer, task,
+			          "its ptrace was refused, for its tracer is vas "
+			          "check: gdb, strace and the like do not work");
+		break;
 	case FOLLOW_NOTE:
 		emit_note(tracer, task, task->traced->text);
 		break;
@@ -408,7 +414,15 @@ void call_done(struct tracer *tracer, struct task *task)
 	if (!mm || mm->in_flight != task)
 		return;
 	mm->in_flight = NULL;
-	struct task *next = mm->queue;
+	call_next(tracer, mm);
+}
+
+/* The next one that may. */
+void call_next(struct tracer *tracer, struct mm *mm)
+{
+	struct task *next = mm->in_flight ? NULL : mm->queue;
+	while (next && next->frozen)
+		next = next->queue_next;
 	if (!next)
 		return;
 	call_leave_queue(next);

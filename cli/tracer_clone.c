@@ -43,8 +43,9 @@ static bool put_flags(const struct task *task, const struct hidden_flag *hidden,
 	return ptrace(PTRACE_POKEUSER, task->tid, hidden->reg, flags) == 0;
 }
 
-enum clone_end clone_hide(struct task *task, uint32_t arch, uint64_t nr, const uint64_t *args)
+enum clone_end clone_hide(struct task *task, uint32_t arch, uint64_t nr)
 {
+	const uint64_t *args = task->args;
 	bool i386 = arch == AUDIT_ARCH_I386;
 	struct hidden_flag hidden = {.reg = i386 ? REGISTER(rbx) : REGISTER(rdi)};
 	nr &= ~(uint64_t)X32_BIT;

@@ -30,9 +30,10 @@ enum follow {
 	FOLLOW_EXEC,
 	FOLLOW_LIMITS,
 	FOLLOW_CAPS,
+	FOLLOW_PTRACE,
 	FOLLOW_NOTE, /* does not change mappings, but the summary says it was there */
 	FOLLOW_END,  /* if it succeeds the process is not followed any more */
-	FOLLOW_PASS, /* of no consequence after all */
+	FOLLOW_PASS, /* of no consequence (after all) */
 };
 
 struct traced_call {
@@ -116,6 +117,11 @@ struct task {
 	struct call call;
 	struct pending_file file;
 	struct hidden_flag hidden;
+	struct task *stopper; /* a task of the program's that has attached to this one */
+	bool frozen;          /* and this one is stopped for it */
+	int frozen_by;        /* with this signal */
+	struct task *awaits;  /* of a stopper: held until this one is frozen, */
+	uint64_t status_at;   /* and where its status is to be written, or 0 */
 };
 
 #define TASK_BUCKETS 256
@@ -146,6 +152,7 @@ void emit(struct tracer *tracer, const struct event *event);
 struct task *task_find(struct tracer *tracer, pid_t tid);
 void resume(struct task *task, int signal); /* to the next stop */
 void resume_call(struct task *task);        /* to the call's end */
+void resume_stopped(struct task *task, int signal); /* from PTRACE_EVENT_STOP with this signal */
 
 /* tracer_start.c */
 pid_t tracer_start(const struct tracer_options *options, char **argv, int *error);
@@ -160,6 +167,7 @@ enum { FILTER_NATIVE = 0, FILTER_FOREIGN = 1 }; /* what the filter says with a s
 void call_stop(struct tracer *tracer, struct task *task); /* it wants to begin */
 void call_answer(struct tracer *tracer, struct task *task, int64_t value);
 void call_done(struct tracer *tracer, struct task *task); /* its turn is over: the next one's */
+void call_next(struct tracer *tracer, struct mm *mm);
 void call_leave_queue(struct task *task);
 
 /* tracer_clone.c: CLONE_UNTRACED, hidden from the kernel at the call's seccomp stop. */
@@ -168,9 +176,14 @@ enum clone_end {
 	CLONE_HIDDEN,  /* to be resumed to its end, and restored there */
 	CLONE_ESCAPES, /* the flag cannot be taken out: the child will be traced by nobody */
 };
-enum clone_end clone_hide(struct task *task, uint32_t arch, uint64_t nr, const uint64_t *args);
+enum clone_end clone_hide(struct task *task, uint32_t arch, uint64_t nr);
 void clone_inherit(const struct task *parent, struct task *child, bool shares);
 void clone_restore(struct task *task); /* when the call is over: also in the child */
+
+/* tracer_inner.c: a task that is to the others of its space what a tracer is. */
+bool inner_takes(struct tracer *tracer, struct task *task, uint64_t nr); /* a call, at its start */
+void inner_stopped(struct task *task, int signal); /* one that has a stopper */
+void inner_gone(struct tracer *tracer, struct task *task);
 
 /* tracer_life.c: birth, exec and death. */
 bool life_start(struct tracer *tracer, pid_t tid);

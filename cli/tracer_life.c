@@ -113,6 +113,7 @@ static void task_ends(struct tracer *tracer, struct task *task, bool readable)
 	if (task->state == TASK_QUEUED)
 		call_leave_queue(task);
 	call_done(tracer, task);
+	inner_gone(tracer, task);
 	file_forget(&task->file);
 	task->state = TASK_EXITING;
 	if (--mm->tasks == 0 && mm->followed) {
@@ -145,7 +146,10 @@ void life_first_stop(struct tracer *tracer, struct task *task, pid_t tid)
 	} else if (task->state == TASK_AWAITED) {
 		task->state = TASK_RUNNING;
 		clone_restore(task);
-		resume(task, 0);
+		if (task->stopper)
+			inner_stopped(task, 0);
+		else
+			resume(task, 0);
 	}
 }
 

@@ -28,14 +28,20 @@
 static const struct {
 	long nr;
 	unsigned arg;
+	uint16_t test;      /* BPF_JEQ: equal to one of the values; BPF_JSET: has bits of one */
 	uint32_t values[4]; /* 0 ends */
 } chosen[] = {
-	{__NR_ioctl, 1, {0xc020aa00 /* UFFDIO_REGISTER */, 0x8010aa01 /* UFFDIO_UNREGISTER */}},
+	{__NR_ioctl,
+         1,
+         BPF_JEQ,
+         {0xc020aa00 /* UFFDIO_REGISTER */, 0x8010aa01 /* UFFDIO_UNREGISTER */}},
 	{__NR_prctl,
          0,
+         BPF_JEQ,
          {0x53564d41 /* PR_SET_VMA */, 35 /* PR_SET_MM */, 65 /* PR_SET_MDWE */,
           67 /* PR_SET_MEMORY_MERGE */}},
-	{__NR_arch_prctl, 0, {0x5001 /* ARCH_SHSTK_ENABLE */}},
+	{__NR_arch_prctl, 0, BPF_JEQ, {0x5001 /* ARCH_SHSTK_ENABLE */}},
+	{__NR_wait4, 2, BPF_JSET, {__WALL}},
 };
 
 #define FOREIGN_CALLS 7
@@ -70,9 +76,9 @@ static void load(struct program *program, size_t offset)
 	put(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
-static void stop_if(struct program *program, uint32_t value, uint32_t data)
+static void stop_if(struct program *program, uint16_t test, uint32_t value, uint32_t data)
 {
-	put(program, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+	put(program, BPF_JMP | test | BPF_K, value, 0, 1);
 	put(program, BPF_RET | BPF_K, SECCOMP_RET_TRACE | data, 0, 0);
 }
 
@@ -91,11 +97,10 @@ static void filter_foreign(struct program *program)
 	put(program, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 0);
 	load(program, offsetof(struct seccomp_data, nr));
 	for (int i = 0; i < FOREIGN_CALLS; i++)
-		stop_if(program, i386_calls[i], FILTER_FOREIGN);
+		stop_if(program, BPF_JEQ, i386_calls[i], FILTER_FOREIGN);
 	put(program, BPF_JMP | BPF_JEQ | BPF_K, I386_CLONE, 0, 3);
 	load(program, offsetof(struct seccomp_data, args));
-	put(program, BPF_JMP | BPF_JSET | BPF_K, CLONE_UNTRACED, 0, 1);
-	put(program, BPF_RET | BPF_K, SECCOMP_RET_TRACE | FILTER_FOREIGN, 0, 0);
+	stop_if(program, BPF_JSET, CLONE_UNTRACED, FILTER_FOREIGN);
 	put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
 	program->at[start].jt = (uint8_t)(program->n - start - 1);
 }
@@ -111,7 +116,7 @@ static void make_filter(struct program *program)
 	put(program, BPF_RET | BPF_K, SECCOMP_RET_TRACE | FILTER_FOREIGN, 0, 0);
 	for (size_t i = 0; i < traced_ncalls; i++)
 		if (!is_chosen(traced_calls[i].nr))
-			stop_if(program, (uint32_t)traced_calls[i].nr, FILTER_NATIVE);
+			stop_if(program, BPF_JEQ, (uint32_t)traced_calls[i].nr, FILTER_NATIVE);
 	for (size_t i = 0; i < sizeof(chosen) / sizeof(chosen[0]); i++) {
 		uint8_t n = 0;
 		while (n < 4 && chosen[i].values[n])
@@ -120,7 +125,7 @@ static void make_filter(struct program *program)
 		    (uint8_t)(2 + 2 * n));
 		load(program, offsetof(struct seccomp_data, args) + 8 * chosen[i].arg);
 		for (uint8_t k = 0; k < n; k++)
-			stop_if(program, chosen[i].values[k], FILTER_NATIVE);
+			stop_if(program, chosen[i].test, chosen[i].values[k], FILTER_NATIVE);
 		put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
 	}
 	put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);

@@ -27,3 +27,12 @@ check sh -c 'true | cat; exec true'
 check "$python" -c 'x = []; [x.append(i) for i in range(1000000)]'
 printf 'int main(void) { return 0; }\n' >"$dir/main.c"
 check cc -O2 -c -o "$dir/main.o" "$dir/main.c"
+
+# A program that is a tracer itself, and one that has another tracer already: both are told.
+"$VAS" check -- "$VAS" check -- true >"$dir/out" 2>&1 || true
+if ! grep -q 'cannot trace a program' "$dir/out" ||
+	! grep -q 'its ptrace was refused' "$dir/out"; then
+	echo 'vas check in vas check:'
+	cat "$dir/out"
+	exit 1
+fi
