@@ -7,17 +7,39 @@
 #include "linux.h"
 #include "vma.h"
 
+/* Whether nothing is present in [start, end), as far as one look can tell. */
+static inline bool pages_are_absent(const struct vas *space, uint64_t start, uint64_t end)
+{
+	unsigned level;
+	struct entry entry = pagemap_lookup(&space->pages, start, &level);
+	uint64_t span = format_span(space->system->format, level);
+
+	return entry.kind == ENTRY_ABSENT && end - align_down(start, span) <= span;
+}
+
 /* ---- munmap.c ---- */
 
-/* Unmapping in three steps. First the memory that it and one insertion can need. False: none. */
-VAS_INTERNAL bool munmap_reserve(struct vas *space, uint64_t start, uint64_t end);
+/* Unmapping [start, end) step by step. */
+struct unmap {
+	struct vas *space;
+	uint64_t start, end;
+	bool mapped;              /* some vma lies there */
+	bool absent;              /* no page is present there */
+	uint64_t npages, charged; /* what is mapped there, and charged: known when checked */
+};
 
-/* Then checks, and splits at both ends, so that whole vmas lie in the range. Errors as munmap;
- * splits made before an error stay, as on Linux. */
-VAS_INTERNAL int64_t munmap_split(struct vas *space, uint64_t start, uint64_t end);
+/* First looks what is there, and takes the memory that unmapping it and one insertion can need.
+ * False: none. */
+VAS_INTERNAL bool munmap_begin(struct unmap *u, struct vas *space, uint64_t start, uint64_t end);
+
+/* Then checks. Errors as munmap; a split that Linux makes before an error is made. */
+VAS_INTERNAL int64_t munmap_check(struct unmap *u);
+
+/* What Linux has done by then: splits, so that whole vmas lie in the range. */
+VAS_INTERNAL void munmap_split(const struct unmap *u);
 
 /* The rest, which cannot fail. */
-VAS_INTERNAL void munmap_commit(struct vas *space, uint64_t start, uint64_t end);
+VAS_INTERNAL void munmap_commit(const struct unmap *u);
 
 /* All of it, with munmap's own argument checks; `len` is in bytes, rounded up. */
 VAS_INTERNAL int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len);

@@ -246,22 +246,6 @@ static int64_t check_anonymous(struct mapping *m)
 
 /* ---- Mapping -------------------------------------------------------------------------------- */
 
-/* The pages that the new mapping replaces, and those of them that are charged. */
-static void replaced_pages(const struct mapping *m, uint64_t *npages, uint64_t *charged)
-{
-	struct vas *space = m->space;
-	uint64_t end = m->addr + m->len;
-	struct vma vma;
-
-	*npages = *charged = 0;
-	for (uint64_t addr = m->addr; vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
-	     addr = vma.end) {
-		*npages += vma_pages(space, &vma);
-		if (vma.flags & VAS_VM_ACCOUNT)
-			*charged += vma_pages(space, &vma);
-	}
-}
-
 /* Keeps pages of the pool for a mapping of huge pages; asked last, as for shared memory. */
 static int64_t reserve_hugetlb(struct mapping *m)
 {
@@ -279,21 +263,20 @@ static int64_t reserve_hugetlb(struct mapping *m)
 }
 
 /* Limits and commit charge for the mapping less what it replaces. */
-static int64_t admit(struct mapping *m)
+static int64_t admit(struct mapping *m, const struct unmap *replaced)
 {
 	struct vas *space = m->space;
-	uint64_t npages = space_pages(space, m->len), replaced, charged;
+	uint64_t npages = space_pages(space, m->len);
 
-	replaced_pages(m, &replaced, &charged);
-	if (!space_may_expand(space, m->flags, npages - replaced))
+	if (!space_may_expand(space, m->flags, npages - replaced->npages))
 		return -VAS_ENOMEM;
 	if (!vma_is_accountable(m->flags))
 		return 0;
 	m->flags |= VAS_VM_ACCOUNT;
-	if (!space_charge(space, npages - charged))
+	if (!space_charge(space, npages - replaced->charged))
 		return -VAS_ENOMEM;
 	/* What is replaced gives its charge back in a moment. */
-	space_recharge(space, charged);
+	space_recharge(space, replaced->charged);
 	return 0;
 }
 
@@ -329,19 +312,23 @@ static int64_t map_region(struct mapping *m)
 	struct vas *space = m->space;
 	uint64_t end = m->addr + m->len, npages = space_pages(space, m->len);
 	struct vma vma = {.start = m->addr, .end = end};
+	struct unmap replaced;
 	int64_t err;
 
 	m->shared_anon = !m->file && m->level == 0 && (m->flags & VAS_VM_SHARED);
-	if (!munmap_reserve(space, m->addr, end))
+	if (!munmap_begin(&replaced, space, m->addr, end))
 		return -VAS_ENOMEM;
 	err = take_file(m);
 	if (err)
 		return err;
-	err = munmap_split(space, m->addr, end);
-	if (!err)
-		err = admit(m);
+	err = munmap_check(&replaced);
 	if (!err) {
-		munmap_commit(space, m->addr, end);
+		err = admit(m, &replaced);
+		if (err)
+			munmap_split(&replaced);
+	}
+	if (!err) {
+		munmap_commit(&replaced);
 		if (m->level > 0)
 			err = reserve_hugetlb(m);
 		else

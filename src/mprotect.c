@@ -71,7 +71,7 @@ static int64_t protect_range(struct vas *space, uint64_t start, uint64_t end, ui
 	while (start < end && !err) {
 		uint64_t part_end, flags;
 
-		if (!vma_at(space, start, &vma))
+		if (!vma_seek(space, start, &vma))
 			return -VAS_ENOMEM;
 		part_end = min_u64(end, vma.end);
 		flags = (vma.flags & ~(uint64_t)VMA_ACCESS) | prot;
@@ -84,11 +84,11 @@ static int64_t protect_range(struct vas *space, uint64_t start, uint64_t end, ui
 }
 
 /* Where the change begins with PROT_GROWSDOWN: at the start of the stack. */
-static int64_t grows_start(const struct vas *space, uint64_t grows, uint64_t end, uint64_t *start)
+static int64_t grows_start(struct vas *space, uint64_t grows, uint64_t end, uint64_t *start)
 {
 	struct vma vma;
 
-	if (!vma_tree_find(&space->tree, *start, &vma))
+	if (!vma_tree_seek(&space->tree, *start, &vma))
 		return -VAS_ENOMEM;
 	if (grows & VAS_PROT_GROWSDOWN) {
 		if (vma.start >= end)
@@ -105,7 +105,7 @@ static int64_t grows_start(const struct vas *space, uint64_t grows, uint64_t end
 
 static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
 {
-	uint64_t grows = prot & PROT_GROWS, end;
+	uint64_t grows = prot & PROT_GROWS, end, own_end;
 	int64_t err;
 
 	prot &= ~(uint64_t)PROT_GROWS;
@@ -121,7 +121,9 @@ static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t 
 	err = grows_start(space, grows, end, &addr);
 	if (err)
 		return err;
-	if (!space_reserve(space) || !space_own(space, addr, min_u64(end, vas_task_size(space))))
+	own_end = min_u64(end, vas_task_size(space));
+	if (!space_reserve(space) ||
+	    (!pages_are_absent(space, addr, own_end) && !space_own(space, addr, own_end)))
 		return -VAS_ENOMEM;
 	return protect_range(space, addr, end, mmap_prot_flags(prot));
 }

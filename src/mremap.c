@@ -232,7 +232,7 @@ static void leave_source(struct remap *r)
 	struct vas *space = r->space;
 	struct vma source;
 
-	if (!vma_at(space, r->old, &source))
+	if (!vma_seek(space, r->old, &source))
 		return;
 	if (source.flags & VAS_VM_LOCKED) {
 		uint64_t npages = vma_pages(space, &source);
@@ -252,7 +252,7 @@ static void disown_source(const struct remap *r)
 {
 	struct vma vma;
 
-	if (!(r->vma.flags & VAS_VM_HUGE_OWNER) || !vma_at(r->space, r->old, &vma))
+	if (!vma_seek(r->space, r->old, &vma))
 		return;
 	vma.flags &= ~(uint64_t)VAS_VM_HUGE_OWNER;
 	vma_tree_replace(&r->space->tree, vma.start, &vma);
@@ -262,16 +262,21 @@ static void disown_source(const struct remap *r)
 static void drop_source(struct remap *r)
 {
 	struct vas *space = r->space;
-	int64_t err;
+	struct unmap source = {
+		.space = space,
+		.start = r->old,
+		.end = r->old + r->old_len,
+		.mapped = r->old_len > 0,
+		.absent = true, /* they have moved */
+	};
 
-	if (r->old_len == 0)
-		return;
 	if (r->vma.flags & VAS_VM_ACCOUNT)
 		space_recharge(space, space_pages(space, r->old_len));
-	err = munmap_split(space, r->old, r->old + r->old_len);
-	vas_assert(err == 0); /* not sealed, not to be cut, and the memory is reserved */
-	disown_source(r);
-	munmap_commit(space, r->old, r->old + r->old_len);
+	if (r->vma.flags & VAS_VM_HUGE_OWNER) {
+		munmap_split(&source);
+		disown_source(r);
+	}
+	munmap_commit(&source);
 }
 
 static int64_t move(struct remap *r)
@@ -314,12 +319,12 @@ static int64_t move_placed(struct remap *r)
 
 	if (!err && (r->flags & VAS_MREMAP_FIXED))
 		err = munmap_range(space, r->new, r->new_len);
-	if (!err && !vma_at(space, r->old, &r->vma))
+	if (!err && !vma_seek(space, r->old, &r->vma))
 		err = -VAS_EFAULT;
 	if (!err && r->old_len > r->new_len) {
 		err = munmap_range(space, r->old + r->new_len, r->old_len - r->new_len);
 		r->old_len = r->new_len;
-		if (!err && !vma_at(space, r->old, &r->vma))
+		if (!err && !vma_seek(space, r->old, &r->vma))
 			err = -VAS_EFAULT;
 	}
 	if (!err && !linux_mremap_moves_many(space))
@@ -366,7 +371,7 @@ static int64_t remap_one(struct remap *r)
 {
 	int64_t err;
 
-	if (!vma_at(r->space, r->old, &r->vma))
+	if (!vma_seek(r->space, r->old, &r->vma))
 		return -VAS_EFAULT;
 	if (r->vma.flags & VAS_VM_SEALED)
 		return -VAS_EPERM;

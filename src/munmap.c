@@ -3,47 +3,68 @@
  * SPDX-License-Identifier: MIT */
 #include "calls.h"
 
-/* Splits the first vma at `start`. Linux looks at what forbids unmapping it before splitting. */
-static int64_t split_first(struct vas *space, uint64_t start, uint64_t end)
+bool munmap_begin(struct unmap *u, struct vas *space, uint64_t start, uint64_t end)
 {
-	struct vma vma;
+	*u = (struct unmap){.space = space, .start = start, .end = end};
+	u->mapped = vma_overlaps(space, start, end);
+	u->absent = !u->mapped || pages_are_absent(space, start, end);
+	return space_reserve(space) && (u->absent || space_cut(space, start, end));
+}
 
-	if (!vma_at(space, start, &vma) || vma.start == start)
-		return 0;
-	if (end < vma.end && space_full(space))
+/* What Linux looks at before it splits the vma that `start` lies inside of. */
+static int64_t check_first(const struct unmap *u, const struct vma *vma)
+{
+	if (u->end < vma->end && space_full(u->space))
 		return -VAS_ENOMEM;
-	if (vma.flags & VAS_VM_SEALED)
+	if (vma->flags & VAS_VM_SEALED)
 		return -VAS_EPERM;
-	return vma_split(space, start);
+	return vma_check_split(u->space, vma, u->start);
 }
 
-bool munmap_reserve(struct vas *space, uint64_t start, uint64_t end)
+static int64_t check_each(const struct unmap *u, const struct vma *vma)
 {
-	return space_reserve(space) && space_cut(space, start, end);
+	if (vma->flags & VAS_VM_SEALED)
+		return -VAS_EPERM;
+	return u->end < vma->end ? vma_check_split(u->space, vma, u->end) : 0;
 }
 
-int64_t munmap_split(struct vas *space, uint64_t start, uint64_t end)
+int64_t munmap_check(struct unmap *u)
 {
-	int64_t err = split_first(space, start, end);
+	struct vas *space = u->space;
 	struct vma vma;
+	int64_t err;
 
-	if (err)
-		return err;
-	for (uint64_t addr = start; vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
+	if (!u->mapped)
+		return 0;
+	for (uint64_t addr = u->start;
+	     addr < u->end && vma_tree_find(&space->tree, addr, &vma) && vma.start < u->end;
 	     addr = vma.end) {
-		if (vma.flags & VAS_VM_SEALED)
-			return -VAS_EPERM;
-		if (vma.end > end)
-			return vma_split(space, end);
+		uint64_t start = max_u64(vma.start, addr), end = min_u64(vma.end, u->end);
+
+		err = vma.start < addr ? check_first(u, &vma) : 0;
+		if (err)
+			return err;
+		err = check_each(u, &vma);
+		if (err) {
+			vma_split(space, u->start);
+			return err;
+		}
+		u->npages += space_pages(space, end - start);
+		if (vma.flags & VAS_VM_ACCOUNT)
+			u->charged += space_pages(space, end - start);
 	}
 	return 0;
 }
 
-/* Takes a whole vma out of the counters. */
-static void discount_vma(struct vas *space, const struct vma *vma)
+void munmap_split(const struct unmap *u)
 {
-	uint64_t npages = vma_pages(space, vma);
+	vma_split(u->space, u->start);
+	vma_split(u->space, u->end);
+}
 
+/* Takes pages of a vma out of the counters. */
+static void discount_pages(struct vas *space, const struct vma *vma, uint64_t npages)
+{
 	space_discount(space, vma->flags, npages);
 	if (vma->flags & VAS_VM_LOCKED)
 		space->locked -= npages;
@@ -53,24 +74,34 @@ static void discount_vma(struct vas *space, const struct vma *vma)
 
 /* The pages go all at once: the range was cut at its ends, and a table that fork shared may reach
  * over the border of two vmas within it. */
-void munmap_commit(struct vas *space, uint64_t start, uint64_t end)
+void munmap_commit(const struct unmap *u)
 {
+	struct vas *space = u->space;
 	struct tlb_gather gather;
 	struct vma vma;
 
-	while (vma_tree_find(&space->tree, start, &vma) && vma.start < end) {
-		huge_unmap(space, &vma, vma.start, vma.end, HUGE_UNMAP);
-		discount_vma(space, &vma);
-		vma_remove(space, &vma);
+	if (!u->mapped)
+		return;
+	for (uint64_t addr = u->start;
+	     addr < u->end && vma_tree_seek(&space->tree, addr, &vma) && vma.start < u->end;
+	     addr = vma.end) {
+		uint64_t start = max_u64(vma.start, u->start), end = min_u64(vma.end, u->end);
+
+		huge_unmap(space, &vma, start, end, HUGE_UNMAP);
+		discount_pages(space, &vma, space_pages(space, end - start));
+		vma_cut(space, &vma, start, end);
 	}
+	if (u->absent)
+		return;
 	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_clear(&space->pages, start, end, &gather);
+	pagemap_clear(&space->pages, u->start, u->end, &gather);
 	tlb_gather_end(&gather);
 }
 
 int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 {
 	uint64_t task_size = vas_task_size(space);
+	struct unmap unmap;
 	int64_t err;
 
 	if (!space_aligned(space, start) || start > task_size || len > task_size - start)
@@ -78,13 +109,11 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 	len = space_align(space, len);
 	if (len == 0)
 		return -VAS_EINVAL;
-	if (!vma_overlaps(space, start, start + len))
-		return 0;
-	if (!munmap_reserve(space, start, start + len))
-		return -VAS_ENOMEM;
-	err = munmap_split(space, start, start + len);
+	if (!munmap_begin(&unmap, space, start, start + len))
+		return unmap.mapped ? -VAS_ENOMEM : 0;
+	err = munmap_check(&unmap);
 	if (!err)
-		munmap_commit(space, start, start + len);
+		munmap_commit(&unmap);
 	return err;
 }
 

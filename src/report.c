@@ -150,7 +150,7 @@ static bool flags_are_sound(const struct vas_region *r)
 	return r->file || r->name || !(r->flags & (shared | VAS_VM_HUGETLB));
 }
 
-static bool region_is_sound(const struct vas *space, const struct vas_region *r)
+static bool region_is_sound(struct vas *space, const struct vas_region *r)
 {
 	return r->start < r->end && r->end <= vas_task_size(space) &&
 	       space_aligned(space, r->start | r->end | r->offset) && flags_are_sound(r) &&

@@ -12,11 +12,16 @@ bool vma_at(const struct vas *space, uint64_t addr, struct vma *out)
 	return vma_tree_find(&space->tree, addr, out) && out->start <= addr;
 }
 
-bool vma_overlaps(const struct vas *space, uint64_t start, uint64_t end)
+bool vma_seek(struct vas *space, uint64_t addr, struct vma *out)
+{
+	return vma_tree_seek(&space->tree, addr, out) && out->start <= addr;
+}
+
+bool vma_overlaps(struct vas *space, uint64_t start, uint64_t end)
 {
 	struct vma vma;
 
-	return vma_tree_find(&space->tree, start, &vma) && vma.start < end;
+	return vma_tree_seek(&space->tree, start, &vma) && vma.start < end;
 }
 
 /* ---- Which neighbours are one --------------------------------------------------------------- */
@@ -60,9 +65,9 @@ struct joins {
 static struct joins joins_of(const struct vas *space, const struct vma *mid, bool try_low,
                              bool try_high, bool forked_too)
 {
-	struct joins j = {0};
+	struct joins j;
 
-	j.low_joins = try_low && vma_tree_before(&space->tree, mid->start, &j.low) &&
+	j.low_joins = try_low && vma_tree_ending(&space->tree, mid->start, &j.low) &&
 	              vma_continues(space, &j.low, mid) &&
 	              neighbour_matches(space, j.low.anon, mid->anon, forked_too);
 	j.high_joins = try_high && vma_tree_find(&space->tree, mid->end, &j.high) &&
@@ -88,124 +93,149 @@ static uint64_t joined_sticky(const struct joins *j)
 	       VMA_STICKY;
 }
 
-/* ---- The tree ------------------------------------------------------------------------------- */
+/* *mid takes in what it can be joined with; how many vmas that are. */
+static unsigned take_in(struct vma *mid, const struct joins *j)
+{
+	mid->anon = joined_anon(j, mid);
+	mid->flags |= joined_sticky(j);
+	if (j->low_joins) {
+		mid->start = j->low.start;
+		mid->pgoff = j->low.pgoff;
+	}
+	if (j->high_joins)
+		mid->end = j->high.end;
+	return (unsigned)j->low_joins + j->high_joins;
+}
+
+/* ---- Changing the tree ---------------------------------------------------------------------- */
+
+/* What is left of a vma below and above addr. */
+static struct vma part_below(const struct vma *vma, uint64_t addr)
+{
+	struct vma part = *vma;
+
+	part.end = addr;
+	return part;
+}
+
+static struct vma part_above(const struct vas *space, const struct vma *vma, uint64_t addr)
+{
+	struct vma part = *vma;
+
+	part.start = addr;
+	part.pgoff = vma_pgoff(space, vma, addr);
+	return part;
+}
+
+/* Puts `nnew` vmas in the place of the `nold` from `start` on. All have one file, on which the tree
+ * holds a reference for each. */
+static void vma_exchange(struct vas *space, uint64_t start, unsigned nold, const struct vma *new,
+                         unsigned nnew, struct vas_file *file)
+{
+	vma_tree_splice(&space->tree, start, nold, new, nnew);
+	if (!file)
+		return;
+	for (unsigned i = nold; i < nnew; i++)
+		file_get(file);
+	for (unsigned i = nnew; i < nold; i++)
+		vas_file_put(file);
+}
 
 void vma_insert(struct vas *space, const struct vma *vma)
 {
 	vma_tree_insert(&space->tree, vma);
 }
 
-void vma_remove(struct vas *space, const struct vma *vma)
-{
-	vma_tree_remove(&space->tree, vma->start);
-	if (vma->file)
-		vas_file_put(vma->file);
-}
-
-static void vma_replace(struct vas *space, uint64_t start, const struct vma *vma)
-{
-	vma_tree_replace(&space->tree, start, vma);
-}
-
-int64_t vma_split(struct vas *space, uint64_t addr)
-{
-	struct vma low, high;
-
-	if (!vma_at(space, addr, &low) || low.start == addr)
-		return 0;
-	if ((low.flags & VAS_VM_SPECIAL) ||
-	    !is_aligned(addr, format_span(space->system->format, vma_level(&low))))
-		return -VAS_EINVAL;
-	high = low;
-	high.start = addr;
-	high.pgoff = vma_pgoff(space, &low, addr);
-	low.end = addr;
-	vma_replace(space, low.start, &low);
-	if (high.file)
-		file_get(high.file);
-	vma_insert(space, &high);
-	return 0;
-}
-
-/* Puts `mid`, whose range is free in the tree, together with what it joins. Only a vma that joins
- * nothing is an insertion. */
-static void vma_join(struct vas *space, struct vma *mid, const struct joins *j)
-{
-	struct vma whole = *mid;
-
-	whole.anon = joined_anon(j, mid);
-	whole.flags |= joined_sticky(j);
-	if (j->high_joins)
-		whole.end = j->high.end;
-	if (j->low_joins) {
-		whole.start = j->low.start;
-		whole.pgoff = j->low.pgoff;
-		if (j->high_joins)
-			vma_remove(space, &j->high);
-		vma_replace(space, whole.start, &whole);
-	} else if (j->high_joins) {
-		vma_replace(space, j->high.start, &whole);
-	} else {
-		vma_insert(space, &whole);
-	}
-	if (mid->file && (j->low_joins || j->high_joins))
-		vas_file_put(mid->file);
-	*mid = whole;
-}
-
 void vma_place(struct vas *space, struct vma *vma, enum vma_joins joins)
 {
 	bool forked_too = joins == JOIN_MOVED && !linux_moved_forked_stays_apart(space);
 	struct joins j = joins_of(space, vma, true, joins != JOIN_LOWER, forked_too);
+	unsigned joined = take_in(vma, &j);
 
-	vma_join(space, vma, &j);
+	vma_tree_splice(&space->tree, vma->start, joined, vma, 1);
+	for (unsigned i = 0; vma->file && i < joined; i++)
+		vas_file_put(vma->file);
 }
 
 void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 {
 	struct joins j;
-	struct vma whole = *vma;
+	unsigned joined;
 
-	whole.end = end;
+	vma->end = end;
 	/* Here, and only here, Linux lets what came through fork take in untouched memory. */
-	j = joins_of(space, &whole, false, linux_growth_merges(space), true);
-	whole.anon = joined_anon(&j, vma);
-	whole.flags |= joined_sticky(&j);
-	if (j.high_joins) {
-		whole.end = j.high.end;
-		vma_remove(space, &j.high);
-	}
-	vma_replace(space, whole.start, &whole);
-	*vma = whole;
+	j = joins_of(space, vma, false, linux_growth_merges(space), true);
+	joined = take_in(vma, &j);
+	vma_exchange(space, vma->start, 1 + joined, vma, 1, vma->file);
 }
 
-/* [start, end) of *vma joins a neighbour: the rest of *vma, if any, keeps its flags.
- *   |low|part|rest|  ->  |low......|rest|     |rest|part|high|  ->  |rest|.....high| */
-static void vma_give(struct vas *space, const struct vma *vma, struct vma *part,
-                     const struct joins *j)
+void vma_cut(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end)
 {
-	struct vma rest = *vma;
+	struct vma parts[2];
+	unsigned n = 0;
 
-	if (part->start == vma->start && part->end == vma->end) {
-		/* All of it: the reference on its file goes with the part. */
-		vma_tree_remove(&space->tree, vma->start);
-	} else {
-		if (part->start == vma->start) {
-			rest.start = part->end;
-			rest.pgoff = vma_pgoff(space, vma, part->end);
-		} else {
-			rest.end = part->start;
-		}
-		vma_replace(space, vma->start, &rest);
-		if (part->file)
-			file_get(part->file);
-	}
-	vma_join(space, part, j);
+	if (vma->start < start)
+		parts[n++] = part_below(vma, start);
+	if (end < vma->end)
+		parts[n++] = part_above(space, vma, end);
+	vma_exchange(space, vma->start, 1, parts, n, vma->file);
 }
 
+int64_t vma_check_split(const struct vas *space, const struct vma *vma, uint64_t addr)
+{
+	if ((vma->flags & VAS_VM_SPECIAL) ||
+	    !is_aligned(addr, format_span(space->system->format, vma_level(vma))))
+		return -VAS_EINVAL;
+	return 0;
+}
+
+int64_t vma_split(struct vas *space, uint64_t addr)
+{
+	struct vma vma, parts[2];
+	int64_t err;
+
+	if (!vma_seek(space, addr, &vma) || vma.start == addr)
+		return 0;
+	err = vma_check_split(space, &vma, addr);
+	if (err)
+		return err;
+	parts[0] = part_below(&vma, addr);
+	parts[1] = part_above(space, &vma, addr);
+	vma_exchange(space, vma.start, 1, parts, 2, vma.file);
+	return 0;
+}
+
+/* Whether a vma more than there will be `nvmas` may come of splitting *vma at addr. */
+static int64_t check_part(const struct vas *space, const struct vma *vma, uint64_t addr,
+                          uint64_t nvmas)
+{
+	if (nvmas >= space->system->settings.max_map_count)
+		return -VAS_ENOMEM;
+	return vma_check_split(space, vma, addr);
+}
+
+/* Whether [start, end) may be split off *vma. If only the second split fails, the first stays. */
+static int64_t check_parts(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t nvmas = space->tree.count;
+	int64_t err = 0;
+
+	if (vma->start < start)
+		err = check_part(space, vma, start, nvmas++);
+	if (err || end == vma->end)
+		return err;
+	err = check_part(space, vma, end, nvmas);
+	if (err)
+		vma_split(space, start);
+	return err;
+}
+
+/*   |vma|part|vma|  ->  |parts[0]|part|parts[2]|
+ *   |low|part|vma|  ->  |part    |parts[1]|      and so on, with what joins on either side */
 int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t end, uint64_t flags)
 {
-	struct vma part = *vma;
+	struct vma part = *vma, parts[3];
+	unsigned n = 0, joined;
 	struct joins j;
 	int64_t err = 0;
 
@@ -217,18 +247,17 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 	if (space->pages.large && !space_cut(space, start, end))
 		return -VAS_ENOMEM;
 	j = joins_of(space, &part, start == vma->start, end == vma->end, false);
-	if (j.low_joins || j.high_joins) {
-		vma_give(space, vma, &part, &j);
-		*vma = part;
-		return 0;
-	}
-	if (start > vma->start)
-		err = space_full(space) ? -VAS_ENOMEM : vma_split(space, start);
-	if (!err && end < vma->end)
-		err = space_full(space) ? -VAS_ENOMEM : vma_split(space, end);
+	joined = take_in(&part, &j);
+	if (joined == 0)
+		err = check_parts(space, vma, start, end);
 	if (err)
 		return err;
-	vma_replace(space, start, &part);
+	if (vma->start < start)
+		parts[n++] = part_below(vma, start);
+	parts[n++] = part;
+	if (end < vma->end)
+		parts[n++] = part_above(space, vma, end);
+	vma_exchange(space, parts[0].start, 1 + joined, parts, n, vma->file);
 	*vma = part;
 	return 0;
 }
@@ -256,10 +285,10 @@ void vma_touch(struct vas *space, struct vma *vma)
 	if (vma_tree_find(&space->tree, vma->end, &other) &&
 	    anon_shareable(space, &other, vma, &other))
 		vma->anon = other.anon;
-	else if (vma_tree_before(&space->tree, vma->start, &other) &&
+	else if (vma_tree_ending(&space->tree, vma->start, &other) &&
 	         anon_shareable(space, &other, &other, vma))
 		vma->anon = other.anon;
 	else
 		vma->anon = system_next(space->system, &space->system->anon_ids) << 1;
-	vma_replace(space, vma->start, vma);
+	vma_tree_replace(&space->tree, vma->start, vma);
 }

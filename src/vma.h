@@ -89,11 +89,18 @@ static inline unsigned vma_rights(const struct vas *space, uint64_t flags)
 /* The vma holding addr. */
 VAS_INTERNAL bool vma_at(const struct vas *space, uint64_t addr, struct vma *out);
 
-/* Whether any vma lies in [start, end). */
-VAS_INTERNAL bool vma_overlaps(const struct vas *space, uint64_t start, uint64_t end);
+/* The same for those who hold the space's lock exclusively: the tree's position goes there. */
+VAS_INTERNAL bool vma_seek(struct vas *space, uint64_t addr, struct vma *out);
 
-/* Splits the vma that addr lies inside of, if any. -EINVAL: special, or a huge page would be cut.
- * The memory has been reserved; the limit of vmas is the caller's to check. */
+/* Whether any vma lies in [start, end); the tree's position goes there. */
+VAS_INTERNAL bool vma_overlaps(struct vas *space, uint64_t start, uint64_t end);
+
+/* Whether *vma may be split at addr, which lies inside. -EINVAL: special, or a huge page would be
+ * cut. */
+VAS_INTERNAL int64_t vma_check_split(const struct vas *space, const struct vma *vma, uint64_t addr);
+
+/* Splits the vma that addr lies inside of, if any. -EINVAL as above. The memory has been reserved;
+ * the limit of vmas is the caller's to check. */
 VAS_INTERNAL int64_t vma_split(struct vas *space, uint64_t addr);
 
 /* Adds a vma where nothing is, merged with its neighbours where they match; takes over the caller's
@@ -104,8 +111,8 @@ VAS_INTERNAL void vma_place(struct vas *space, struct vma *vma, enum vma_joins j
 /* Adds a vma and merges it with nothing. */
 VAS_INTERNAL void vma_insert(struct vas *space, const struct vma *vma);
 
-/* Removes a vma and drops its file. */
-VAS_INTERNAL void vma_remove(struct vas *space, const struct vma *vma);
+/* Takes what lies in [start, end) away from a vma: all of it, an end, or a piece in the middle. */
+VAS_INTERNAL void vma_cut(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end);
 
 /* Grows a vma at its upper end over free space, and joins it with the next one if they now meet
  * and match. *vma becomes the result. */

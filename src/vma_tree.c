@@ -2,7 +2,8 @@
  *
  * An inner node keeps, of each child, the range it spans and the largest gap between two of its
  * vmas; the gap between two children follows from their ranges. Changes go down a path, change one
- * leaf, and refresh the records on the way back up.
+ * leaf, and refresh the records on the way back up. An address belongs to the leaf of the first vma
+ * that ends above it.
  *
  * SPDX-License-Identifier: MIT */
 #include "vma_tree.h"
@@ -14,18 +15,23 @@ struct vma_body {
 	struct vas_file *file;
 };
 
+/* A search takes every fourth key first, then the three before the next fourth. */
+#define STRIDE 4u
+#define NKEYS(n) (((n) + STRIDE) / STRIDE * STRIDE - 1)
+
 /* Ranges stand apart from the rest: a search reads two or three cache lines of a node. It compares
- * all slots without a branch, so the unused ones hold NO_ADDRESS. */
+ * without a branch, so what is not used of the ends holds NO_ADDRESS. */
 struct tree_node {
 	uint16_t count;
 	uint16_t level; /* 0: leaf */
 	union {
 		struct {
-			uint64_t start[VAS_TREE_LEAF], end[VAS_TREE_LEAF];
+			uint64_t end[NKEYS(VAS_TREE_LEAF)], start[VAS_TREE_LEAF];
 			struct vma_body body[VAS_TREE_LEAF];
 		} leaf;
 		struct {
-			uint64_t start[VAS_TREE_FANOUT], end[VAS_TREE_FANOUT], gap[VAS_TREE_FANOUT];
+			uint64_t end[NKEYS(VAS_TREE_FANOUT)], start[VAS_TREE_FANOUT];
+			uint64_t gap[VAS_TREE_FANOUT];
 			struct tree_node *child[VAS_TREE_FANOUT];
 		} inner;
 	};
@@ -48,9 +54,9 @@ static uint64_t node_least(const struct tree_node *node)
 	return node->level == 0 ? (VAS_TREE_LEAF) / 3 : max_u64((VAS_TREE_FANOUT) / 3, 2);
 }
 
-static uint64_t *node_starts(struct tree_node *node)
+static unsigned node_keys(const struct tree_node *node)
 {
-	return node->level == 0 ? node->leaf.start : node->inner.start;
+	return node->level == 0 ? NKEYS(VAS_TREE_LEAF) : NKEYS(VAS_TREE_FANOUT);
 }
 
 static uint64_t *node_ends(struct tree_node *node)
@@ -82,30 +88,26 @@ static uint64_t node_gap(const struct tree_node *node)
 	return gap;
 }
 
-/* How many of `n` ordered keys are not above addr. */
-static inline unsigned count_upto(const uint64_t *keys, unsigned n, uint64_t addr)
+/* How many of the ordered keys, NKEYS(n) of them, are not above addr. */
+static inline unsigned count_upto(const uint64_t *keys, unsigned nkeys, uint64_t addr)
 {
-	unsigned count = 0;
+	unsigned strides = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		count += keys[i] <= addr;
-	return count;
+	for (unsigned i = STRIDE - 1; i < nkeys; i += STRIDE)
+		strides += keys[i] <= addr;
+	keys += strides * STRIDE;
+	return strides * STRIDE + (keys[0] <= addr) + (keys[1] <= addr) + (keys[2] <= addr);
 }
 
-/* The first slot that ends above addr, or count. */
-static unsigned slot_above(const struct tree_node *node, uint64_t addr)
+/* The first slot that ends above addr; count or more: none. */
+static inline unsigned leaf_above(const struct tree_node *leaf, uint64_t addr)
 {
-	return node->level == 0 ? count_upto(node->leaf.end, VAS_TREE_LEAF, addr)
-	                        : count_upto(node->inner.end, VAS_TREE_FANOUT, addr);
+	return count_upto(leaf->leaf.end, NKEYS(VAS_TREE_LEAF), addr);
 }
 
-/* The last slot that starts at or below addr, or 0. */
-static unsigned slot_at(const struct tree_node *node, uint64_t addr)
+static inline unsigned inner_above(const struct tree_node *inner, uint64_t addr)
 {
-	unsigned n = node->level == 0 ? count_upto(node->leaf.start, VAS_TREE_LEAF, addr)
-	                              : count_upto(node->inner.start, VAS_TREE_FANOUT, addr);
-
-	return n - (n > 0);
+	return count_upto(inner->inner.end, NKEYS(VAS_TREE_FANOUT), addr);
 }
 
 static void leaf_get(const struct tree_node *leaf, unsigned slot, struct vma *out)
@@ -156,70 +158,70 @@ static struct tree_node *node_new(struct vma_tree *tree, unsigned level)
 	vas_assert(node != NULL);
 	tree->spare = node->inner.child[0];
 	tree->nspare--;
-	tree->path.valid = false;
 	node->count = 0;
 	node->level = (uint16_t)level;
-	for (unsigned i = 0; i < node_capacity(node); i++)
-		node_starts(node)[i] = node_ends(node)[i] = NO_ADDRESS;
+	for (unsigned i = 0; i < node_keys(node); i++)
+		node_ends(node)[i] = NO_ADDRESS;
 	return node;
 }
 
 static void node_free(struct vma_tree *tree, struct tree_node *node)
 {
-	tree->path.valid = false;
 	slab_free(tree->slab, node);
 }
 
-/* Moves the records from slot `from` on to slot `to`, over those that stand there. */
-static void node_shift(struct tree_node *node, unsigned to, unsigned from)
+/* Copies the record at from[i] to to[j]; counts are the caller's. */
+static inline void leaf_copy(struct tree_node *to, unsigned j, const struct tree_node *from,
+                             unsigned i)
 {
-	size_t n = node->count - from;
-
-	memmove(&node_starts(node)[to], &node_starts(node)[from], n * sizeof(uint64_t));
-	memmove(&node_ends(node)[to], &node_ends(node)[from], n * sizeof(uint64_t));
-	if (node->level == 0) {
-		memmove(&node->leaf.body[to], &node->leaf.body[from],
-		        n * sizeof(node->leaf.body[0]));
-	} else {
-		memmove(&node->inner.gap[to], &node->inner.gap[from], n * sizeof(uint64_t));
-		memmove(&node->inner.child[to], &node->inner.child[from],
-		        n * sizeof(node->inner.child[0]));
-	}
+	to->leaf.start[j] = from->leaf.start[i];
+	to->leaf.end[j] = from->leaf.end[i];
+	to->leaf.body[j] = from->leaf.body[i];
 }
 
-/* Makes room for one record at `slot`. */
-static void node_open(struct tree_node *node, unsigned slot)
+static inline void inner_copy(struct tree_node *to, unsigned j, const struct tree_node *from,
+                              unsigned i)
 {
-	node_shift(node, slot + 1, slot);
-	node->count++;
+	to->inner.start[j] = from->inner.start[i];
+	to->inner.end[j] = from->inner.end[i];
+	to->inner.gap[j] = from->inner.gap[i];
+	to->inner.child[j] = from->inner.child[i];
+}
+
+static void node_copy(struct tree_node *to, unsigned j, const struct tree_node *from, unsigned i)
+{
+	if (to->level == 0)
+		leaf_copy(to, j, from, i);
+	else
+		inner_copy(to, j, from, i);
+}
+
+/* Makes room for n records at `slot`. */
+static void node_open(struct tree_node *node, unsigned slot, unsigned n)
+{
+	for (unsigned i = node->count; node->level == 0 && i > slot; i--)
+		leaf_copy(node, i - 1 + n, node, i - 1);
+	for (unsigned i = node->count; node->level > 0 && i > slot; i--)
+		inner_copy(node, i - 1 + n, node, i - 1);
+	node->count = (uint16_t)(node->count + n);
 }
 
 /* Keeps only the first `count` records. */
 static void node_truncate(struct tree_node *node, unsigned count)
 {
 	for (unsigned i = count; i < node->count; i++)
-		node_starts(node)[i] = node_ends(node)[i] = NO_ADDRESS;
+		node_ends(node)[i] = NO_ADDRESS;
 	node->count = (uint16_t)count;
 }
 
-/* Removes the record at `slot`. */
-static void node_close(struct tree_node *node, unsigned slot)
+/* Removes n records at `slot`. */
+static void node_close(struct tree_node *node, unsigned slot, unsigned n)
 {
-	node_shift(node, slot, slot + 1);
-	node_truncate(node, node->count - 1u);
-}
-
-/* Copies the record at from[i] to to[j]; counts are the caller's. */
-static void node_copy(struct tree_node *to, unsigned j, const struct tree_node *from, unsigned i)
-{
-	node_starts(to)[j] = slot_start(from, i);
-	node_ends(to)[j] = slot_end(from, i);
-	if (to->level == 0) {
-		to->leaf.body[j] = from->leaf.body[i];
-		return;
-	}
-	to->inner.gap[j] = from->inner.gap[i];
-	to->inner.child[j] = from->inner.child[i];
+	for (unsigned i = slot + n; node->level == 0 && i < node->count; i++)
+		leaf_copy(node, i - n, node, i);
+	for (unsigned i = slot + n; node->level > 0 && i < node->count; i++)
+		inner_copy(node, i - n, node, i);
+	node_truncate(node, node->count - n);
 }
 
 /* Writes into `parent` what it must know of its child at `slot`. False: it knew that. */
@@ -238,163 +240,216 @@ static bool node_record(struct tree_node *parent, unsigned slot)
 	return true;
 }
 
-/* Refreshes the records above step `step` of the path, as far up as they change. */
-static void path_refresh(const struct path *path, unsigned step)
+/* Refreshes the records of path->node[level] and those above, as far up as they change. */
+static void path_refresh(const struct vma_tree *tree, unsigned level)
 {
-	while (step > 0 && node_record(path->node[step - 1], path->slot[step - 1]))
-		step--;
+	const struct path *path = &tree->path;
+
+	while (++level < tree->height && node_record(path->node[level], path->slot[level]))
+		;
 }
 
 /* ---- Finding -------------------------------------------------------------------------------- */
 
-/* The leaf of the last change, if addr lies between its first and last vma. */
-static const struct tree_node *recent_leaf(const struct vma_tree *tree, uint64_t addr)
+/* Whether addr belongs to the slot of the position; and whether to its leaf. */
+static inline bool is_here(const struct path *path, uint64_t addr)
 {
-	const struct tree_node *leaf;
+	return addr - path->from < path->to - path->from;
+}
 
-	if (!tree->path.valid)
-		return NULL;
-	leaf = tree->path.node[tree->height - 1];
-	if (leaf->count == 0 || addr < leaf->leaf.start[0] ||
-	    addr >= leaf->leaf.end[leaf->count - 1])
-		return NULL;
-	return leaf;
+static inline bool is_near(const struct path *path, uint64_t addr)
+{
+	const struct tree_node *leaf = path->node[0];
+
+	return leaf && addr >= path->low && addr < leaf->leaf.end[leaf->count - 1u];
 }
 
 bool vma_tree_find(const struct vma_tree *tree, uint64_t addr, struct vma *out)
 {
-	const struct tree_node *node = recent_leaf(tree, addr);
-	unsigned slot;
+	const struct path *path = &tree->path;
+	const struct tree_node *node = path->node[0];
 
-	for (node = node ? node : tree->root; node; node = node->inner.child[slot]) {
-		slot = slot_above(node, addr);
-		if (slot >= node->count)
-			return false;
-		if (node->level == 0) {
-			leaf_get(node, slot, out);
-			return true;
-		}
+	if (is_here(path, addr)) {
+		leaf_get(node, path->slot[0], out);
+		return true;
 	}
-	return false;
+	if (!is_near(path, addr)) {
+		node = tree->root;
+		if (!node || addr >= slot_end(node, node->count - 1u))
+			return false;
+		while (node->level > 0)
+			node = node->inner.child[inner_above(node, addr)];
+	}
+	leaf_get(node, leaf_above(node, addr), out);
+	return true;
 }
 
 bool vma_tree_before(const struct vma_tree *tree, uint64_t addr, struct vma *out)
 {
-	const struct tree_node *node = addr > 0 ? recent_leaf(tree, addr - 1) : NULL;
+	const struct tree_node *node = tree->root;
+	unsigned slot;
 
-	if (!node)
-		node = tree->root;
-	if (!node || addr == 0 || slot_start(node, 0) >= addr)
+	if (!node || slot_start(node, 0) >= addr)
 		return false;
-	while (node->level > 0)
-		node = node->inner.child[slot_at(node, addr - 1)];
-	leaf_get(node, slot_at(node, addr - 1), out);
+	for (;; node = node->inner.child[slot]) {
+		slot = node->count - 1u;
+		while (slot_start(node, slot) >= addr)
+			slot--;
+		if (node->level == 0)
+			break;
+	}
+	leaf_get(node, slot, out);
 	return true;
 }
 
-/* The path to the leaf whose vmas begin nearest at or below `start`; the tree's own, which stays
- * good until a node comes or goes. */
-static struct path *path_to(struct vma_tree *tree, uint64_t start)
+bool vma_tree_ending(const struct vma_tree *tree, uint64_t addr, struct vma *out)
+{
+	const struct path *path = &tree->path;
+	unsigned slot = path->slot[0];
+
+	if (is_here(path, addr)) {
+		if (path->from != addr)
+			return false;
+		if (slot > 0) {
+			leaf_get(path->node[0], slot - 1, out);
+			return true;
+		}
+	}
+	return vma_tree_before(tree, addr, out) && out->end == addr;
+}
+
+/* Puts the position on a slot of its leaf; if that is past the last, no address belongs there. */
+static inline void path_stand(struct path *path, unsigned slot)
+{
+	const struct tree_node *leaf = path->node[0];
+
+	path->slot[0] = slot;
+	path->from = slot > 0 ? leaf->leaf.end[slot - 1] : path->low;
+	path->to = slot < leaf->count ? leaf->leaf.end[slot] : path->from;
+}
+
+/* Brings the position to the leaf of addr, or to the last. */
+static void path_descend(struct vma_tree *tree, uint64_t addr)
 {
 	struct path *path = &tree->path;
 	struct tree_node *node = tree->root;
-	unsigned leaf = tree->height - 1;
 
-	if (recent_leaf(tree, start)) {
-		path->slot[leaf] = slot_at(path->node[leaf], start);
+	path->low = 0;
+	for (; node->level > 0; node = node->inner.child[path->slot[node->level]]) {
+		unsigned slot = inner_above(node, addr);
+
+		if (slot >= node->count)
+			slot = node->count - 1u;
+		if (slot > 0)
+			path->low = node->inner.end[slot - 1];
+		path->node[node->level] = node;
+		path->slot[node->level] = slot;
+	}
+	path->node[0] = node;
+}
+
+/* Brings the position to addr: to the first vma that ends above it, or behind the last. */
+static struct path *path_to(struct vma_tree *tree, uint64_t addr)
+{
+	struct path *path = &tree->path;
+
+	if (is_here(path, addr))
 		return path;
-	}
-	for (unsigned step = 0; step < tree->height; step++) {
-		path->node[step] = node;
-		path->slot[step] = slot_at(node, start);
-		if (node->level > 0)
-			node = node->inner.child[path->slot[step]];
-	}
-	path->valid = true;
+	if (!is_near(path, addr))
+		path_descend(tree, addr);
+	path_stand(path, leaf_above(path->node[0], addr));
 	return path;
+}
+
+bool vma_tree_seek(struct vma_tree *tree, uint64_t addr, struct vma *out)
+{
+	const struct path *path;
+
+	if (!tree->root)
+		return false;
+	path = path_to(tree, addr);
+	if (path->slot[0] >= path->node[0]->count)
+		return false;
+	leaf_get(path->node[0], path->slot[0], out);
+	return true;
 }
 
 /* ---- Changing ------------------------------------------------------------------------------- */
 
 /* How many records stay when a node splits for one more at its end of the tree: memory is mostly
  * mapped upwards or downwards in order, and then full nodes are left behind. */
-static unsigned split_keep(const struct path *path, unsigned step, uint64_t start)
+static unsigned split_keep(const struct tree_node *node, uint64_t start)
 {
-	const struct tree_node *node = path->node[step];
-
-	if (path->slot[step] == node->count - 1u && start > slot_start(node, path->slot[step]))
+	if (start >= slot_end(node, node->count - 1u))
 		return node->count - 1u;
-	return path->slot[step] == 0 && start < slot_start(node, 0) ? 1 : (node->count + 1u) / 2;
+	return start < slot_start(node, 0) ? 1 : (node->count + 1u) / 2;
 }
 
-/* Puts a new root above the old one, at the head of the path. */
-static void path_grow(struct vma_tree *tree, struct path *path)
+/* Puts a new root above the old one, and on the path. */
+static void path_grow(struct vma_tree *tree)
 {
-	struct tree_node *root = node_new(tree, tree->root->level + 1u);
+	struct tree_node *root = node_new(tree, tree->height);
 
 	root->count = 1;
 	root->inner.child[0] = tree->root;
 	tree->root = root;
+	tree->path.node[tree->height] = root;
+	tree->path.slot[tree->height] = 0;
 	tree->height++;
-	for (unsigned i = tree->height - 1; i > 0; i--) {
-		path->node[i] = path->node[i - 1];
-		path->slot[i] = path->slot[i - 1];
-	}
-	path->node[0] = root;
-	path->slot[0] = 0;
 }
 
-/* Splits path->node[step] to make room for a record that begins at `start`: the upper part goes to
- * a new right sibling; if the node is the root, a new root is put above both. Afterwards the path
- * leads to the part that holds its slot. */
-static void path_split(struct vma_tree *tree, struct path *path, unsigned *step, uint64_t start)
+/* Splits the node of the path at `level` to make room for a record that begins at `start`: the
+ * upper part goes to a new right sibling. Afterwards the path leads to the part that holds its
+ * slot. */
+static void path_split(struct vma_tree *tree, unsigned level, uint64_t start)
 {
-	struct tree_node *left = path->node[*step];
-	struct tree_node *right = node_new(tree, left->level);
-	unsigned keep = split_keep(path, *step, start);
-	struct tree_node *parent;
+	struct path *path = &tree->path;
+	struct tree_node *left = path->node[level], *right = node_new(tree, level), *parent;
+	unsigned keep = split_keep(left, start);
 
 	for (unsigned i = keep; i < left->count; i++)
 		node_copy(right, i - keep, left, i);
 	right->count = (uint16_t)(left->count - keep);
 	node_truncate(left, keep);
 
-	if (*step == 0) {
-		path_grow(tree, path);
-		*step = 1;
-	}
-	parent = path->node[*step - 1];
-	node_record(parent, path->slot[*step - 1]);
-	node_open(parent, path->slot[*step - 1] + 1);
-	parent->inner.child[path->slot[*step - 1] + 1] = right;
-	node_record(parent, path->slot[*step - 1] + 1);
-	if (path->slot[*step] >= keep) {
-		path->slot[*step] -= keep;
-		path->slot[*step - 1]++;
-		path->node[*step] = right;
+	if (left == tree->root)
+		path_grow(tree);
+	parent = path->node[level + 1];
+	node_open(parent, path->slot[level + 1] + 1, 1);
+	parent->inner.child[path->slot[level + 1] + 1] = right;
+	node_record(parent, path->slot[level + 1]);
+	node_record(parent, path->slot[level + 1] + 1);
+	if (path->slot[level] >= keep) {
+		path->slot[level] -= keep;
+		path->slot[level + 1]++;
+		path->node[level] = right;
 	}
 }
 
 /* Splits every full node from the leaf up to the first with room, topmost first, so that a parent
  * always has room for its child's new sibling. */
-static void path_make_room(struct vma_tree *tree, struct path *path, uint64_t start)
+static void path_make_room(struct vma_tree *tree, uint64_t start)
 {
-	unsigned leaf = tree->height - 1, full = leaf + 1;
+	const struct path *path = &tree->path;
+	unsigned level = 0;
 
-	while (full > 0 && path->node[full - 1]->count == node_capacity(path->node[full - 1]))
-		full--;
-	for (unsigned step = full; step <= leaf; step++) {
-		unsigned height = tree->height;
-
-		path_split(tree, path, &step, start);
-		leaf += tree->height - height;
-	}
+	while (level < tree->height && path->node[level]->count == node_capacity(path->node[level]))
+		level++;
+	while (level-- > 0)
+		path_split(tree, level, start);
 }
 
-void vma_tree_insert(struct vma_tree *tree, const struct vma *vma)
+/* Makes the position lead nowhere: nodes may come and go now. */
+static void path_lose(struct path *path)
 {
-	struct path *path;
-	unsigned leaf, slot;
+	path->node[0] = NULL;
+	path->from = path->to = 0;
+}
+
+/* Adds a vma where the leaf may have to be split. */
+static void record_insert(struct vma_tree *tree, const struct vma *vma)
+{
+	struct path *path = &tree->path;
 
 	tree->count++;
 	if (!tree->root) {
@@ -404,40 +459,36 @@ void vma_tree_insert(struct vma_tree *tree, const struct vma *vma)
 		leaf_put(tree->root, 0, vma);
 		return;
 	}
-	path = path_to(tree, vma->start);
-	path_make_room(tree, path, vma->start);
-	leaf = tree->height - 1;
-	slot = path->slot[leaf];
-	if (slot_start(path->node[leaf], slot) < vma->start)
-		slot++;
-	node_open(path->node[leaf], slot);
-	leaf_put(path->node[leaf], slot, vma);
-	path_refresh(path, leaf);
+	path_to(tree, vma->start);
+	path_make_room(tree, vma->start);
+	node_open(path->node[0], path->slot[0], 1);
+	leaf_put(path->node[0], path->slot[0], vma);
+	path_refresh(tree, 0);
+	path_lose(path);
 }
 
-/* Brings path->node[step], which has become too empty, together with a sibling: one node if both
- * fit, else one record moves over. */
-static void path_fill(struct vma_tree *tree, struct path *path, unsigned step)
+/* Brings the node of the path at `level`, which has become too empty, together with a sibling: one
+ * node if both fit, else one record moves over. */
+static void path_fill(struct vma_tree *tree, unsigned level)
 {
-	struct tree_node *parent = path->node[step - 1];
-	unsigned at = path->slot[step - 1];
+	struct tree_node *parent = tree->path.node[level + 1];
+	unsigned at = tree->path.slot[level + 1];
 	unsigned l = at > 0 ? at - 1 : at;
 	struct tree_node *left = parent->inner.child[l], *right = parent->inner.child[l + 1];
 
-	path->valid = false;
 	if (left->count + right->count <= node_capacity(left)) {
 		for (unsigned i = 0; i < right->count; i++)
 			node_copy(left, left->count + i, right, i);
 		left->count = (uint16_t)(left->count + right->count);
 		node_free(tree, right);
-		node_close(parent, l + 1);
+		node_close(parent, l + 1, 1);
 	} else if (left->count < right->count) {
 		node_copy(left, left->count, right, 0);
 		left->count++;
-		node_close(right, 0);
+		node_close(right, 0, 1);
 		node_record(parent, l + 1);
 	} else {
-		node_open(right, 0);
+		node_open(right, 0, 1);
 		node_copy(right, 0, left, left->count - 1u);
 		node_truncate(left, left->count - 1u);
 		node_record(parent, l + 1);
@@ -445,21 +496,18 @@ static void path_fill(struct vma_tree *tree, struct path *path, unsigned step)
 	node_record(parent, l);
 }
 
-void vma_tree_remove(struct vma_tree *tree, uint64_t start)
+/* Removes the first vma that ends above addr, where nodes may have to be joined. */
+static void record_remove(struct vma_tree *tree, uint64_t addr)
 {
-	struct path *path = path_to(tree, start);
-	unsigned step = tree->height - 1;
+	struct path *path = path_to(tree, addr);
 
-	vas_assert(slot_start(path->node[step], path->slot[step]) == start);
-	node_close(path->node[step], path->slot[step]);
+	node_close(path->node[0], path->slot[0], 1);
 	tree->count--;
-
-	while (step > 0) {
-		if (path->node[step]->count < node_least(path->node[step]))
-			path_fill(tree, path, step);
-		else if (!node_record(path->node[step - 1], path->slot[step - 1]))
+	for (unsigned level = 0; level + 1 < tree->height; level++) {
+		if (path->node[level]->count < node_least(path->node[level]))
+			path_fill(tree, level);
+		else if (!node_record(path->node[level + 1], path->slot[level + 1]))
 			break;
-		step--;
 	}
 	while (tree->root &&
 	       (tree->root->count == 0 || (tree->root->level > 0 && tree->root->count == 1))) {
@@ -469,16 +517,51 @@ void vma_tree_remove(struct vma_tree *tree, uint64_t start)
 		tree->height--;
 		node_free(tree, root);
 	}
+	path_lose(path);
+}
+
+/* Splices within one leaf, if no node needs to be split or joined for it. */
+static bool leaf_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, const struct vma *new,
+                        unsigned nnew)
+{
+	struct path *path = path_to(tree, addr);
+	struct tree_node *leaf = path->node[0];
+	unsigned slot = path->slot[0], count = leaf->count - nold + nnew;
+
+	if (slot + nold > leaf->count || count > VAS_TREE_LEAF ||
+	    (nold > nnew && count < node_least(leaf)))
+		return false;
+	if (nnew > nold)
+		node_open(leaf, slot + nold, nnew - nold);
+	else if (nnew < nold)
+		node_close(leaf, slot + nnew, nold - nnew);
+	for (unsigned i = 0; i < nnew; i++)
+		leaf_put(leaf, slot + i, &new[i]);
+	tree->count = tree->count - nold + nnew;
+	path_stand(path, slot);
+	path_refresh(tree, 0);
+	return true;
+}
+
+void vma_tree_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, const struct vma *new,
+                     unsigned nnew)
+{
+	if (tree->root && leaf_splice(tree, addr, nold, new, nnew))
+		return;
+	for (; nold > 0; nold--)
+		record_remove(tree, addr);
+	for (unsigned i = 0; i < nnew; i++)
+		record_insert(tree, &new[i]);
+}
+
+void vma_tree_insert(struct vma_tree *tree, const struct vma *vma)
+{
+	vma_tree_splice(tree, vma->start, 0, vma, 1);
 }
 
 void vma_tree_replace(struct vma_tree *tree, uint64_t start, const struct vma *vma)
 {
-	struct path *path = path_to(tree, start);
-	unsigned leaf = tree->height - 1;
-
-	vas_assert(slot_start(path->node[leaf], path->slot[leaf]) == start);
-	leaf_put(path->node[leaf], path->slot[leaf], vma);
-	path_refresh(path, leaf);
+	vma_tree_splice(tree, start, 1, vma, 1);
 }
 
 static void subtree_free(struct vma_tree *tree, struct tree_node *node)
@@ -588,9 +671,9 @@ static const char *node_check(const struct vma_tree *tree, const struct tree_nod
 		return "all leaves are at the same depth";
 	if (node->count < (level > 0 ? 2 : 1) || node->count > node_capacity(node))
 		return "a leaf is not empty, an inner node has two children at least";
-	for (unsigned i = node->count; i < node_capacity(node); i++) {
-		if (slot_start(node, i) != NO_ADDRESS || slot_end(node, i) != NO_ADDRESS)
-			return "unused slots hold no address";
+	for (unsigned i = node->count; i < node_keys(node); i++) {
+		if (slot_end(node, i) != NO_ADDRESS)
+			return "ends that are not used hold no address";
 	}
 	if (level == 0)
 		return leaf_check(node, last_end, count);
@@ -606,6 +689,31 @@ static const char *node_check(const struct vma_tree *tree, const struct tree_nod
 	return broken;
 }
 
+/* The position, level by level. */
+static bool path_is_sound(const struct vma_tree *tree)
+{
+	const struct path *path = &tree->path;
+	const struct tree_node *node = tree->root;
+	uint64_t low = 0, from;
+
+	if (!path->node[0])
+		return path->from == path->to;
+	for (unsigned level = tree->height - 1; level > 0; level--) {
+		unsigned slot = path->slot[level];
+
+		if (path->node[level] != node || slot >= node->count)
+			return false;
+		if (slot > 0)
+			low = node->inner.end[slot - 1];
+		node = node->inner.child[slot];
+	}
+	if (path->node[0] != node || path->low != low || path->slot[0] > node->count)
+		return false;
+	from = path->slot[0] > 0 ? node->leaf.end[path->slot[0] - 1] : low;
+	return path->from == from &&
+	       path->to == (path->slot[0] < node->count ? node->leaf.end[path->slot[0]] : from);
+}
+
 const char *vma_tree_check(const struct vma_tree *tree)
 {
 	uint64_t last_end = 0, count = 0;
@@ -617,5 +725,7 @@ const char *vma_tree_check(const struct vma_tree *tree)
 		broken = node_check(tree, tree->root, tree->height - 1, &last_end, &count);
 	if (!broken && count != tree->count)
 		broken = "count is the number of vmas";
+	if (!broken && !path_is_sound(tree))
+		broken = "the position is a way to a slot, and knows which addresses belong there";
 	return broken;
 }

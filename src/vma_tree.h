@@ -33,18 +33,24 @@ struct vma {
 
 struct tree_node;
 
-/* The way from the root (step 0) to a leaf. */
+/* The way from the root to a slot of a leaf, by level, and the addresses that belong there: to the
+ * leaf those from `low` on, to the slot those in [from, to), from the end of the vma before to that
+ * of its own. */
 struct path {
-	struct tree_node *node[VAS_TREE_HEIGHT];
+	struct tree_node *node[VAS_TREE_HEIGHT]; /* node[0]: the leaf; NULL: it leads nowhere */
 	unsigned slot[VAS_TREE_HEIGHT];
-	bool valid;
+	uint64_t low, from, to; /* from == to: none */
 };
 
-/* Invariants (verified by vma_tree_check):
+/* A tree has a position: where vma_tree_seek found what it looked for, or where the last change
+ * was. Questions and changes near it need no search from the root.
+ *
+ * Invariants (verified by vma_tree_check):
  *   vmas are ordered and do not overlap; count is their number
  *   all leaves are at the same depth; a leaf is not empty, an inner node has two children at least
- *   unused slots hold no address
- *   a parent's record of a child is the child's first start, last end and largest gap between */
+ *   ends that are not used hold no address
+ *   a parent's record of a child is the child's first start, last end and largest gap between
+ *   the position is a way from the root to a slot, and knows which addresses belong there */
 struct vma_tree {
 	struct tree_node *root; /* NULL: empty */
 	unsigned height;        /* levels; 0: empty */
@@ -52,7 +58,7 @@ struct vma_tree {
 	struct slab_cache *slab;
 	struct tree_node *spare; /* nodes in reserve, linked */
 	unsigned nspare;
-	struct path path; /* to the leaf of the last change, while valid */
+	struct path path; /* to the position */
 };
 
 /* Takes the memory that `ninserts` insertions can need at the most. False: not to be had. */
@@ -61,14 +67,23 @@ VAS_INTERNAL bool vma_tree_reserve(struct vma_tree *tree, unsigned ninserts);
 /* The vma that holds addr or is the first above it: false if there is none. */
 VAS_INTERNAL bool vma_tree_find(const struct vma_tree *tree, uint64_t addr, struct vma *out);
 
+/* The same for those who may change the tree: the position goes there. */
+VAS_INTERNAL bool vma_tree_seek(struct vma_tree *tree, uint64_t addr, struct vma *out);
+
+/* The vma that ends at addr. */
+VAS_INTERNAL bool vma_tree_ending(const struct vma_tree *tree, uint64_t addr, struct vma *out);
+
 /* The last vma that starts below addr. */
 VAS_INTERNAL bool vma_tree_before(const struct vma_tree *tree, uint64_t addr, struct vma *out);
 
+/* Puts `nnew` vmas, in order, in the place of the `nold` that follow each other from addr on: all
+ * lies between the neighbours of those, or where nothing is. The memory for nnew insertions has
+ * been reserved. */
+VAS_INTERNAL void vma_tree_splice(struct vma_tree *tree, uint64_t addr, unsigned nold,
+                                  const struct vma *new, unsigned nnew);
+
 /* Adds a vma where nothing is. The memory has been reserved. */
 VAS_INTERNAL void vma_tree_insert(struct vma_tree *tree, const struct vma *vma);
-
-/* Removes the vma that starts at `start`. */
-VAS_INTERNAL void vma_tree_remove(struct vma_tree *tree, uint64_t start);
 
 /* Writes `vma` over the one that starts at `start`; it may not reach over a neighbour. */
 VAS_INTERNAL void vma_tree_replace(struct vma_tree *tree, uint64_t start, const struct vma *vma);

@@ -78,7 +78,7 @@ static void remove_at(struct pair *pair, uint64_t page)
 	struct truth *truth = &pair->truth;
 	uint64_t first = run_start(truth, page), end = run_end(truth, page);
 
-	vma_tree_remove(&pair->tree, first * UNIT_PAGE);
+	vma_tree_splice(&pair->tree, first * UNIT_PAGE, 1, NULL, 0);
 	for (uint64_t i = first; i < end; i++)
 		truth->page[i] = 0;
 	truth->count--;
@@ -107,12 +107,50 @@ static void replace_at(struct pair *pair, uint64_t page, struct random *random)
 		truth->page[i] = truth->last;
 }
 
-static void assert_find(struct pair *pair, uint64_t addr)
+/* Up to three vmas that follow each other, from the one at `page` on, or none of them; in their
+ * place up to three others, which may have to do with less room or find more. */
+static void splice_at(struct pair *pair, uint64_t page, struct random *random)
+{
+	struct truth *truth = &pair->truth;
+	uint64_t low = page, high = page;
+	unsigned nold = 0, nnew = 0, wanted = (unsigned)random_below(random, 4);
+	struct vma new[3];
+
+	for (uint64_t at = page; at < SLOTS && nold < 3 && truth->page[at];) {
+		low = nold++ == 0 ? run_start(truth, at) : low;
+		high = at = run_end(truth, at);
+		while (at < SLOTS && truth->page[at] == 0 && random_below(random, 4))
+			at++;
+	}
+	page = low;
+	memset(&truth->page[low], 0, (high - low) * sizeof(truth->page[0]));
+	while (low > 0 && truth->page[low - 1] == 0 && random_below(random, 4))
+		low--;
+	while (high < SLOTS && truth->page[high] == 0 && random_below(random, 4))
+		high++;
+	while (low < high && nnew < wanted) {
+		uint64_t end = low + 1 + random_below(random, high - low);
+
+		new[nnew] = (struct vma){.start = low * UNIT_PAGE, .end = end * UNIT_PAGE};
+		new[nnew++].flags = ++truth->last;
+		for (; low < end; low++)
+			truth->page[low] = truth->last;
+		low += random_below(random, 2);
+	}
+	assert_true(vma_tree_reserve(&pair->tree, nnew));
+	if (nold > 0 || nnew > 0)
+		vma_tree_splice(&pair->tree, nold > 0 ? page * UNIT_PAGE : new[0].start, nold, new,
+		                nnew);
+	truth->count = truth->count - nold + nnew;
+}
+
+static void assert_find(struct pair *pair, uint64_t addr, bool seek)
 {
 	const struct truth *truth = &pair->truth;
 	uint64_t page = addr / UNIT_PAGE;
 	struct vma vma;
-	bool found = vma_tree_find(&pair->tree, addr, &vma);
+	bool found = seek ? vma_tree_seek(&pair->tree, addr, &vma)
+	                  : vma_tree_find(&pair->tree, addr, &vma);
 
 	while (page < SLOTS && truth->page[page] == 0)
 		page++;
@@ -133,6 +171,18 @@ static void assert_before(struct pair *pair, uint64_t addr)
 	assert_int_equal(found, page >= 0);
 	if (found)
 		assert_is_run(truth, &vma, (uint64_t)page);
+}
+
+static void assert_ending(struct pair *pair, uint64_t page)
+{
+	const struct truth *truth = &pair->truth;
+	bool ends = page > 0 && truth->page[page - 1] != 0 &&
+	            (page == SLOTS || truth->page[page] != truth->page[page - 1]);
+	struct vma vma;
+
+	assert_int_equal(vma_tree_ending(&pair->tree, page * UNIT_PAGE, &vma), ends);
+	if (ends)
+		assert_is_run(truth, &vma, page - 1);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -191,7 +241,9 @@ static void step(struct pair *pair, struct random *random, unsigned inserts_of_8
 	uint64_t page = random_below(random, SLOTS);
 	bool used = pair->truth.page[page] != 0;
 
-	if (!used && random_below(random, 8) < inserts_of_8) {
+	if (random_below(random, 8) == 0) {
+		splice_at(pair, page, random);
+	} else if (!used && random_below(random, 8) < inserts_of_8) {
 		uint64_t room = run_end(&pair->truth, page) - page;
 
 		insert(pair, page, 1 + random_below(random, least(room, 5)));
@@ -215,9 +267,37 @@ static void random_steps_agree_with_the_truth(void **state)
 		if (i % 8 == 0)
 			assert_holds(vma_tree_check(&pair.tree));
 		assert_int_equal(pair.tree.count, pair.truth.count);
-		assert_find(&pair, random_below(&random, (SLOTS + 4) * UNIT_PAGE));
+		assert_find(&pair, random_below(&random, (SLOTS + 4) * UNIT_PAGE), i % 3 == 0);
+		assert_ending(&pair, random_below(&random, SLOTS + 1));
 		assert_before(&pair, random_below(&random, (SLOTS + 4) * UNIT_PAGE));
 		assert_gap(&pair, &random);
+	}
+	pair_end(&pair);
+}
+
+/* All is asked again from where the position is and from the vmas around it. */
+static void a_position_answers_as_a_search_does(void **state)
+{
+	struct random random = {.state = 7};
+	struct pair pair;
+
+	(void)state;
+	pair_begin(&pair);
+	for (unsigned i = 0; i < 4000; i++) {
+		uint64_t page = random_below(&random, SLOTS);
+		uint64_t first = page > 24 ? page - 24 : 0;
+
+		step(&pair, &random, i / 1000 % 2 ? 3 : 6);
+		assert_find(&pair, page * UNIT_PAGE, true);
+		assert_holds(vma_tree_check(&pair.tree));
+		for (page = first; page < first + 48 && page < SLOTS; page++) {
+			assert_find(&pair, page * UNIT_PAGE + page % 3, false);
+			assert_before(&pair, page * UNIT_PAGE);
+			assert_ending(&pair, page);
+		}
+		if (i % 2)
+			splice_at(&pair, first, &random);
+		assert_holds(vma_tree_check(&pair.tree));
 	}
 	pair_end(&pair);
 }
@@ -232,7 +312,9 @@ static void an_empty_tree_is_one_hole(void **state)
 	pair_begin(&pair);
 	assert_holds(vma_tree_check(&pair.tree));
 	assert_false(vma_tree_find(&pair.tree, 0, &vma));
+	assert_false(vma_tree_seek(&pair.tree, 0, &vma));
 	assert_false(vma_tree_before(&pair.tree, ~(uint64_t)0, &vma));
+	assert_false(vma_tree_ending(&pair.tree, 4096, &vma));
 	assert_true(vma_tree_gap(&pair.tree, 4096, 8192, 4096, true, &start, &end));
 	assert_int_equal(start, 4096);
 	assert_int_equal(end, 8192);
@@ -325,6 +407,7 @@ int main(void)
 		cmocka_unit_test(edges_split_and_join),
 		cmocka_unit_test(a_reserve_is_enough),
 		cmocka_unit_test(a_reserve_that_fails_changes_nothing),
+		cmocka_unit_test(a_position_answers_as_a_search_does),
 		cmocka_unit_test(random_steps_agree_with_the_truth),
 	};
 
