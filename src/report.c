@@ -147,6 +147,9 @@ static bool flags_are_sound(const struct vas_region *r)
 
 	if ((r->flags & ~known) || ((r->flags & VAS_VM_SHARED) && !(r->flags & VAS_VM_MAYSHARE)))
 		return false;
+	/* Only private anonymous memory is a stack, as with mmap. */
+	if ((r->flags & VAS_VM_GROWSDOWN) && (r->file || (r->flags & shared)))
+		return false;
 	return r->file || r->name || !(r->flags & (shared | VAS_VM_HUGETLB));
 }
 

@@ -185,6 +185,9 @@ static void what_cannot_be_is_refused(void **state)
 	assert_call(space, vas_import(space, &region), -VAS_EINVAL);
 	region.flags |= VAS_VM_MAYSHARE;
 	assert_call(space, vas_import(space, &region), -VAS_EINVAL);
+	region.name = "[shared]";
+	region.flags |= VAS_VM_GROWSDOWN;
+	assert_call(space, vas_import(space, &region), -VAS_EINVAL);
 	unit_close(&unit, space);
 }
 
