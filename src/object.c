@@ -604,56 +604,58 @@ struct object_census {
 	const char *broken;
 };
 
-static int64_t census_word(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
+static void census_page(struct object_census *census, uint64_t index, uint64_t word)
 {
-	struct object_census *census = ctx;
-
-	(void)node;
 	census->npages++;
 	census->last = index;
 	for (uint32_t i = 0; census->visit && i < object_page_frames(census->object); i++)
-		census->visit(census->ctx, word_frame(*word) + i);
-	return 0;
+		census->visit(census->ctx, word_frame(word) + i);
 }
 
-static void census_node(const struct vas_object *object, uint32_t node, unsigned level,
-                        struct object_census *census)
+static void census_node(struct object_census *census, uint32_t node, unsigned level, uint64_t base)
 {
+	const struct vas_object *object = census->object;
 	unsigned live = 0;
 
 	census->ntables++;
 	if (census->visit)
 		census->visit(census->ctx, node);
-	for (unsigned slot = 0; slot < 1u << node_bits(object); slot++) {
+	for (uint64_t slot = 0; slot < 1u << node_bits(object); slot++) {
 		uint64_t word = node_words(object, node)[slot];
+		uint64_t index = base + (slot << (level * node_bits(object)));
 
-		live += word != 0;
-		if (word && level > 0)
-			census_node(object, word_frame(word), level - 1, census);
+		if (word == 0)
+			continue;
+		live++;
+		if (level > 0)
+			census_node(census, word_frame(word), level - 1, index);
+		else
+			census_page(census, index, word);
 	}
 	if (live == 0 || object_pool(object)->frame[node].live != live)
 		census->broken = "a radix node counts its words and is not empty";
 }
 
-static void object_census(const struct vas_object *object, struct object_census *census)
+static void object_census(struct object_census *census)
 {
+	const struct vas_object *object = census->object;
+
 	if (object->height > 0)
-		census_node(object, object->root, object->height - 1, census);
-	object_walk(object, 0, ~(uint64_t)0, census_word, census);
+		census_node(census, object->root, object->height - 1, 0);
 }
 
 void object_frames(const struct vas_object *object, void (*visit)(void *, uint32_t), void *ctx)
 {
 	struct object_census census = {.object = object, .visit = visit, .ctx = ctx};
 
-	object_census(object, &census);
+	object_census(&census);
 }
 
 const char *object_check(const struct vas_object *object)
 {
 	struct object_census census = {.object = object};
 
-	object_census(object, &census);
+	object_census(&census);
 	if (!census.broken && census.npages != object->npages)
 		census.broken = "npages is the number of an object's pages";
 	if (!census.broken && census.ntables != object->ntables)
