@@ -34,14 +34,35 @@ static void fill_call(struct task *task)
 		task->call.nargs = 4;
 }
 
+/* A private mapping of /dev/zero is anonymous memory that has the name of a file. vas has none: its
+ * pages can be freed, and while it is unwritten it loses its offset when it moves. */
+static bool meets_zero(struct tracer *tracer, const struct task *task)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	uint64_t at = task->args[0], end = at + task->args[1];
+	struct vas_region region;
+	for (; vas && vas_next_region(vas, at, &region) && region.start < end; at = region.end)
+		if (region.file && strcmp(vas_file_info(region.file)->path, "/dev/zero") == 0)
+			return true;
+	return false;
+}
+
 /* Some calls are followed or not by their arguments. Returns why it ends the following, or NULL. */
-static const char *choose(struct task *task)
+static const char *choose(struct tracer *tracer, struct task *task)
 {
 	const uint64_t *arg = task->args;
 	task->follow = task->traced->follow;
 	switch (task->traced->nr) {
 	case SYS_pkey_mprotect:
 		if ((int)arg[3] != -1)
+			task->follow = FOLLOW_ADOPT;
+		return NULL;
+	case SYS_mremap:
+		if (meets_zero(tracer, task))
+			task->follow = FOLLOW_ADOPT;
+		return NULL;
+	case SYS_madvise:
+		if ((uint32_t)arg[2] == VAS_MADV_FREE && meets_zero(tracer, task))
 			task->follow = FOLLOW_ADOPT;
 		return NULL;
 	case SYS_personality:
@@ -222,7 +243,7 @@ void call_stop(struct tracer *tracer, struct task *task)
 		return;
 	}
 	fill_call(task);
-	const char *end = choose(task);
+	const char *end = choose(tracer, task);
 	if (end)
 		life_stop_following(tracer, task, end);
 	if (end || task->follow == FOLLOW_PASS) {

@@ -18,6 +18,8 @@
 
 #include "tracer_internal.h"
 
+#define PAGE 4096ul
+
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL /* Linux 6.9 */
 #endif
@@ -109,19 +111,36 @@ static bool is_unmappable(const struct pending_file *file, const char *link)
 	return false;
 }
 
+/* A shared mapping of /dev/zero is one of a file of its own, in memory and just as long. (If the
+ * descriptor cannot write it is none, and a private mapping is none: those are anonymous memory
+ * that has a name, offsets and an open file, which vas does not have.) */
+static bool is_shared_zero(const struct task *task)
+{
+	const struct stat *stat = &task->file.stat;
+	return S_ISCHR(stat->st_mode) && stat->st_rdev == makedev(1, 5) &&
+	       task->traced->nr == SYS_mmap && (task->args[3] & VAS_MAP_SHARED) &&
+	       access_mode(task->file.fd) == (VAS_FILE_READ | VAS_FILE_WRITE);
+}
+
 /* What a device or an anonymous inode does in its mmap only it knows. What has no path lies on a
  * mount of the kernel's own, from which nothing may be executed. */
-static void classify(struct pending_file *file)
+static void classify(struct task *task)
 {
+	struct pending_file *file = &task->file;
 	char link[64];
 	file->mode = access_mode(file->fd);
 	link_text(file->fd, link, sizeof(link));
-	if (S_ISREG(file->stat.st_mode))
+	if (S_ISREG(file->stat.st_mode)) {
 		classify_regular(file);
-	else if (is_unmappable(file, link))
+	} else if (is_shared_zero(task)) {
+		file->mode |= VAS_FILE_SHMEM;
+		file->single = true;
+		file->stat.st_size = (off_t)((task->args[1] + PAGE - 1) & ~(PAGE - 1));
+	} else if (is_unmappable(file, link)) {
 		file->mode |= VAS_FILE_NOMAP | (link[0] == '/' ? 0 : VAS_FILE_NOEXEC);
-	else
+	} else {
 		snprintf(file->opaque, sizeof(file->opaque), "mmap of %s", link);
+	}
 }
 
 /* ---- Descriptors ----------------------------------------------------------------------------- */
@@ -178,7 +197,7 @@ void file_resolve(struct tracer *tracer, struct task *task, int fd)
 		file->fd = -1;
 		return;
 	}
-	classify(file);
+	classify(task);
 }
 
 void file_forget(struct pending_file *file)
@@ -261,11 +280,16 @@ uint32_t file_define(struct tracer *tracer, struct task *task, int64_t answer)
 	                      .id = ++tracer->file_ids,
 	                      .number = (uint64_t)file->stat.st_size};
 	describe(tracer, task, answer, &event.info, name, sizeof(name));
-	if (!S_ISREG(file->stat.st_mode))
+	if (!S_ISREG(file->stat.st_mode) && !file->single)
 		event.number = 0;
 	emit(tracer, &event);
-	keep(tracer, &event, file->fd, &file->stat);
-	file->fd = -1;
+	if (file->single) {
+		file_forget(file);
+		keep(tracer, &event, -1, NULL);
+	} else {
+		keep(tracer, &event, file->fd, &file->stat);
+		file->fd = -1;
+	}
 	tracer->files_dirty = true; /* the call may have failed: then nothing maps it */
 	return event.id;
 }

@@ -60,6 +60,7 @@ struct pending_file {
 	struct kept_file *known; /* seen before, or NULL */
 	int fd;                  /* else our reference, or -1: a bad descriptor */
 	uint32_t mode;           /* VAS_FILE_* */
+	bool single;             /* no other mapping will be of it, also by this descriptor */
 	struct stat stat;
 	char opaque[80]; /* why it cannot be modelled, or "" */
 };

@@ -53,6 +53,38 @@ static void test_file_pages(void)
 	shake(at, 8);
 }
 
+/* Private: anonymous memory with a name, which may lose its offset when it moves. Shared: a file of
+ * its own, which vas has; forked, grown, moved, and with an offset that is beyond its end. */
+static void test_zero(void)
+{
+	int fd = open("/dev/zero", O_RDWR), readable = open("/dev/zero", O_RDONLY);
+	int both = PROT_READ | PROT_WRITE;
+	char *at = mmap(NULL, 8 * PAGE, both, MAP_PRIVATE, fd, PAGE);
+	madvise(at, PAGE, MADV_FREE);
+	mremap(at, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, map(2, MAP_PRIVATE));
+	at[3 * PAGE] = 1;
+	mremap(at + 3 * PAGE, PAGE, 3 * PAGE, MREMAP_MAYMOVE);
+	madvise(at + 4 * PAGE, 4 * PAGE, MADV_WIPEONFORK);
+	mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, readable, 0);
+	mmap(NULL, 2 * PAGE, both, MAP_SHARED, readable, 0);
+	at = mmap(NULL, 8 * PAGE, both, MAP_SHARED, fd, 0);
+	mmap(at, 3 * PAGE, both, MAP_SHARED | MAP_FIXED, fd, 0);
+	at[5 * PAGE] = 1;
+	shake(at, 8);
+	mremap(at + 3 * PAGE, PAGE, 8 * PAGE, MREMAP_MAYMOVE);
+	mmap(NULL, 4 << 20, both, MAP_SHARED, fd, 0);
+	at = mmap(NULL, 3 * PAGE + 1, both, MAP_SHARED, fd, 2 * PAGE);
+	madvise(at, 2 * PAGE, 23 /* MADV_POPULATE_WRITE */);
+	madvise(at, 4 * PAGE, 23);
+	madvise(at, 2 * PAGE, MADV_REMOVE);
+	if (fork() == 0) {
+		mremap(at, 0, 2 * PAGE, MREMAP_MAYMOVE);
+		at[PAGE] = 1;
+		_exit(0);
+	}
+	wait(NULL);
+}
+
 static void test_policy(void)
 {
 	unsigned long nodes = 1;
@@ -125,6 +157,7 @@ int main(void)
 {
 	test_sysv();
 	test_file_pages();
+	test_zero();
 	test_policy();
 	test_aio();
 	test_userfaultfd();
