@@ -56,7 +56,7 @@ __attribute__((format(printf, 2, 3))) static bool fail(struct log_reader *reader
                                                        const char *format, ...)
 {
 	va_list args;
-	reader->error->line = reader->number;
+	reader->error->line = reader->number ? reader->number : 1; /* of an empty log, too */
 	reader->error->column = reader->at ? (unsigned)(reader->at - reader->line) + 1 : 1;
 	va_start(args, format);
 	vsnprintf(reader->error->message, sizeof(reader->error->message), format, args);
