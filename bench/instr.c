@@ -377,7 +377,8 @@ static void builder(void)
 
 int main(void)
 {
-	struct vas_config config = {.port = {.memory_len = MEMORY, .zeroed = true}};
+	struct vas_config config = {.format = &vas_format_x86_64,
+	                            .port = {.memory_len = MEMORY, .zeroed = true}};
 	struct vas_system *system;
 	config.port.memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
 	                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -154,7 +154,8 @@ static const struct work works[WORK_COUNT] = {
 
 static struct side *open_side(void)
 {
-	struct vas_config config = {.port = {.memory_len = MEMORY, .zeroed = true}};
+	struct vas_config config = {.format = &vas_format_x86_64,
+	                            .port = {.memory_len = MEMORY, .zeroed = true}};
 	struct side *side = calloc(1, sizeof(*side));
 	void *memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
 	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

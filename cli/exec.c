@@ -19,7 +19,7 @@
 struct options {
 	enum sides sides;
 	uint32_t linux_version; /* vas's; 0: the machine's, or what the script asks for */
-	bool maps, check, several;
+	bool maps, check, several, software;
 };
 
 /* What became of one script. */
@@ -43,6 +43,7 @@ static const char usage[] =
 	"counters are compared after each call; the first difference ends the script.\n\n"
 	"  --on vas|kernel|both  where to run (default: both where the kernel can be asked)\n"
 	"  --linux X.Y           the Linux that vas answers as (default: the running one)\n"
+	"  --pages KIND          vas keeps pages in hardware tables (default) or software trees\n"
 	"  --maps                print the final map\n"
 	"  --no-check            do not verify vas's invariants after each call\n\n"
 	"Exit status: 0 nothing differs and all answers are as expected, 1 something is not,\n"
@@ -322,6 +323,7 @@ static int run_all(const struct options *options, char **paths, size_t count)
 	struct machine machine;
 	if (!machine_or_default(&machine))
 		return EXIT_DIFFERENT;
+	machine.software = options->software;
 	for (size_t i = 0; i < count; i++) {
 		struct script script;
 		enum outcome outcome;
@@ -358,13 +360,11 @@ static bool check_syntax(char **paths, size_t count)
 /* Exit status, or -1: go on with *options; optind is the first script. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {{"on", required_argument, NULL, 'o'},
-	                                      {"linux", required_argument, NULL, 'l'},
-	                                      {"maps", no_argument, NULL, 'm'},
-	                                      {"check", no_argument, NULL, 'c'},
-	                                      {"no-check", no_argument, NULL, 'n'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option known[] = {
+		{"on", required_argument, NULL, 'o'},    {"linux", required_argument, NULL, 'l'},
+		{"pages", required_argument, NULL, 'p'}, {"maps", no_argument, NULL, 'm'},
+		{"check", no_argument, NULL, 'c'},       {"no-check", no_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
 		switch (c) {
@@ -379,6 +379,10 @@ static int parse_options(int argc, char **argv, struct options *options)
 				        optarg);
 				return EXIT_USAGE;
 			}
+			break;
+		case 'p':
+			if (!pages_parse(optarg, &options->software))
+				return EXIT_USAGE;
 			break;
 		case 'm':
 			options->maps = true;

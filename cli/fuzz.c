@@ -24,6 +24,7 @@
 #include "fuzz_shrink.h"
 #include "hold.h"
 #include "hold.h"
+#include "script.h"
 #include "strace_shape.h"
 
 #define JOBS_MAX 64
@@ -33,7 +34,7 @@
 struct options {
 	uint64_t seed, ops, only;
 	unsigned jobs;
-	bool hugetlb;
+	bool hugetlb, software;
 	const char *out;
 };
 
@@ -72,6 +73,7 @@ static const char usage[] =
 	"  --ops N       how many calls (default: 100000)\n"
 	"  --jobs N      in N processes at once (default: 1)\n"
 	"  --only NAMES  only these calls: mmap,munmap,mremap,store ...\n"
+	"  --pages KIND  vas keeps pages in hardware tables (default) or software trees\n"
 	"  --hugetlb     MAP_HUGETLB too, of an empty pool, which is kept so meanwhile\n"
 	"  --out DIR     where scripts are written (default: .)\n\n"
 	"Exit status: 0 no differences, 1 differences, 2 usage, 77 the kernel cannot be asked.\n";
@@ -491,11 +493,15 @@ static bool names_parse(const char *text, uint64_t *only)
 /* Exit status, or -1: go on. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {
-		{"seed", required_argument, NULL, 's'}, {"ops", required_argument, NULL, 'n'},
-		{"jobs", required_argument, NULL, 'j'}, {"only", required_argument, NULL, 'c'},
-		{"out", required_argument, NULL, 'o'},  {"help", no_argument, NULL, 'h'},
-		{"hugetlb", no_argument, NULL, 'p'},    {NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"seed", required_argument, NULL, 's'},
+	                                      {"ops", required_argument, NULL, 'n'},
+	                                      {"jobs", required_argument, NULL, 'j'},
+	                                      {"only", required_argument, NULL, 'c'},
+	                                      {"out", required_argument, NULL, 'o'},
+	                                      {"help", no_argument, NULL, 'h'},
+	                                      {"hugetlb", no_argument, NULL, 't'},
+	                                      {"pages", required_argument, NULL, 'p'},
+	                                      {NULL, 0, NULL, 0}};
 	uint64_t jobs = 1;
 	int c;
 	bool good = true;
@@ -514,6 +520,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			good = names_parse(optarg, &options->only);
 			break;
 		case 'p':
+			good = pages_parse(optarg, &options->software);
+			break;
+		case 't':
 			options->hugetlb = true;
 			break;
 		case 'o':
@@ -555,6 +564,7 @@ int cmd_fuzz(int argc, char **argv)
 		return status;
 	if (!machine_or_default(&machine))
 		return EXIT_DIFFERENT;
+	machine.software = options.software;
 	if (!kernel_answers())
 		return EXIT_SKIPPED;
 	(void)sigaction(SIGINT, &action, NULL);

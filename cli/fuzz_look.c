@@ -309,35 +309,20 @@ static uint64_t align_up(uint64_t addr, uint64_t to)
 	return (addr + to - 1) & ~(to - 1);
 }
 
-/* The pages of [start, end), which lie in one leaf table. */
+/* The pages of [start, end) that vas has. */
 static bool add_pages(struct fuzz_spans *spans, struct vas *space, uint64_t start, uint64_t end)
 {
-	for (uint64_t addr = start; addr < end; addr += PAGE)
-		if (vas_present(space, addr) && !add_span(spans, addr, addr + PAGE))
+	uint64_t from, to;
+	for (; start < end && vas_next_present(space, start, &from, &to) && from < end; start = to)
+		if (!add_span(spans, from, to < end ? to : end))
 			return false;
 	return true;
 }
 
 static bool vas_pages(struct fuzz_spans *spans, struct vas *space)
 {
-	struct vas_region region;
 	spans->count = 0;
-	for (uint64_t addr = 0; vas_next_region(space, addr, &region); addr = region.end) {
-		for (addr = region.start; addr < region.end;) {
-			struct vas_walk_step step[VAS_LEVELS_MAX];
-			unsigned steps = vas_walk(space, addr, step);
-			uint64_t next = align_up(addr + 1, PAGE << (9 * step[steps - 1].level));
-			if (step[steps - 1].level == 0)
-				next = align_up(addr + 1, LARGE_PAGE);
-			if (next > region.end)
-				next = region.end;
-			if ((step[steps - 1].level == 0 || step[steps - 1].present) &&
-			    !add_pages(spans, space, addr, next))
-				return false;
-			addr = next;
-		}
-	}
-	return true;
+	return add_pages(spans, space, 0, vas_task_size(space));
 }
 
 static bool scan_pages(struct fuzz_look *look)

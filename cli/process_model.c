@@ -59,6 +59,8 @@ struct model *model_create(const struct machine *machine)
 	}
 	struct vas_config config = {
 		.linux_version = machine->version,
+		.format = &vas_format_x86_64,
+		.software = machine->software,
 		.settings = machine->settings,
 		.port = {.memory = model->memory, .memory_len = MEMORY_LEN, .zeroed = true}};
 	int64_t error = vas_system_create(&config, &model->system);

@@ -38,4 +38,7 @@ void script_free(struct script *script);
 /* "6.18", the whole text; false: it is no version. */
 bool version_parse(const char *text, uint32_t *version);
 
+/* The argument of --pages, "hardware" or "software"; false: a message has been printed. */
+bool pages_parse(const char *text, bool *software);
+
 #endif

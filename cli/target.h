@@ -38,6 +38,7 @@ struct machine {
 	struct vas_settings settings;
 	char thp[16], shmem_thp[16]; /* the chosen word of each */
 	bool vas_verified;           /* vas has been verified against this version */
+	bool software;               /* vas keeps pages in software trees */
 };
 
 /* Reads the running kernel's (uname, sysctls, /sys, the real lowest address by trying). False: a

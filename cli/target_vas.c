@@ -428,6 +428,8 @@ static bool make_space(struct vas_target *vas, const struct machine *machine,
 {
 	const struct vas_config config = {
 		.linux_version = machine->version,
+		.format = &vas_format_x86_64,
+		.software = machine->software,
 		.port = {.memory = vas->memory, .memory_len = vas->memory_len, .zeroed = true},
 		.settings = machine->settings,
 	};

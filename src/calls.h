@@ -7,16 +7,6 @@
 #include "linux.h"
 #include "vma.h"
 
-/* Whether nothing is present in [start, end), as far as one look can tell. */
-static inline bool pages_are_absent(const struct vas *space, uint64_t start, uint64_t end)
-{
-	unsigned level;
-	struct entry entry = pagemap_lookup(&space->pages, start, &level);
-	uint64_t span = format_span(space->system->format, level);
-
-	return entry.kind == ENTRY_ABSENT && end - align_down(start, span) <= span;
-}
-
 /* ---- munmap.c ---- */
 
 /* Unmapping [start, end) step by step. */

@@ -184,8 +184,7 @@ int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_a
 			return -VAS_ENOMEM;
 		old = pagemap_lookup(&space->pages, page, &level);
 	}
-	if (access == VAS_WRITE && old.kind == ENTRY_ABSENT && level > 0 &&
-	    huge_fault_anon(space, vma, page))
+	if (access == VAS_WRITE && old.kind == ENTRY_ABSENT && huge_fault_anon(space, vma, page))
 		return 0;
 	if (access == VAS_WRITE && !(vma->flags & VAS_VM_SHARED))
 		return fault_private_write(space, vma, page, &old);
@@ -375,19 +374,20 @@ static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access
 	const uint64_t never = VAS_VM_HUGETLB | VAS_VM_OPAQUE | VAS_VM_SPECIAL;
 	struct frame_pool *frames = &space->system->frames;
 	uint64_t page = align_down(addr, space_page_size(space));
-	uint32_t table, frame;
+	struct leaf_slot slot;
 	struct entry leaf;
 	struct vma vma;
+	uint32_t frame;
 
 	if (addr >= vas_task_size(space) || !vma_at(space, addr, &vma) || (vma.flags & never) ||
 	    !vma_allows(space, &vma, access))
 		return false;
-	table = pagemap_leaf_table(&space->pages, page);
-	frame = table == FRAME_NONE ? FRAME_NONE : quick_frame(space, &vma, page, access);
+	slot = pagemap_leaf_slot(&space->pages, page);
+	frame = slot.table == FRAME_NONE ? FRAME_NONE : quick_frame(space, &vma, page, access);
 	if (frame == FRAME_NONE)
 		return false;
 	leaf = fault_leaf(space, &vma, frame, access);
-	if (pagemap_set_quick(&space->pages, table, page, &leaf))
+	if (pagemap_set_quick(&space->pages, slot, &leaf))
 		return true;
 	if (frame != space->system->zero && frame_put(frames, frame))
 		frame_free(frames, frame);

@@ -225,7 +225,7 @@ bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr)
 	uint32_t block;
 
 	if (!vma_is_anonymous(vma) || !policy_allows(space, vma) || base < vma->start ||
-	    vma->end - base < size)
+	    vma->end - base < size || !pagemap_is_empty(&space->pages, base, base + size))
 		return false;
 	block = block_alloc(space, 1);
 	if (block == FRAME_NONE)
@@ -266,10 +266,13 @@ static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 	struct entry e, leaf;
 	unsigned level;
 	uint32_t block;
+	bool done;
 
 	e = pagemap_lookup(&space->pages, addr, &level);
-	if (level > 0)
-		return e.kind == ENTRY_LEAF ? 0 : -VAS_EINVAL;
+	if (e.kind == ENTRY_LEAF && level > 0)
+		return 0;
+	if (pagemap_is_empty(&space->pages, addr, addr + size))
+		return -VAS_EINVAL;
 	block = space_own(space, addr, addr + size) ? block_alloc(space, 1) : FRAME_NONE;
 	if (block == FRAME_NONE)
 		return -VAS_ENOMEM;
@@ -279,8 +282,12 @@ static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 	}
 	leaf = fault_leaf(space, vma, block, vma->flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ);
 	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_collapse(&space->pages, addr, 1, &leaf, &gather);
+	done = pagemap_collapse(&space->pages, addr, 1, &leaf, &gather);
 	tlb_gather_end(&gather);
+	if (!done) {
+		block_put(space, block, 1);
+		return -VAS_ENOMEM;
+	}
 	vma_touch(space, vma);
 	return 0;
 }

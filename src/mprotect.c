@@ -123,7 +123,7 @@ static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t 
 		return err;
 	own_end = min_u64(end, vas_task_size(space));
 	if (!space_reserve(space) ||
-	    (!pages_are_absent(space, addr, own_end) && !space_own(space, addr, own_end)))
+	    (!pagemap_is_empty(&space->pages, addr, own_end) && !space_own(space, addr, own_end)))
 		return -VAS_ENOMEM;
 	return protect_range(space, addr, end, mmap_prot_flags(prot));
 }

@@ -7,7 +7,7 @@ bool munmap_begin(struct unmap *u, struct vas *space, uint64_t start, uint64_t e
 {
 	*u = (struct unmap){.space = space, .start = start, .end = end};
 	u->mapped = vma_overlaps(space, start, end);
-	u->absent = !u->mapped || pages_are_absent(space, start, end);
+	u->absent = !u->mapped || pagemap_is_empty(&space->pages, start, end);
 	return space_reserve(space) && (u->absent || space_cut(space, start, end));
 }
 

@@ -12,28 +12,41 @@
 #include "format/format.h"
 #include "frame.h"
 #include "tlb.h"
+#include "vma_tree.h"
 
-/* After fork, two maps share tables: a table's count is the number of entries that point to it, and
+/* One radix tree of tables: all there is on hardware, the pages of one record in software.
+ *
+ * After fork, two maps share tables: a table's count is the number of entries that point to it, and
  * what it holds (references on frames and tables) it holds once. An entry that points to a table
  * which is or was shared has no right to write, so neither has anything below it; a map that wants
  * to change something below such an entry first owns the table: copies it, or, if it has become
  * the only user, gives the right back.
  *
- * Invariants (verified by pagemap_check):
+ * Invariants (verified by pagetable_check):
  *   a table's frame has live == its words that are not zero; only the root may have live == 0
  *   every leaf but those of the zero frame holds a reference on each of its frames
  *   an entry with the right to write points to a table that nobody shares
- *   ntables is the number of tables, the root included */
-struct pagemap {
+ *   nobody shares a root */
+struct pagetable {
 	const struct vas_format *format;
 	struct frame_pool *frames;
 	uint32_t zero; /* the shared frame of zeros: never counted, never written */
 	uint32_t root;
-	bool large;  /* a leaf above level 0 was set in it once */
-	bool marked; /* a mark was set in it once: its tables are not shared */
+	unsigned top; /* the root's level */
 };
 
-VAS_INTERNAL bool pagemap_init(struct pagemap *pm);
+/* A space's pages: in the tables that an MMU walks, or in software trees (pagetree.c). */
+struct pagemap {
+	struct pagetable table;  /* of the hardware; without a root in software */
+	bool software;           /* then the pages are in `records` */
+	bool large;              /* a leaf above level 0 was set in it once */
+	bool marked;             /* a mark was set in it once: its tables are not shared */
+	struct vma_tree records; /* see pagetree.c */
+};
+
+/* An empty map, in tables of this format. */
+VAS_INTERNAL bool pagemap_init(struct pagemap *pm, const struct vas_format *format,
+                               struct slab_cache *slab, uint32_t zero, bool software);
 
 /* Frees the root; everything has been cleared. */
 VAS_INTERNAL void pagemap_destroy(struct pagemap *pm);
@@ -41,12 +54,19 @@ VAS_INTERNAL void pagemap_destroy(struct pagemap *pm);
 /* The entry that decides over addr, and its level: a leaf, a mark, or absent. */
 VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *level);
 
+/* Whether nothing, no leaf and no mark, is in [start, end). */
+VAS_INTERNAL bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end);
+
 /* For faults that share the space's lock. The leaf table of addr, if there is one and it and
  * those above are this map's own: its words are written under the table's lock. */
-VAS_INTERNAL uint32_t pagemap_leaf_table(const struct pagemap *pm, uint64_t addr);
+struct leaf_slot {
+	uint32_t table; /* FRAME_NONE: there is none */
+	unsigned index;
+};
+VAS_INTERNAL struct leaf_slot pagemap_leaf_slot(const struct pagemap *pm, uint64_t addr);
 
-/* Puts a leaf at addr, in this leaf table, if nothing is there. False: something is. */
-VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, uint32_t table, uint64_t addr,
+/* Puts a leaf there, if nothing is. False: something is. */
+VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, struct leaf_slot slot,
                                     const struct entry *leaf);
 
 /* Puts a leaf or mark at addr; takes over the reference the caller holds on its frames. What was
@@ -54,9 +74,9 @@ VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, uint32_t table, uint64_t
 VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,
                               const struct entry *entry);
 
-/* Puts a large leaf where a table of smaller leaves is, whose frames are dropped. The table is
- * owned and of this map alone. */
-VAS_INTERNAL void pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level,
+/* Puts a large leaf where smaller leaves are, in tables of this map's own (pagemap_own), whose
+ * frames are dropped. False: no memory, nothing changed. */
+VAS_INTERNAL bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level,
                                    const struct entry *leaf, struct tlb_gather *gather);
 
 /* Splits large leaves and owns shared tables, so that none crosses addr. False: no memory. */
@@ -98,7 +118,8 @@ VAS_INTERNAL bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_
 VAS_INTERNAL bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start,
                                 uint64_t end, struct tlb_gather *gather);
 
-/* The word of addr at each level from the top; how many levels there were. */
+/* The word of addr at each level from the top; how many levels there were, at least one on
+ * hardware. */
 struct pagemap_step {
 	unsigned level;
 	uint32_t table;
@@ -108,11 +129,14 @@ struct pagemap_step {
 VAS_INTERNAL unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr,
                                     struct pagemap_step *steps);
 
+/* Whether others may share the tables over addr; *end: up to where that is the answer. */
+VAS_INTERNAL bool pagemap_is_shared(const struct pagemap *pm, uint64_t addr, uint64_t *end);
+
 /* Adds `step` (1 or -1) to the count of each frame the map refers to, once for each reference; a
  * shared table's own references are counted once, so all maps that share it must be visited. */
 VAS_INTERNAL void pagemap_recount(const struct pagemap *pm, uint32_t step);
 
-/* The tables of the map, the root and shared ones included. */
+/* The tables of the map, shared ones included, but for those of the format's top level. */
 VAS_INTERNAL uint64_t pagemap_count_tables(const struct pagemap *pm);
 
 /* NULL, or the words of the invariant that does not hold. */

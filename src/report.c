@@ -235,6 +235,41 @@ bool vas_present(struct vas *space, uint64_t addr)
 	return present;
 }
 
+struct first_present {
+	const struct vas *space;
+	uint64_t start, end;
+	bool found;
+};
+
+static bool note_first(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	struct first_present *first = ctx;
+
+	if (entry->kind != ENTRY_LEAF)
+		return true;
+	first->start = addr;
+	first->end = align_down(addr, format_span(first->space->system->format, level)) +
+	             format_span(first->space->system->format, level);
+	first->found = true;
+	return false;
+}
+
+bool vas_next_present(struct vas *space, uint64_t addr, uint64_t *start, uint64_t *end)
+{
+	struct first_present first = {.space = space};
+	uint64_t page = space_page_size(space);
+
+	if (addr > vas_task_size(space) - page)
+		return false;
+	space_lock(space);
+	pagemap_walk(&space->pages, align_down(addr, page), vas_task_size(space), note_first,
+	             &first);
+	space_unlock(space);
+	*start = first.start;
+	*end = first.end;
+	return first.found;
+}
+
 unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VAS_LEVELS_MAX])
 {
 	const struct vas_format *format = space->system->format;

@@ -18,12 +18,13 @@ struct zap {
 static bool zap_shared_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
 {
 	struct zap *zap = ctx;
-	struct pagemap *pm = &zap->space->pages;
+	struct vas_system *system = zap->space->system;
 	uint64_t index = vma_pgoff(zap->space, zap->vma, addr);
 
 	if (entry->kind == ENTRY_LEAF &&
-	    frame_of_phys(pm->frames, entry->phys) == object_find(zap->object, index))
-		pagemap_zap(pm, addr, addr + format_span(pm->format, level), zap->gather);
+	    frame_of_phys(&system->frames, entry->phys) == object_find(zap->object, index))
+		pagemap_zap(&zap->space->pages, addr, addr + format_span(system->format, level),
+		            zap->gather);
 	return true;
 }
 

@@ -12,14 +12,14 @@
  * report, and each frame's mappings are counted in its record. */
 struct mapcount {
 	struct vas *space;
-	uint64_t table_start; /* the last leaf table looked at, and whether spaces share it */
+	uint64_t table_start, table_end; /* a leaf table's addresses; whether spaces share it */
 	bool table_shared;
 	bool counted;
 };
 
 static void mapcount_begin(struct mapcount *count, struct vas *space)
 {
-	*count = (struct mapcount){.space = space, .table_start = ~(uint64_t)0};
+	*count = (struct mapcount){.space = space};
 }
 
 struct mapcount_pass {
@@ -56,18 +56,11 @@ static void mapcount_all(struct vas_system *system, bool clear)
 
 static bool table_is_shared(struct mapcount *count, uint64_t addr)
 {
-	struct vas *space = count->space;
-	uint64_t start = align_down(addr, format_span(space->system->format, 1));
-	struct pagemap_step steps[VAS_LEVELS_MAX];
-	unsigned n;
-
-	if (start == count->table_start)
-		return count->table_shared;
-	n = pagemap_trace(&space->pages, addr, steps);
-	count->table_start = start;
-	count->table_shared = false;
-	for (unsigned i = 0; i < n; i++)
-		count->table_shared |= space->system->frames.frame[steps[i].table].refs > 1;
+	if (addr < count->table_start || addr >= count->table_end) {
+		count->table_start = addr;
+		count->table_shared = pagemap_is_shared(&count->space->pages, addr,
+		                                        &count->table_end);
+	}
 	return count->table_shared;
 }
 
@@ -394,8 +387,8 @@ static void status_count(struct vas *space, struct status_line lines[STATUS_LINE
 		{"VmStk:\t", space->stack},
 		{"VmExe:\t", 0},
 		{"VmLib:\t", space->exec},
-		{"VmPTE:\t",
-	         pagemap_count_tables(&space->pages) - 1}, /* Linux does not count the top one */
+		/* Linux does not count the top one. */
+		{"VmPTE:\t", pagemap_count_tables(&space->pages)},
 		{"VmSwap:\t", 0},
 		{"HugetlbPages:\t", residents.npages[PAGE_HUGETLB]},
 	};

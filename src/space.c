@@ -39,6 +39,7 @@ int64_t vas_system_create(const struct vas_config *config, struct vas_system **o
 	system->port = config->port;
 	system->settings = config->settings;
 	system->format = format;
+	system->software = config->software || !config->format;
 	system->version = config->linux_version ? config->linux_version : VAS_LINUX_LATEST;
 	system->frames = (struct frame_pool){
 		.frame = (struct frame *)(void *)((uint8_t *)system + records),
@@ -164,17 +165,13 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 		return -VAS_ENOMEM;
 	space->system = system;
 	space->tree.slab = &system->slab;
-	space->pages = (struct pagemap){
-		.format = system->format,
-		.frames = &system->frames,
-		.zero = system->zero,
-	};
 	space->tlb = (struct tlb_domain){
 		.space = space,
 		.port = &system->port,
 		.frames = &system->frames,
 	};
-	if (!pagemap_init(&space->pages)) {
+	if (!pagemap_init(&space->pages, system->format, &system->slab, system->zero,
+	                  system->software)) {
 		slab_free(&system->slab, space);
 		return -VAS_ENOMEM;
 	}
@@ -273,7 +270,9 @@ void vas_set_capabilities(struct vas *space, uint32_t capabilities)
 
 uint64_t vas_root(const struct vas *space)
 {
-	return frame_phys(&space->system->frames, space->pages.root);
+	const struct pagetable *table = &space->pages.table;
+
+	return space->pages.software ? 0 : frame_phys(table->frames, table->root);
 }
 
 uint64_t vas_task_size(const struct vas *space)

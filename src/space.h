@@ -14,6 +14,7 @@ struct vas_system {
 	struct vas_port port;
 	struct vas_settings settings;
 	const struct vas_format *format;
+	bool software; /* pages are kept in software trees */
 	uint32_t version;
 	struct frame_pool frames;
 	struct slab_cache slab;

@@ -191,10 +191,15 @@ struct vas_settings {
 
 struct vas_config {
 	uint32_t linux_version;          /* VAS_LINUX(6, 18); 0: VAS_LINUX_LATEST */
-	const struct vas_format *format; /* NULL: vas_format_x86_64 */
+	const struct vas_format *format; /* NULL: vas_format_x86_64, but pages in software trees */
+	bool software;                   /* keep pages in software trees, see below */
 	struct vas_port port;
 	struct vas_settings settings;
 };
+
+/* Software trees, for spaces whose pages no hardware looks for (an emulator, a sandbox): a move of
+ * 2 MiB or more then costs the same whatever its size and alignment, and no page table entry is
+ * touched; a translation that misses the TLB first looks for the tree. All calls answer alike. */
 
 /* Fills `settings` with what a Debian kernel has: mmap_min_addr and LSM floor 65536, max_map_count
  * 65530, overcommit 0 with 50 %, THP built in but for nobody (VAS_THP_NEVER), `ram_pages` as
@@ -271,7 +276,8 @@ void vas_set_limit(struct vas *space, enum vas_rlimit which, struct vas_limit li
 struct vas_limit vas_get_limit(const struct vas *space, enum vas_rlimit which);
 void vas_set_capabilities(struct vas *space, uint32_t capabilities);
 
-/* Physical address of the top page table: for CR3, satp or TTBR0. Constant for a space's life. */
+/* Physical address of the top page table: for CR3, satp or TTBR0. Constant for a space's life; 0
+ * with software trees, which have none. */
 uint64_t vas_root(const struct vas *space);
 
 /* End of the user's addresses: 0x7ffffffff000 with vas_format_x86_64. */
@@ -491,6 +497,10 @@ void vas_get_status(struct vas *space, struct vas_status *status);
 /* Whether a page is present at `addr` (pagemap's bit 63), without faulting. */
 bool vas_present(struct vas *space, uint64_t addr);
 
+/* The first pages present at or above `addr`, a page address: [*start, *end) is one page, or what
+ * is left of a large one. False: there are none. */
+bool vas_next_present(struct vas *space, uint64_t addr, uint64_t *start, uint64_t *end);
+
 /* /proc/PID/maps, byte for byte, handed to `out` in pieces (not terminated). `out` is called with
  * locks held, as a hook is: it must not call vas. */
 typedef void vas_sink(void *ctx, const char *text, size_t len);
@@ -516,7 +526,8 @@ int64_t vas_pagemap(struct vas *space, uint64_t addr, uint64_t npages, uint64_t 
 size_t vas_vmflags(const struct vas_region *region, char text[VAS_VMFLAGS_MAX]);
 
 /* One step of the hardware walk of `addr`: entries from the top table down. Returns how many of
- * the VAS_LEVELS_MAX entries were filled (the last is a leaf or absent). */
+ * the VAS_LEVELS_MAX entries were filled (the last is a leaf or absent): with software trees those
+ * of the tree that holds addr, 0 if none does. */
 #define VAS_LEVELS_MAX 5
 struct vas_walk_step {
 	unsigned level;    /* 0: the leaf tables */

@@ -131,7 +131,7 @@ static inline void assert_not_stale(const struct mapped *mapped)
 
 		if (old->mark || old->rights == 0)
 			continue; /* never in a CPU's cache */
-		offset = old->addr & (format_span(mapped->pm.format, level) - 1);
+		offset = old->addr & (format_span(mapped->pm.table.format, level) - 1);
 		assert_int_equal(now.kind, ENTRY_LEAF);
 		assert_int_equal(now.phys + offset, old->phys);
 		assert_int_equal(old->rights & ~now.rights, 0);
@@ -155,7 +155,7 @@ static inline bool compare_entry(void *ctx, uint64_t addr, unsigned level,
 {
 	struct comparison *comparison = ctx;
 	struct mapped *mapped = comparison->mapped;
-	const struct vas_format *format = mapped->pm.format;
+	const struct vas_format *format = mapped->pm.table.format;
 	uint64_t page = format_page_size(format);
 
 	for (uint64_t offset = 0; offset < format_span(format, level); offset += page) {
@@ -184,7 +184,7 @@ static inline void assert_mapped(struct mapped *mapped)
 	assert_holds(pagemap_check(&mapped->pm));
 	assert_not_stale(mapped);
 	mapped->cached.n = 0;
-	assert_true(pagemap_walk(&mapped->pm, 0, mapped->pm.format->task_size, compare_entry,
+	assert_true(pagemap_walk(&mapped->pm, 0, mapped->pm.table.format->task_size, compare_entry,
 	                         &comparison));
 	assert_int_equal(comparison.next, mapped->model.n);
 }
@@ -194,14 +194,12 @@ static inline void assert_mapped(struct mapped *mapped)
 static inline void mapped_begin(struct mapped *mapped, struct unit *unit)
 {
 	memset(mapped, 0, sizeof(*mapped));
-	mapped->pm.format = unit->config.format;
-	mapped->pm.frames = &unit->system->frames;
-	mapped->pm.zero = unit->system->zero;
 	mapped->port.ctx = mapped;
 	mapped->port.invalidate = mapped_invalidate;
 	mapped->domain.port = &mapped->port;
 	mapped->domain.frames = &unit->system->frames;
-	assert_true(pagemap_init(&mapped->pm));
+	assert_true(pagemap_init(&mapped->pm, unit->config.format, &unit->system->slab,
+	                         unit->system->zero, unit->config.software));
 }
 
 static inline void mapped_clear(struct mapped *mapped, uint64_t start, uint64_t end, bool zap)
@@ -220,9 +218,9 @@ static inline void mapped_clear(struct mapped *mapped, uint64_t start, uint64_t 
 
 static inline void mapped_end(struct mapped *mapped)
 {
-	mapped_clear(mapped, 0, mapped->pm.format->task_size, false);
+	mapped_clear(mapped, 0, mapped->pm.table.format->task_size, false);
 	assert_mapped(mapped);
-	assert_int_equal(pagemap_count_tables(&mapped->pm), 1);
+	assert_int_equal(pagemap_count_tables(&mapped->pm), 0);
 	pagemap_destroy(&mapped->pm);
 }
 
@@ -230,15 +228,15 @@ static inline void mapped_end(struct mapped *mapped)
 static inline void mapped_set(struct mapped *mapped, uint64_t addr, unsigned level,
                               unsigned rights)
 {
-	const struct vas_format *format = mapped->pm.format;
+	const struct vas_format *format = mapped->pm.table.format;
 	uint64_t page = format_page_size(format), span = format_span(format, level);
 	struct entry leaf = {.kind = ENTRY_LEAF, .rights = rights, .accessed = true};
-	uint32_t frame = frame_alloc(mapped->pm.frames, level * format->index_bits);
+	uint32_t frame = frame_alloc(mapped->pm.table.frames, level * format->index_bits);
 
 	addr &= ~(span - 1);
 	mapped_clear(mapped, addr, addr + span, false);
 	assert_int_not_equal(frame, FRAME_NONE);
-	leaf.phys = frame_phys(mapped->pm.frames, frame);
+	leaf.phys = frame_phys(mapped->pm.table.frames, frame);
 	assert_true(pagemap_set(&mapped->pm, addr, level, &leaf));
 	for (uint64_t offset = 0; offset < span; offset += page) {
 		struct model_page truth = {addr + offset, leaf.phys + offset, rights, false};
@@ -252,7 +250,7 @@ static inline void mapped_mark(struct mapped *mapped, uint64_t addr)
 	const struct entry mark = {.kind = ENTRY_MARK, .mark = MARK_GUARD};
 	struct model_page truth = {.addr = addr, .mark = true};
 
-	mapped_clear(mapped, addr, addr + format_page_size(mapped->pm.format), false);
+	mapped_clear(mapped, addr, addr + format_page_size(mapped->pm.table.format), false);
 	assert_true(pagemap_set(&mapped->pm, addr, 0, &mark));
 	model_put(&mapped->model, &truth);
 }
@@ -282,11 +280,11 @@ static inline bool mapped_try_move(struct mapped *mapped, uint64_t from, uint64_
 	if (!ok)
 		return false;
 	/* From here on it cannot fail. */
-	mapped->pm.frames->fail_after = 0;
+	mapped->pm.table.frames->fail_after = 0;
 	tlb_gather_begin(&gather, &mapped->domain);
 	pagemap_move(&mapped->pm, from, to, len, &gather);
 	tlb_gather_end(&gather);
-	mapped->pm.frames->fail_after = -1;
+	mapped->pm.table.frames->fail_after = -1;
 	model_move(&mapped->model, from, to, len);
 	return true;
 }
@@ -299,9 +297,9 @@ static inline void mapped_move(struct mapped *mapped, uint64_t from, uint64_t to
 	mapped_clear(mapped, to, to + len, false);
 	for (int64_t n = 0; !done; n++) {
 		assert_true(n < 10000);
-		mapped->pm.frames->fail_after = n;
+		mapped->pm.table.frames->fail_after = n;
 		done = mapped_try_move(mapped, from, to, len);
-		mapped->pm.frames->fail_after = -1;
+		mapped->pm.table.frames->fail_after = -1;
 		if (!done)
 			assert_mapped(mapped);
 	}

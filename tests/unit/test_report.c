@@ -118,6 +118,7 @@ static void the_walk_leads_from_the_root_to_the_byte(void **state)
 	uint64_t word = 0x1122334455667788;
 
 	(void)state;
+	unit_hardware_only();
 	unit_prepare(&unit);
 	unit.config.port.phys = 0x40000000;
 	unit_begin_with(&unit, (uint64_t)8 << 20);

@@ -273,10 +273,11 @@ static void wrong_entries_are_found(void **state)
 	struct vas_walk_step step[VAS_LEVELS_MAX];
 	const uint64_t no_right = (uint64_t)1 << 63;
 	uint64_t *word, good;
+	unsigned last;
 
 	(void)state;
-	assert_int_equal(vas_walk(space, at(0), step), 4);
-	word = (uint64_t *)(void *)(memory + step[3].table) + step[3].index;
+	last = vas_walk(space, at(0), step) - 1;
+	word = (uint64_t *)(void *)(memory + step[last].table) + step[last].index;
 	good = *word;
 	*word = good & ~no_right; /* executable, which its vma is not */
 	assert_non_null(vas_check(space));

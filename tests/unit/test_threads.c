@@ -162,9 +162,16 @@ static void worker_start(struct worker *w, struct vas *space, struct vas_object 
 	assert_int_equal(pthread_create(&w->thread, NULL, work, w), 0);
 }
 
+static const char *words(const char *broken)
+{
+	return broken ? broken : "";
+}
+
 static void threads_share_a_space(void **state)
 {
 	struct vas_config config = {
+		.format = &vas_format_x86_64,
+		.software = getenv("VAS_SOFTWARE") != NULL,
 		.port = {.memory_len = MEMORY_LEN, .threads = true, .wait = wait_hook}};
 	const struct vas_file_info info = {.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM};
 	struct worker *workers = calloc(NTHREADS, sizeof(*workers));
@@ -193,12 +200,12 @@ static void threads_share_a_space(void **state)
 		assert_int_equal(workers[n].failures, 0);
 		vas_tlb_unregister(&workers[n].tlb);
 	}
-	assert_null(vas_check(space));
-	assert_null(vas_audit(system));
+	assert_string_equal(words(vas_check(space)), "");
+	assert_string_equal(words(vas_audit(system)), "");
 	vas_destroy(space);
 	vas_file_put(file);
 	vas_object_put(object);
-	assert_null(vas_audit(system));
+	assert_string_equal(words(vas_audit(system)), "");
 	munmap(config.port.memory, MEMORY_LEN);
 	free(workers);
 }

@@ -92,9 +92,18 @@ static inline void unit_begin_with(struct unit *unit, uint64_t bytes)
 	vas_system_frames(unit->system, &total, &unit->free_before);
 }
 
+/* For a test of what only tables of the hardware have: it ends here in the run over the others. */
+static inline void unit_hardware_only(void)
+{
+	if (getenv("VAS_SOFTWARE"))
+		skip();
+}
+
 static inline void unit_prepare(struct unit *unit)
 {
 	memset(unit, 0, sizeof(*unit));
+	unit->config.format = &vas_format_x86_64;
+	unit->config.software = getenv("VAS_SOFTWARE") != NULL; /* all tests run over both kinds */
 	vas_settings_default(&unit->config.settings, (uint64_t)1 << 20);
 	vas_params_default(&unit->params);
 }
