@@ -291,9 +291,20 @@ bool space_reserve(struct vas *space)
 	return vma_tree_reserve(&space->tree, 4);
 }
 
+/* A page of the huge page pool stays one leaf: whoever wants to cut it will be refused. */
+static bool cut_at(struct vas *space, uint64_t addr)
+{
+	struct vma vma;
+
+	if (space->pages.large && vma_at(space, addr, &vma) &&
+	    !is_aligned(addr, format_span(space->system->format, vma_level(&vma))))
+		return true;
+	return pagemap_cut(&space->pages, addr);
+}
+
 bool space_cut(struct vas *space, uint64_t start, uint64_t end)
 {
-	return pagemap_cut(&space->pages, start) && pagemap_cut(&space->pages, end);
+	return cut_at(space, start) && cut_at(space, end);
 }
 
 bool space_own(struct vas *space, uint64_t start, uint64_t end)
