@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Checks what an archive of the core defines and what it needs, against vas.h.
 
-usage: archive.py [--many] NM ARCHIVE VAS_H
+usage: archive.py [--many] [--hook NAME] NM ARCHIVE VAS_H
 
 Every function and object that vas.h declares is defined; a one-unit archive defines nothing else
 (with --many, internals may show, hidden). The only names it may need are the four that a C compiler
-itself calls: memcpy, memmove, memset, memcmp.
+itself calls: memcpy, memmove, memset, memcmp; and it must need NAME, if one is given.
 """
+import argparse
 import re
 import subprocess
 import sys
@@ -37,16 +38,20 @@ def symbols(nm, archive):
 
 
 def main():
-    args = sys.argv[1:]
-    many = args[:1] == ["--many"]
-    nm, archive, header = args[1:] if many else args
+    options = argparse.ArgumentParser()
+    options.add_argument("--many", action="store_true")
+    options.add_argument("--hook", action="append", default=[])
+    options.add_argument("files", nargs=3)
+    args = options.parse_args()
+    nm, archive, header = args.files
     public = declared(header)
     defined, undefined = symbols(nm, archive)
     wrong = [f"{header}: {name} is declared but not defined" for name in sorted(public - defined)]
-    if not many:
+    if not args.many:
         wrong += [f"{archive}: {name} is defined but not in vas.h"
                   for name in sorted(defined - public)]
-    wrong += [f"{archive}: needs {name}" for name in sorted(undefined - ALLOWED)]
+    wrong += [f"{archive}: needs {name}" for name in sorted(undefined - ALLOWED - set(args.hook))]
+    wrong += [f"{archive}: does not call {name}" for name in args.hook if name not in undefined]
     print("\n".join(wrong) if wrong else
           f"{len(public)} public names; needs only: {' '.join(sorted(undefined)) or 'nothing'}")
     return 1 if wrong else 0
