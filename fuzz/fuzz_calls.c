@@ -10,11 +10,12 @@
 #include "world.h"
 
 #define CALLS_MAX 120
+#define GUARD_GAP 256u /* pages that Linux keeps free below a stack */
 
 /* ---- Arguments ------------------------------------------------------------------------------ */
 
-/* One of 64 pages of the window, at times near an edge of the address space or around the next
- * border of large pages, at times anything. */
+/* One of 64 pages of the window, at times near an edge of the address space, around the next border
+ * of large pages or as far below the window as stacks keep free, at times anything. */
 static uint64_t take_addr(struct world *world)
 {
 	uint8_t byte = take_byte(&world->script);
@@ -30,6 +31,8 @@ static uint64_t take_addr(struct world *world)
 		span = format_span(world->format, byte < 232 ? 1 : 2);
 		return world->border + span + (byte % 8 - 4u) * world->page;
 	}
+	if (byte >= 208)
+		return world->window + byte % 16 * world->page - GUARD_GAP * world->page;
 	return world->window + byte % 64 * world->page;
 }
 

@@ -97,14 +97,19 @@ bool world_open(struct world *world, unsigned i)
 
 /* ---- Kinds of systems ------------------------------------------------------------------------ */
 
-/* A format's words in tables of 2^index_bits entries; 0: the format as it is. */
+/* A format's words in tables of 2^index_bits entries; 0: the format as it is. In the tables of the
+ * hardware, or in software trees. */
 static const struct shape {
 	const struct vas_format *words;
 	uint8_t index_bits;
+	bool software;
 } shapes[] = {
-	{&vas_format_x86_64, 3},     {&vas_format_aarch64_4k, 3}, {&vas_format_riscv_sv39, 3},
-	{&vas_format_x86_64, 4},     {&vas_format_x86_64, 0},     {&vas_format_x86_64_la57, 0},
-	{&vas_format_riscv_sv39, 0}, {&vas_format_aarch64_4k, 0}, {&vas_format_aarch64_16k, 0},
+	{&vas_format_x86_64, 3, false},      {&vas_format_aarch64_4k, 3, false},
+	{&vas_format_riscv_sv39, 3, false},  {&vas_format_x86_64, 4, false},
+	{&vas_format_x86_64, 3, true},       {&vas_format_aarch64_4k, 3, true},
+	{&vas_format_x86_64, 0, false},      {&vas_format_x86_64_la57, 0, false},
+	{&vas_format_riscv_sv39, 0, false},  {&vas_format_aarch64_4k, 0, false},
+	{&vas_format_aarch64_16k, 0, false}, {&vas_format_x86_64, 0, true},
 };
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
 #define REAL (256 - REAL_KINDS)
@@ -153,12 +158,13 @@ static void choose_params(const struct world *world, struct vas_params *params)
 	params->legacy_base = world->window;
 }
 
-static void world_make(struct world *world, const struct vas_format *format, uint32_t version,
-                       bool legacy)
+static void world_make(struct world *world, const struct vas_format *format, bool software,
+                       uint32_t version, bool legacy)
 {
 	struct vas_config config = {
 		.port = {.memory = memory, .memory_len = MEMORY},
 		.format = format,
+		.software = software,
 		.linux_version = version,
 	};
 	struct vas_params params;
@@ -223,7 +229,7 @@ static struct pristine *pristine_make(const struct shape *shape, uint32_t versio
 	set_guards();
 	memset(memory, UNTOUCHED, MEMORY);
 	memset(&the_world, 0, sizeof(the_world));
-	world_make(&the_world, &p->format, version, legacy);
+	world_make(&the_world, &p->format, shape->software, version, legacy);
 	p->world = the_world;
 	keep_touched(p);
 	return p;

@@ -20,8 +20,8 @@
 #define SLOT 8u
 
 /* The first byte: the last values are formats as they are, all others small ones. */
-#define SMALL_KINDS 4
-#define REAL_KINDS 5
+#define SMALL_KINDS 6
+#define REAL_KINDS 6
 
 #define SPACES 4
 #define OBJECTS 3
