@@ -120,7 +120,7 @@ int main(void)
 			usleep(1000);
 	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); /* where Yama asks for it */
 	for (int i = 0; i < ROUNDS; i++) {
-		int status;
+		int status = -1;
 		unsigned long before = counts[0];
 		pid_t child = clone(help, stack + sizeof(stack),
 		                    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_UNTRACED,

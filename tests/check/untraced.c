@@ -38,7 +38,7 @@ static void shake(void)
 
 static void expect_end(long child)
 {
-	int status;
+	int status = -1;
 	CHECK(child > 0 && waitpid((pid_t)child, &status, __WALL) == child);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
