@@ -14,13 +14,15 @@ struct unmap {
 	struct vas *space;
 	uint64_t start, end;
 	bool mapped;              /* some vma lies there */
-	bool absent;              /* no page is present there */
+	bool absent;              /* no page is present there: known when reserved */
 	uint64_t npages, charged; /* what is mapped there, and charged: known when checked */
 };
 
-/* First looks what is there, and takes the memory that unmapping it and one insertion can need.
- * False: none. */
-VAS_INTERNAL bool munmap_begin(struct unmap *u, struct vas *space, uint64_t start, uint64_t end);
+/* First looks whether any vma lies there. */
+VAS_INTERNAL void munmap_look(struct unmap *u, struct vas *space, uint64_t start, uint64_t end);
+
+/* Then takes the memory that unmapping and one insertion can need. False: none. */
+VAS_INTERNAL bool munmap_reserve(struct unmap *u);
 
 /* Then checks. Errors as munmap; a split that Linux makes before an error is made. */
 VAS_INTERNAL int64_t munmap_check(struct unmap *u);

@@ -19,6 +19,7 @@ struct mapping {
 	unsigned level;             /* of the pages: not 0 for MAP_HUGETLB */
 	bool shared_anon;           /* needs an object of its own */
 	uint64_t flags;             /* VAS_VM_* of the new vma */
+	struct unmap replaced;      /* what is in its place */
 };
 
 uint64_t mmap_prot_flags(uint64_t prot)
@@ -119,9 +120,8 @@ static int64_t choose_address(struct mapping *m)
 	if (addr < 0)
 		return addr;
 	m->addr = (uint64_t)addr;
-	if (noreplace && vma_overlaps(space, m->addr, m->addr + m->len))
-		return -VAS_EEXIST;
-	return 0;
+	munmap_look(&m->replaced, space, m->addr, m->addr + m->len);
+	return noreplace && m->replaced.mapped ? -VAS_EEXIST : 0;
 }
 
 static int64_t check_lock(const struct mapping *m)
@@ -263,20 +263,21 @@ static int64_t reserve_hugetlb(struct mapping *m)
 }
 
 /* Limits and commit charge for the mapping less what it replaces. */
-static int64_t admit(struct mapping *m, const struct unmap *replaced)
+static int64_t admit(struct mapping *m)
 {
 	struct vas *space = m->space;
 	uint64_t npages = space_pages(space, m->len);
 
-	if (!space_may_expand(space, m->flags, npages - replaced->npages))
+	if (!space_may_expand(space, m->flags, npages - m->replaced.npages))
 		return -VAS_ENOMEM;
 	if (!vma_is_accountable(m->flags))
 		return 0;
 	m->flags |= VAS_VM_ACCOUNT;
-	if (!space_charge(space, npages - replaced->charged))
+	if (!space_charge(space, npages - m->replaced.charged))
 		return -VAS_ENOMEM;
 	/* What is replaced gives its charge back in a moment. */
-	space_recharge(space, replaced->charged);
+	if (m->replaced.charged > 0)
+		space_recharge(space, m->replaced.charged);
 	return 0;
 }
 
@@ -307,33 +308,40 @@ static int64_t take_file(struct mapping *m)
 	return m->file ? 0 : -VAS_ENOMEM;
 }
 
+/* Unmaps what is in the place of the mapping, once that has been admitted. */
+static int64_t make_room(struct mapping *m)
+{
+	bool replaces = m->replaced.mapped;
+	int64_t err = replaces ? munmap_check(&m->replaced) : 0;
+
+	if (err)
+		return err;
+	err = admit(m);
+	if (replaces && !err)
+		munmap_commit(&m->replaced);
+	else if (replaces)
+		munmap_split(&m->replaced);
+	return err;
+}
+
 static int64_t map_region(struct mapping *m)
 {
 	struct vas *space = m->space;
 	uint64_t end = m->addr + m->len, npages = space_pages(space, m->len);
 	struct vma vma = {.start = m->addr, .end = end};
-	struct unmap replaced;
 	int64_t err;
 
 	m->shared_anon = !m->file && m->level == 0 && (m->flags & VAS_VM_SHARED);
-	if (!munmap_begin(&replaced, space, m->addr, end))
+	if (!munmap_reserve(&m->replaced))
 		return -VAS_ENOMEM;
 	err = take_file(m);
 	if (err)
 		return err;
-	err = munmap_check(&replaced);
-	if (!err) {
-		err = admit(m, &replaced);
-		if (err)
-			munmap_split(&replaced);
-	}
-	if (!err) {
-		munmap_commit(&replaced);
-		if (m->level > 0)
-			err = reserve_hugetlb(m);
-		else
-			err = m->shared_anon ? charge_shared(m) : 0;
-	}
+	err = make_room(m);
+	if (!err && m->level > 0)
+		err = reserve_hugetlb(m);
+	else if (!err && m->shared_anon)
+		err = charge_shared(m);
 	if (err) {
 		if (m->file)
 			vas_file_put(m->file);

@@ -6,6 +6,14 @@
 #define PROT_GROWS (VAS_PROT_GROWSDOWN | VAS_PROT_GROWSUP)
 #define PROT_KNOWN (VAS_PROT_READ | VAS_PROT_WRITE | VAS_PROT_EXEC | VAS_PROT_SEM)
 
+/* One call on its way. */
+struct protection {
+	struct vas *space;
+	uint64_t start, end; /* what is still to be changed */
+	uint64_t prot;       /* VMA_ACCESS */
+	bool absent;         /* no page is present there */
+};
+
 /* The commit flag after the change: private memory that becomes writable is charged; what becomes
  * read-only and was never written is not any more. -ENOMEM: the charge is refused. */
 static int64_t recharge(struct vas *space, const struct vma *vma, uint64_t npages, uint64_t *flags)
@@ -28,12 +36,21 @@ static int64_t recharge(struct vas *space, const struct vma *vma, uint64_t npage
 	return 0;
 }
 
-/* Changes [start, end), which lies in *vma. */
-static int64_t protect_part(struct vas *space, struct vma *vma, uint64_t start, uint64_t end,
+static void protect_pages(struct vas *space, uint64_t start, uint64_t end, unsigned rights)
+{
+	struct tlb_gather gather;
+
+	tlb_gather_begin(&gather, &space->tlb);
+	pagemap_protect(&space->pages, start, end, rights, &gather);
+	tlb_gather_end(&gather);
+}
+
+/* Changes what begins at p->start and ends at `end`, in *vma. */
+static int64_t protect_part(const struct protection *p, struct vma *vma, uint64_t end,
                             uint64_t flags)
 {
-	uint64_t npages = space_pages(space, end - start), old = vma->flags;
-	struct tlb_gather gather;
+	struct vas *space = p->space;
+	uint64_t start = p->start, npages = space_pages(space, end - start), old = vma->flags;
 	int64_t err;
 
 	if (old & VAS_VM_SEALED)
@@ -51,9 +68,8 @@ static int64_t protect_part(struct vas *space, struct vma *vma, uint64_t start, 
 	}
 	if (old & ~flags & VAS_VM_ACCOUNT)
 		space_uncharge(space, npages);
-	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_protect(&space->pages, start, end, vma_rights(space, flags), &gather);
-	tlb_gather_end(&gather);
+	if (!p->absent)
+		protect_pages(space, start, end, vma_rights(space, flags));
 	space_discount(space, old, npages);
 	space_count(space, flags, npages);
 	/* Locked private memory that becomes writable is copied now, not at the first write. */
@@ -63,24 +79,33 @@ static int64_t protect_part(struct vas *space, struct vma *vma, uint64_t start, 
 	return 0;
 }
 
-static int64_t protect_range(struct vas *space, uint64_t start, uint64_t end, uint64_t prot)
+static int64_t protect_range(struct protection *p)
 {
 	struct vma vma;
 	int64_t err = 0;
 
-	while (start < end && !err) {
-		uint64_t part_end, flags;
+	while (p->start < p->end && !err) {
+		uint64_t end, flags;
 
-		if (!vma_seek(space, start, &vma))
+		if (!vma_seek(p->space, p->start, &vma))
 			return -VAS_ENOMEM;
-		part_end = min_u64(end, vma.end);
-		flags = (vma.flags & ~(uint64_t)VMA_ACCESS) | prot;
+		end = min_u64(p->end, vma.end);
+		flags = (vma.flags & ~(uint64_t)VMA_ACCESS) | p->prot;
 		if (flags & ~(flags >> VMA_MAY_SHIFT) & VMA_ACCESS)
 			return -VAS_EACCES;
-		err = protect_part(space, &vma, start, part_end, flags);
-		start = part_end;
+		err = protect_part(p, &vma, end, flags);
+		p->start = end;
 	}
 	return err;
+}
+
+/* What changing pages needs: memory for the vmas, and tables of the space's own. */
+static bool protect_prepare(struct protection *p)
+{
+	uint64_t end = min_u64(p->end, vas_task_size(p->space));
+
+	p->absent = pagemap_is_empty(&p->space->pages, p->start, end);
+	return space_reserve(p->space) && (p->absent || space_own(p->space, p->start, end));
 }
 
 /* Where the change begins with PROT_GROWSDOWN: at the start of the stack. */
@@ -105,7 +130,8 @@ static int64_t grows_start(struct vas *space, uint64_t grows, uint64_t end, uint
 
 static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
 {
-	uint64_t grows = prot & PROT_GROWS, end, own_end;
+	struct protection p = {.space = space, .start = addr, .prot = mmap_prot_flags(prot)};
+	uint64_t grows = prot & PROT_GROWS;
 	int64_t err;
 
 	prot &= ~(uint64_t)PROT_GROWS;
@@ -113,19 +139,15 @@ static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t 
 		return -VAS_EINVAL;
 	if (len == 0)
 		return 0;
-	end = addr + space_align(space, len);
-	if (end <= addr)
+	p.end = addr + space_align(space, len);
+	if (p.end <= addr)
 		return -VAS_ENOMEM;
 	if (prot & ~(uint64_t)PROT_KNOWN)
 		return -VAS_EINVAL;
-	err = grows_start(space, grows, end, &addr);
+	err = grows_start(space, grows, p.end, &p.start);
 	if (err)
 		return err;
-	own_end = min_u64(end, vas_task_size(space));
-	if (!space_reserve(space) ||
-	    (!pagemap_is_empty(&space->pages, addr, own_end) && !space_own(space, addr, own_end)))
-		return -VAS_ENOMEM;
-	return protect_range(space, addr, end, mmap_prot_flags(prot));
+	return protect_prepare(&p) ? protect_range(&p) : -VAS_ENOMEM;
 }
 
 int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)

@@ -122,9 +122,13 @@ static bool can_grow_in_place(const struct remap *r)
 	const struct vma *vma = &r->vma;
 	uint64_t end = vma->end + (r->new_len - r->old_len);
 	struct place whole = {.hint = vma->start, .len = end - vma->start, .fixed = true};
+	struct vma next;
 
-	return r->old_len > 0 && r->old + r->old_len == vma->end && end > vma->end &&
-	       !vma_overlaps(r->space, vma->end, end) && space_place(r->space, &whole) >= 0;
+	if (r->old_len == 0 || r->old + r->old_len != vma->end || end <= vma->end)
+		return false;
+	if (vma_tree_find(&r->space->tree, vma->end, &next) && next.start < end)
+		return false;
+	return space_place(r->space, &whole) >= 0;
 }
 
 static int64_t grow_in_place(struct remap *r)

@@ -3,12 +3,16 @@
  * SPDX-License-Identifier: MIT */
 #include "calls.h"
 
-bool munmap_begin(struct unmap *u, struct vas *space, uint64_t start, uint64_t end)
+void munmap_look(struct unmap *u, struct vas *space, uint64_t start, uint64_t end)
 {
 	*u = (struct unmap){.space = space, .start = start, .end = end};
 	u->mapped = vma_overlaps(space, start, end);
-	u->absent = !u->mapped || pagemap_is_empty(&space->pages, start, end);
-	return space_reserve(space) && (u->absent || space_cut(space, start, end));
+}
+
+bool munmap_reserve(struct unmap *u)
+{
+	u->absent = !u->mapped || pagemap_is_empty(&u->space->pages, u->start, u->end);
+	return space_reserve(u->space) && (u->absent || space_cut(u->space, u->start, u->end));
 }
 
 /* What Linux looks at before it splits the vma that `start` lies inside of. */
@@ -34,8 +38,6 @@ int64_t munmap_check(struct unmap *u)
 	struct vma vma;
 	int64_t err;
 
-	if (!u->mapped)
-		return 0;
 	for (uint64_t addr = u->start;
 	     addr < u->end && vma_tree_find(&space->tree, addr, &vma) && vma.start < u->end;
 	     addr = vma.end) {
@@ -80,8 +82,6 @@ void munmap_commit(const struct unmap *u)
 	struct tlb_gather gather;
 	struct vma vma;
 
-	if (!u->mapped)
-		return;
 	for (uint64_t addr = u->start;
 	     addr < u->end && vma_tree_seek(&space->tree, addr, &vma) && vma.start < u->end;
 	     addr = vma.end) {
@@ -109,8 +109,11 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 	len = space_align(space, len);
 	if (len == 0)
 		return -VAS_EINVAL;
-	if (!munmap_begin(&unmap, space, start, start + len))
-		return unmap.mapped ? -VAS_ENOMEM : 0;
+	munmap_look(&unmap, space, start, start + len);
+	if (!unmap.mapped)
+		return 0;
+	if (!munmap_reserve(&unmap))
+		return -VAS_ENOMEM;
 	err = munmap_check(&unmap);
 	if (!err)
 		munmap_commit(&unmap);

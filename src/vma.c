@@ -27,7 +27,8 @@ bool vma_overlaps(struct vas *space, uint64_t start, uint64_t end)
 /* ---- Which neighbours are one --------------------------------------------------------------- */
 
 /* The same kind of memory, consecutive, so that only identity can keep them apart. */
-static bool vma_continues(const struct vas *space, const struct vma *low, const struct vma *high)
+static inline bool vma_continues(const struct vas *space, const struct vma *low,
+                                 const struct vma *high)
 {
 	const uint64_t never = VMA_KERNELS | VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY |
 	                       VAS_VM_UFFD;
@@ -62,20 +63,17 @@ struct joins {
 };
 
 /* If both sides fit but not each other, the lower one wins. */
-static struct joins joins_of(const struct vas *space, const struct vma *mid, bool try_low,
-                             bool try_high, bool forked_too)
+static void find_joins(const struct vas *space, const struct vma *mid, bool try_low, bool try_high,
+                       bool forked_too, struct joins *j)
 {
-	struct joins j;
-
-	j.low_joins = try_low && vma_tree_ending(&space->tree, mid->start, &j.low) &&
-	              vma_continues(space, &j.low, mid) &&
-	              neighbour_matches(space, j.low.anon, mid->anon, forked_too);
-	j.high_joins = try_high && vma_tree_find(&space->tree, mid->end, &j.high) &&
-	               vma_continues(space, mid, &j.high) &&
-	               neighbour_matches(space, j.high.anon, mid->anon, forked_too);
-	if (j.low_joins && j.high_joins && !anon_matches(j.low.anon, j.high.anon))
-		j.high_joins = false;
-	return j;
+	j->low_joins = try_low && vma_tree_ending(&space->tree, mid->start, &j->low) &&
+	               vma_continues(space, &j->low, mid) &&
+	               neighbour_matches(space, j->low.anon, mid->anon, forked_too);
+	j->high_joins = try_high && vma_tree_starting(&space->tree, mid->end, &j->high) &&
+	                vma_continues(space, mid, &j->high) &&
+	                neighbour_matches(space, j->high.anon, mid->anon, forked_too);
+	if (j->low_joins && j->high_joins && !anon_matches(j->low.anon, j->high.anon))
+		j->high_joins = false;
 }
 
 static uint64_t joined_anon(const struct joins *j, const struct vma *mid)
@@ -94,7 +92,7 @@ static uint64_t joined_sticky(const struct joins *j)
 }
 
 /* *mid takes in what it can be joined with; how many vmas that are. */
-static unsigned take_in(struct vma *mid, const struct joins *j)
+static inline unsigned take_in(struct vma *mid, const struct joins *j)
 {
 	mid->anon = joined_anon(j, mid);
 	mid->flags |= joined_sticky(j);
@@ -129,8 +127,8 @@ static struct vma part_above(const struct vas *space, const struct vma *vma, uin
 
 /* Puts `nnew` vmas in the place of the `nold` from `start` on. All have one file, on which the tree
  * holds a reference for each. */
-static void vma_exchange(struct vas *space, uint64_t start, unsigned nold, const struct vma *new,
-                         unsigned nnew, struct vas_file *file)
+static inline void vma_exchange(struct vas *space, uint64_t start, unsigned nold,
+                                const struct vma *new, unsigned nnew, struct vas_file *file)
 {
 	vma_tree_splice(&space->tree, start, nold, new, nnew);
 	if (!file)
@@ -149,9 +147,11 @@ void vma_insert(struct vas *space, const struct vma *vma)
 void vma_place(struct vas *space, struct vma *vma, enum vma_joins joins)
 {
 	bool forked_too = joins == JOIN_MOVED && !linux_moved_forked_stays_apart(space);
-	struct joins j = joins_of(space, vma, true, joins != JOIN_LOWER, forked_too);
-	unsigned joined = take_in(vma, &j);
+	struct joins j;
+	unsigned joined;
 
+	find_joins(space, vma, true, joins != JOIN_LOWER, forked_too, &j);
+	joined = take_in(vma, &j);
 	vma_tree_splice(&space->tree, vma->start, joined, vma, 1);
 	for (unsigned i = 0; vma->file && i < joined; i++)
 		vas_file_put(vma->file);
@@ -164,7 +164,7 @@ void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 
 	vma->end = end;
 	/* Here, and only here, Linux lets what came through fork take in untouched memory. */
-	j = joins_of(space, vma, false, linux_growth_merges(space), true);
+	find_joins(space, vma, false, linux_growth_merges(space), true, &j);
 	joined = take_in(vma, &j);
 	vma_exchange(space, vma->start, 1 + joined, vma, 1, vma->file);
 }
@@ -230,35 +230,42 @@ static int64_t check_parts(struct vas *space, const struct vma *vma, uint64_t st
 	return err;
 }
 
-/*   |vma|part|vma|  ->  |parts[0]|part|parts[2]|
- *   |low|part|vma|  ->  |part    |parts[1]|      and so on, with what joins on either side */
+/*   |vma|part|vma|  ->  |parts[0]|parts[1]|parts[2]|
+ *   |low|part|vma|  ->  |parts[1]    |parts[2]|      and so on, with what joins on either side */
 int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t end, uint64_t flags)
 {
-	struct vma part = *vma, parts[3];
-	unsigned n = 0, joined;
+	struct vma parts[3], *part = &parts[1], *first = part;
+	unsigned n = 1, joined;
 	struct joins j;
 	int64_t err = 0;
 
-	part.start = start;
-	part.end = end;
-	part.pgoff = vma_pgoff(space, vma, start);
-	part.flags = flags;
+	*part = (struct vma){
+		.start = start,
+		.end = end,
+		.flags = flags,
+		.pgoff = vma_pgoff(space, vma, start),
+		.anon = vma->anon,
+		.file = vma->file,
+	};
 	/* No leaf reaches over the end of its vma, wherever that moves. */
 	if (space->pages.large && !space_cut(space, start, end))
 		return -VAS_ENOMEM;
-	j = joins_of(space, &part, start == vma->start, end == vma->end, false);
-	joined = take_in(&part, &j);
+	find_joins(space, part, start == vma->start, end == vma->end, false, &j);
+	joined = take_in(part, &j);
 	if (joined == 0)
 		err = check_parts(space, vma, start, end);
 	if (err)
 		return err;
-	if (vma->start < start)
-		parts[n++] = part_below(vma, start);
-	parts[n++] = part;
-	if (end < vma->end)
-		parts[n++] = part_above(space, vma, end);
-	vma_exchange(space, parts[0].start, 1 + joined, parts, n, vma->file);
-	*vma = part;
+	if (vma->start < start) {
+		*--first = part_below(vma, start);
+		n++;
+	}
+	if (end < vma->end) {
+		part[1] = part_above(space, vma, end);
+		n++;
+	}
+	vma_exchange(space, first->start, 1 + joined, first, n, vma->file);
+	*vma = *part;
 	return 0;
 }
 
@@ -282,7 +289,7 @@ void vma_touch(struct vas *space, struct vma *vma)
 
 	if (vma->anon)
 		return;
-	if (vma_tree_find(&space->tree, vma->end, &other) &&
+	if (vma_tree_starting(&space->tree, vma->end, &other) &&
 	    anon_shareable(space, &other, vma, &other))
 		vma->anon = other.anon;
 	else if (vma_tree_ending(&space->tree, vma->start, &other) &&

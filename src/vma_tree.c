@@ -38,6 +38,7 @@ struct tree_node {
 };
 
 #define NO_ADDRESS (~(uint64_t)0)
+#define CACHE_LINE 64
 
 _Static_assert(sizeof(struct tree_node) <= 496, "a tree node has outgrown its slab class");
 _Static_assert(VAS_TREE_LEAF >= 3 && VAS_TREE_FANOUT >= 4, "nodes must be able to split");
@@ -75,7 +76,7 @@ static uint64_t slot_end(const struct tree_node *node, unsigned slot)
 }
 
 /* The largest gap between two vmas below `node`. */
-static uint64_t node_gap(const struct tree_node *node)
+static inline uint64_t node_gap(const struct tree_node *node)
 {
 	const uint64_t *start = node->level == 0 ? node->leaf.start : node->inner.start;
 	const uint64_t *end = node->level == 0 ? node->leaf.end : node->inner.end;
@@ -251,6 +252,15 @@ static void path_refresh(const struct vma_tree *tree, unsigned level)
 
 /* ---- Finding -------------------------------------------------------------------------------- */
 
+/* Asks for all of a node at once: among a million vmas the lower levels are in no cache, and each
+ * look at one would wait anew. */
+static inline struct tree_node *node_enter(struct tree_node *node)
+{
+	for (size_t at = 0; at < sizeof(*node); at += CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)node + at);
+	return node;
+}
+
 /* Whether addr belongs to the slot of the position; and whether to its leaf. */
 static inline bool is_here(const struct path *path, uint64_t addr)
 {
@@ -264,23 +274,57 @@ static inline bool is_near(const struct path *path, uint64_t addr)
 	return leaf && addr >= path->low && addr < leaf->leaf.end[leaf->count - 1u];
 }
 
-bool vma_tree_find(const struct vma_tree *tree, uint64_t addr, struct vma *out)
+/* Whether it belongs to the slot behind that of the position: where one looks for a neighbour, and
+ * where loops go on. */
+static inline bool is_next(const struct path *path, uint64_t addr)
+{
+	const struct tree_node *leaf = path->node[0];
+	unsigned next = path->slot[0] + 1;
+
+	return leaf && next < leaf->count && addr >= path->to && addr < leaf->leaf.end[next];
+}
+
+/* The leaf that addr belongs to, and the slot; NULL: all vmas end below. */
+static inline const struct tree_node *leaf_of(const struct vma_tree *tree, uint64_t addr,
+                                              unsigned *slot)
 {
 	const struct path *path = &tree->path;
 	const struct tree_node *node = path->node[0];
 
-	if (is_here(path, addr)) {
-		leaf_get(node, path->slot[0], out);
-		return true;
+	if (is_here(path, addr) || is_next(path, addr)) {
+		*slot = path->slot[0] + (addr >= path->to);
+		return node;
 	}
 	if (!is_near(path, addr)) {
 		node = tree->root;
 		if (!node || addr >= slot_end(node, node->count - 1u))
-			return false;
+			return NULL;
 		while (node->level > 0)
-			node = node->inner.child[inner_above(node, addr)];
+			node = node_enter(node->inner.child[inner_above(node, addr)]);
 	}
-	leaf_get(node, leaf_above(node, addr), out);
+	*slot = leaf_above(node, addr);
+	return node;
+}
+
+bool vma_tree_find(const struct vma_tree *tree, uint64_t addr, struct vma *out)
+{
+	unsigned slot;
+	const struct tree_node *leaf = leaf_of(tree, addr, &slot);
+
+	if (!leaf)
+		return false;
+	leaf_get(leaf, slot, out);
+	return true;
+}
+
+bool vma_tree_starting(const struct vma_tree *tree, uint64_t addr, struct vma *out)
+{
+	unsigned slot;
+	const struct tree_node *leaf = leaf_of(tree, addr, &slot);
+
+	if (!leaf || leaf->leaf.start[slot] != addr)
+		return false;
+	leaf_get(leaf, slot, out);
 	return true;
 }
 
@@ -335,7 +379,7 @@ static void path_descend(struct vma_tree *tree, uint64_t addr)
 	struct tree_node *node = tree->root;
 
 	path->low = 0;
-	for (; node->level > 0; node = node->inner.child[path->slot[node->level]]) {
+	while (node->level > 0) {
 		unsigned slot = inner_above(node, addr);
 
 		if (slot >= node->count)
@@ -344,21 +388,26 @@ static void path_descend(struct vma_tree *tree, uint64_t addr)
 			path->low = node->inner.end[slot - 1];
 		path->node[node->level] = node;
 		path->slot[node->level] = slot;
+		node = node_enter(node->inner.child[slot]);
 	}
 	path->node[0] = node;
 }
 
-/* Brings the position to addr: to the first vma that ends above it, or behind the last. */
-static struct path *path_to(struct vma_tree *tree, uint64_t addr)
+static void path_go(struct vma_tree *tree, uint64_t addr)
 {
 	struct path *path = &tree->path;
 
-	if (is_here(path, addr))
-		return path;
 	if (!is_near(path, addr))
 		path_descend(tree, addr);
 	path_stand(path, leaf_above(path->node[0], addr));
-	return path;
+}
+
+/* Brings the position to addr: to the first vma that ends above it, or behind the last. */
+static inline struct path *path_to(struct vma_tree *tree, uint64_t addr)
+{
+	if (!is_here(&tree->path, addr))
+		path_go(tree, addr);
+	return &tree->path;
 }
 
 bool vma_tree_seek(struct vma_tree *tree, uint64_t addr, struct vma *out)
@@ -520,6 +569,16 @@ static void record_remove(struct vma_tree *tree, uint64_t addr)
 	path_lose(path);
 }
 
+/* Whether there is no hole between the vmas in n slots of a leaf. */
+static bool is_solid(const struct tree_node *leaf, unsigned slot, unsigned n)
+{
+	for (unsigned i = slot + 1; i < slot + n; i++) {
+		if (leaf->leaf.start[i] != leaf->leaf.end[i - 1])
+			return false;
+	}
+	return true;
+}
+
 /* Splices within one leaf, if no node needs to be split or joined for it. */
 static bool leaf_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, const struct vma *new,
                         unsigned nnew)
@@ -527,10 +586,14 @@ static bool leaf_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, con
 	struct path *path = path_to(tree, addr);
 	struct tree_node *leaf = path->node[0];
 	unsigned slot = path->slot[0], count = leaf->count - nold + nnew;
+	bool same_holes;
 
 	if (slot + nold > leaf->count || count > VAS_TREE_LEAF ||
 	    (nold > nnew && count < node_least(leaf)))
 		return false;
+	same_holes = nold > 0 && nnew > 0 && leaf->leaf.start[slot] == new[0].start &&
+	             leaf->leaf.end[slot + nold - 1] ==
+	                     new[nnew - 1].end &&is_solid(leaf, slot, nold);
 	if (nnew > nold)
 		node_open(leaf, slot + nold, nnew - nold);
 	else if (nnew < nold)
@@ -539,7 +602,8 @@ static bool leaf_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, con
 		leaf_put(leaf, slot + i, &new[i]);
 	tree->count = tree->count - nold + nnew;
 	path_stand(path, slot);
-	path_refresh(tree, 0);
+	if (!same_holes || !is_solid(leaf, slot, nnew))
+		path_refresh(tree, 0);
 	return true;
 }
 

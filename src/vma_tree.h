@@ -70,7 +70,8 @@ VAS_INTERNAL bool vma_tree_find(const struct vma_tree *tree, uint64_t addr, stru
 /* The same for those who may change the tree: the position goes there. */
 VAS_INTERNAL bool vma_tree_seek(struct vma_tree *tree, uint64_t addr, struct vma *out);
 
-/* The vma that ends at addr. */
+/* The vma that starts at addr, and the one that ends there. */
+VAS_INTERNAL bool vma_tree_starting(const struct vma_tree *tree, uint64_t addr, struct vma *out);
 VAS_INTERNAL bool vma_tree_ending(const struct vma_tree *tree, uint64_t addr, struct vma *out);
 
 /* The last vma that starts below addr. */

@@ -173,9 +173,12 @@ static void assert_before(struct pair *pair, uint64_t addr)
 		assert_is_run(truth, &vma, (uint64_t)page);
 }
 
-static void assert_ending(struct pair *pair, uint64_t page)
+/* What starts and ends at a page. */
+static void assert_borders(struct pair *pair, uint64_t page)
 {
 	const struct truth *truth = &pair->truth;
+	bool starts = page < SLOTS && truth->page[page] != 0 &&
+	              (page == 0 || truth->page[page] != truth->page[page - 1]);
 	bool ends = page > 0 && truth->page[page - 1] != 0 &&
 	            (page == SLOTS || truth->page[page] != truth->page[page - 1]);
 	struct vma vma;
@@ -183,6 +186,9 @@ static void assert_ending(struct pair *pair, uint64_t page)
 	assert_int_equal(vma_tree_ending(&pair->tree, page * UNIT_PAGE, &vma), ends);
 	if (ends)
 		assert_is_run(truth, &vma, page - 1);
+	assert_int_equal(vma_tree_starting(&pair->tree, page * UNIT_PAGE, &vma), starts);
+	if (starts)
+		assert_is_run(truth, &vma, page);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -268,7 +274,7 @@ static void random_steps_agree_with_the_truth(void **state)
 			assert_holds(vma_tree_check(&pair.tree));
 		assert_int_equal(pair.tree.count, pair.truth.count);
 		assert_find(&pair, random_below(&random, (SLOTS + 4) * UNIT_PAGE), i % 3 == 0);
-		assert_ending(&pair, random_below(&random, SLOTS + 1));
+		assert_borders(&pair, random_below(&random, SLOTS + 1));
 		assert_before(&pair, random_below(&random, (SLOTS + 4) * UNIT_PAGE));
 		assert_gap(&pair, &random);
 	}
@@ -293,7 +299,7 @@ static void a_position_answers_as_a_search_does(void **state)
 		for (page = first; page < first + 48 && page < SLOTS; page++) {
 			assert_find(&pair, page * UNIT_PAGE + page % 3, false);
 			assert_before(&pair, page * UNIT_PAGE);
-			assert_ending(&pair, page);
+			assert_borders(&pair, page);
 		}
 		if (i % 2)
 			splice_at(&pair, first, &random);
@@ -314,6 +320,7 @@ static void an_empty_tree_is_one_hole(void **state)
 	assert_false(vma_tree_find(&pair.tree, 0, &vma));
 	assert_false(vma_tree_seek(&pair.tree, 0, &vma));
 	assert_false(vma_tree_before(&pair.tree, ~(uint64_t)0, &vma));
+	assert_false(vma_tree_starting(&pair.tree, 4096, &vma));
 	assert_false(vma_tree_ending(&pair.tree, 4096, &vma));
 	assert_true(vma_tree_gap(&pair.tree, 4096, 8192, 4096, true, &start, &end));
 	assert_int_equal(start, 4096);
