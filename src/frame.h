@@ -67,14 +67,17 @@ VAS_INTERNAL uint64_t frame_count_huge(struct frame_pool *pool, unsigned level);
 /* Whether the next allocation may be tried (counts down fail_after). */
 VAS_INTERNAL bool frame_may_alloc(struct frame_pool *pool);
 
-static inline void frame_get(struct frame_pool *pool, uint32_t index)
+static inline void counter_add(uint32_t *refs, bool threads)
 {
-	uint32_t *refs = &pool->frame[index].refs;
-
-	if (pool->port->threads)
+	if (threads)
 		__atomic_fetch_add(refs, 1, __ATOMIC_RELAXED);
 	else
 		++*refs;
+}
+
+static inline void frame_get(struct frame_pool *pool, uint32_t index)
+{
+	counter_add(&pool->frame[index].refs, pool->port->threads);
 }
 
 /* How many users a frame has. One that the caller alone uses stays so. */

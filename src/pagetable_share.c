@@ -5,32 +5,61 @@
 
 /* ---- Owning --------------------------------------------------------------------------------- */
 
-/* Notes one more user of what a word refers to, and answers it without the right to write. */
-static uint64_t word_share(const struct pagetable *pt, uint64_t word, unsigned level)
+/* Notes one more user of a large leaf's frames, and answers it without the right to write. */
+static uint64_t large_share(const struct pagetable *pt, uint64_t word, unsigned level)
 {
-	bool table = leads_on(pt, word, level);
-	uint32_t frame, n;
+	for (uint32_t i = 0; i < format_frames(pt->format, level); i++)
+		frame_get(pt->frames, word_frame_of(pt, word) + i);
+	return word_readonly(pt->format, word, false);
+}
 
-	if (!word_has_frame(pt->format, word))
-		return word;
-	frame = word_frame_of(pt, word);
-	n = table ? 1 : format_frames(pt->format, level);
-	for (uint32_t i = 0; i < n && frame != pt->zero; i++)
-		frame_get(pt->frames, frame + i);
-	return word_readonly(pt->format, word, table);
+/* Notes one more user of what n words of a table refer to, and writes them to another table too:
+ * in both places without the right to write. Answers how many are not zero. What the loop needs
+ * stands in variables of its own, since it is what fork and the first write after it cost. */
+static inline unsigned words_share(const struct pagetable *pt, uint64_t *from, uint64_t *to,
+                                   unsigned n, unsigned level)
+{
+	const struct vas_format *format = pt->format;
+	const uint64_t frame_mask = format->frame_mask, phys_mask = format->phys_mask;
+	const uint64_t ro_mask = level > 0 ? format->table_ro_mask : format->leaf_ro_mask;
+	const uint64_t ro_bits = level > 0 ? format->table_ro_bits : format->leaf_ro_bits;
+	const uint64_t base = pt->frames->phys;
+	const unsigned phys_shift = format->phys_shift, page_shift = format->page_shift;
+	struct frame *const frame = pt->frames->frame;
+	const bool threads = pt->frames->port->threads;
+	const uint32_t zero = pt->zero;
+	unsigned live = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t word = from[i], shared = word;
+
+		if (level > 0 && (word & frame_mask) && !word_is_table(format, word)) {
+			shared = large_share(pt, word, level);
+		} else if (word & frame_mask) {
+			uint64_t index = (((word & phys_mask) << phys_shift) - base) >> page_shift;
+
+			shared = (word & ~ro_mask) | ro_bits;
+			if (index != zero)
+				counter_add(&frame[index].refs, threads);
+		}
+		to[i] = shared;
+		live += word != 0;
+		/* Others may be reading; all they can lose is a right they do not have. */
+		if (shared != word)
+			__atomic_store_n(&from[i], shared, __ATOMIC_RELAXED);
+	}
+	return live;
 }
 
 /* Fills `copy` with what the shared table holds; from now on both hold it. */
 static void table_copy(struct pagetable *pt, uint32_t copy, uint32_t shared, unsigned level)
 {
 	uint64_t *from = table_words(pt, shared), *to = table_words(pt, copy);
+	unsigned n = format_entries(pt->format);
 
-	for (unsigned i = 0; i < format_entries(pt->format); i++) {
-		to[i] = word_share(pt, from[i], level);
-		/* Others may be reading; all they can lose is a right they do not have. */
-		__atomic_store_n(&from[i], to[i], __ATOMIC_RELAXED);
-	}
-	pt->frames->frame[copy].live = pt->frames->frame[shared].live;
+	/* The level said as a constant where speed counts. */
+	pt->frames->frame[copy].live = (uint16_t)(level == 0 ? words_share(pt, from, to, n, 0)
+	                                                     : words_share(pt, from, to, n, level));
 }
 
 bool table_leave(struct pagetable *pt, uint32_t table)
@@ -76,46 +105,85 @@ bool table_own(struct pagetable *pt, uint64_t *word, unsigned level)
 
 /* ---- Sharing -------------------------------------------------------------------------------- */
 
-/* One entry of `from`, at addr and level, appears in `to` as well. */
-static bool entry_share(struct pagetable *to, struct pagetable *from, uint64_t addr,
-                        struct spot source)
+struct sharing {
+	struct pagetable *to, *from;
+	bool whole_tables;
+};
+
+/* How many words from `words` on can stand in both trees as they are, `to` being their places if
+ * there is a table there: leaves and marks can, and tables of leaves that are wanted whole, with
+ * nothing in their places. Higher tables are copied, so that the first write after it copies one
+ * table and not several. */
+static unsigned run_length(const struct sharing *s, const uint64_t *words, const uint64_t *to,
+                           unsigned level, unsigned n)
 {
-	struct spot target = spot_make(to, addr, source.level);
-	uint64_t word;
+	bool all = level == 0 || (level == 1 && s->whole_tables);
+
+	if (all && !to)
+		return n;
+	for (unsigned i = 0; i < n; i++) {
+		if ((to && to[i] != 0) || (!all && leads_on(s->from, words[i], level)))
+			return i;
+	}
+	return n;
+}
+
+static bool table_share(const struct sharing *s, uint32_t table, unsigned level, uint64_t start,
+                        uint64_t end);
+
+/* What is below *word, a word of this level that leads to a table, is shared entry by entry. */
+static bool below_share(const struct sharing *s, uint64_t *word, unsigned level, uint64_t start,
+                        uint64_t end)
+{
+	if (!word_writable(s->from, *word) && !table_own(s->from, word, level))
+		return false;
+	return table_share(s, word_frame_of(s->from, *word), level - 1, start, end);
+}
+
+/* The words of a table of `to` at this level, NULL if there is none. */
+static uint64_t *words_there(const struct sharing *s, uint64_t addr, unsigned level)
+{
+	struct spot spot = spot_find(s->to, addr, level);
+
+	return spot.level == level ? table_words(s->to, spot.table) : NULL;
+}
+
+/* n words from addr on go as they are. False: no memory. */
+static bool run_share(const struct sharing *s, uint64_t *words, uint64_t addr, unsigned level,
+                      unsigned n)
+{
+	struct spot target = spot_make(s->to, addr, level);
+	struct frame *f = &s->to->frames->frame[target.table];
 
 	if (!target.word)
 		return false;
-	word = word_share(from, *source.word, source.level);
-	*source.word = word;
-	word_write(to, target.table, target.word, word);
+	f->live = (uint16_t)(f->live + words_share(s->from, words, target.word, n, level));
 	return true;
 }
 
-/* A table is shared if all of it is wanted, and nothing else is in its place. */
-static bool table_share(struct pagetable *to, struct pagetable *from, uint32_t table,
-                        unsigned level, uint64_t start, uint64_t end, bool whole_tables)
+static bool table_share(const struct sharing *s, uint32_t table, unsigned level, uint64_t start,
+                        uint64_t end)
 {
-	uint64_t next;
+	uint64_t *words = table_words(s->from, table), *to = words_there(s, start, level), next;
+	uint64_t span = format_span(s->from->format, level);
 
 	for (uint64_t addr = start; addr < end; addr = next) {
-		uint64_t *word = table_words(from, table) + format_index(from->format, addr, level);
-		struct spot source = {.word = word, .table = table, .level = level};
-		bool whole;
+		unsigned index = format_index(s->from->format, addr, level), n = 0;
+		uint64_t limit = min_u64(end, slot_limit(s->from, addr, level + 1));
 
-		next = min_u64(end, slot_limit(from, addr, level));
-		if (*word == 0)
+		next = min_u64(end, slot_limit(s->from, addr, level));
+		if (words[index] == 0)
 			continue;
-		whole = whole_tables && next - addr == format_span(from->format, level) &&
-		        *spot_find(to, addr, level).word == 0;
-		if (leads_on(from, *word, level) && !whole) {
-			if (!word_writable(from, *word) && !table_own(from, word, level))
-				return false;
-			if (!table_share(to, from, word_frame_of(from, *word), level - 1, addr,
-			                 next, whole_tables))
-				return false;
-		} else if (!entry_share(to, from, addr, source)) {
+		if (is_aligned(addr, span))
+			n = run_length(
+				s, words + index, to ? to + index : NULL, level,
+				(unsigned)((limit - addr) >> format_shift(s->from->format, level)));
+		if (n > 0)
+			next = addr + n * span;
+		if (n > 0 ? !run_share(s, words + index, addr, level, n)
+		          : !below_share(s, &words[index], level, addr, next))
 			return false;
-		}
+		to = words_there(s, start, level);
 	}
 	return true;
 }
@@ -123,8 +191,9 @@ static bool table_share(struct pagetable *to, struct pagetable *from, uint32_t t
 bool pagetable_share(struct pagetable *to, struct pagetable *from, uint64_t start, uint64_t end,
                      bool whole_tables)
 {
-	return table_share(to, from, from->root, from->top, start, end,
-	                   whole_tables && from->format->tables_protect);
+	struct sharing sharing = {to, from, whole_tables && from->format->tables_protect};
+
+	return table_share(&sharing, from->root, from->top, start, end);
 }
 
 /* ---- Counting and checking ------------------------------------------------------------------ */

@@ -383,12 +383,16 @@ static bool small_prepare(struct pagemap *pm, uint64_t from, uint64_t to, uint64
                           struct tlb_gather *gather)
 {
 	struct record r;
+	uint64_t key;
 
 	if (pagemap_is_empty(pm, from, from + len))
 		return true;
 	if (!record_cover(pm, to, to + len, 0, &r))
 		return false;
-	if (entries_prepare(pm, from, len, &r.table, to + record_shift(&r), gather))
+	/* The record may have grown into tables that fork shares. */
+	key = to + record_shift(&r);
+	if (pagetable_cut(&r.table, key) && pagetable_cut(&r.table, key + len) &&
+	    entries_prepare(pm, from, len, &r.table, key, gather))
 		return true;
 	if (record_is_empty(&r))
 		record_forget(pm, &r);
