@@ -372,29 +372,44 @@ static void require_sound(const char *complaint)
 	}
 }
 
+/* An address that the entry in this slot is for; 0: none (page 0 is never mapped). */
+static uint64_t entry_addr(const struct vas_tlb *tlb, const struct vas_tlb_entry *entry)
+{
+	for (unsigned kind = 0; kind < 3; kind++)
+		if ((entry->tag[kind] & VAS_TLB_GENERATIONS) == tlb->key)
+			return entry->tag[kind] - tlb->key;
+	return 0;
+}
+
 /* What a software TLB holds is what the tables say. */
+static void require_fresh_entry(struct world *world, unsigned i, const struct vas_tlb_entry *entry)
+{
+	const struct vas_tlb *tlb = &world->tlb[i];
+	uint64_t addr = entry_addr(tlb, entry), offset;
+	struct vas_walk_step step[VAS_LEVELS_MAX];
+	const struct vas_walk_step *last;
+	unsigned n;
+
+	if (addr == 0)
+		return;
+	n = vas_walk(world->space[i], addr, step);
+	FUZZ_REQUIRE(n > 0 && step[n - 1].leaf);
+	last = &step[n - 1];
+	for (unsigned kind = 0; kind < 3; kind++)
+		FUZZ_REQUIRE(entry->tag[kind] != (addr | tlb->key) || (last->rights & 1u << kind));
+	offset = addr & (format_span(world->format, last->level) - 1);
+	FUZZ_REQUIRE((uint8_t *)(uintptr_t)(entry->addend + addr) ==
+	             world_host(last->phys + offset));
+	for (unsigned k = 0; k + 1 < n && entry->tag[1] == (addr | tlb->key); k++)
+		FUZZ_REQUIRE(word_table_writable(world->format, step[k].word));
+}
+
 static void require_fresh(struct world *world, unsigned i)
 {
-	struct vas_walk_step step[VAS_LEVELS_MAX];
-	const struct vas_tlb *tlb = &world->tlb[i];
-	uint64_t none = ~(uint64_t)0;
-
-	for (unsigned slot = 0; slot < VAS_TLB_ENTRIES; slot++) {
-		uint64_t page = tlb->entry[slot].page[0], offset;
-		unsigned n;
-
-		if (page == none)
-			continue;
-		n = vas_walk(world->space[i], page, step);
-		FUZZ_REQUIRE(n > 0 && step[n - 1].leaf && (step[n - 1].rights & VAS_PROT_READ));
-		offset = page & (format_span(world->format, step[n - 1].level) - 1);
-		FUZZ_REQUIRE(tlb->entry[slot].host == world_host(step[n - 1].phys + offset));
-		if (tlb->entry[slot].page[1] == none)
-			continue;
-		FUZZ_REQUIRE(step[n - 1].rights & VAS_PROT_WRITE);
-		for (unsigned k = 0; k + 1 < n; k++) /* nothing above forbids it */
-			FUZZ_REQUIRE(word_table_writable(world->format, step[k].word));
-	}
+	for (unsigned slot = 0; slot < VAS_TLB_ENTRIES; slot++)
+		require_fresh_entry(world, i, &world->tlb[i].entry[slot]);
+	for (unsigned slot = 0; slot < VAS_TLB_LARGE_ENTRIES; slot++)
+		require_fresh_entry(world, i, &world->tlb[i].large[slot]);
 }
 
 static void require_space(struct world *world, unsigned i)

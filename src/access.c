@@ -6,10 +6,17 @@
  * SPDX-License-Identifier: MIT */
 #include "calls.h"
 
-/* Where the byte at addr is, its page made present; the leaf that maps it. On 0 the space is locked
- * shared, so that the page stays until the caller unlocks. */
-static int64_t locate(struct vas *space, uint64_t addr, enum vas_access access, uint8_t **host,
-                      struct entry *leaf, struct vas_signal *signal)
+/* A byte of a space, in a page that is present. */
+struct byte {
+	uint8_t *host;
+	unsigned rights; /* of the leaf that maps it, */
+	uint64_t span;   /* and how much that covers */
+};
+
+/* Finds the byte at addr, its page made present. On 0 the space is locked shared, so that the page
+ * stays until the caller unlocks. */
+static int64_t locate(struct vas *space, uint64_t addr, enum vas_access access, struct byte *byte,
+                      struct vas_signal *signal)
 {
 	const struct frame_pool *frames = &space->system->frames;
 	unsigned level = 0;
@@ -18,20 +25,23 @@ static int64_t locate(struct vas *space, uint64_t addr, enum vas_access access, 
 	if (signal)
 		*signal = (struct vas_signal){0};
 	for (;;) {
+		struct entry leaf = {.kind = ENTRY_ABSENT};
+
 		space_lock_shared(space);
-		*leaf = (struct entry){.kind = ENTRY_ABSENT};
 		if (addr < vas_task_size(space))
-			*leaf = pagemap_lookup(&space->pages, addr, &level);
-		if (leaf->kind == ENTRY_LEAF && (leaf->rights & access))
-			break;
+			leaf = pagemap_lookup(&space->pages, addr, &level);
+		if (leaf.kind == ENTRY_LEAF && (leaf.rights & access)) {
+			byte->span = format_span(space->system->format, level);
+			byte->host = frames->memory + (leaf.phys - frames->phys) +
+			             (addr & (byte->span - 1));
+			byte->rights = leaf.rights;
+			return 0;
+		}
 		space_unlock_shared(space);
 		err = vas_fault(space, addr, access, signal);
 		if (err)
 			return err;
 	}
-	*host = frames->memory + (leaf->phys - frames->phys) +
-	        (addr & (format_span(space->system->format, level) - 1));
-	return 0;
 }
 
 /* How much of len lies on the page of addr. */
@@ -49,13 +59,12 @@ int64_t vas_read(struct vas *space, void *to, uint64_t addr, uint64_t len,
 
 	while (len > 0) {
 		uint64_t n = page_part(space, addr, len);
-		struct entry leaf;
-		uint8_t *host;
-		int64_t err = locate(space, addr, VAS_READ, &host, &leaf, signal);
+		struct byte byte;
+		int64_t err = locate(space, addr, VAS_READ, &byte, signal);
 
 		if (err)
 			return err;
-		memcpy(out, host, (size_t)n);
+		memcpy(out, byte.host, (size_t)n);
 		space_unlock_shared(space);
 		out += n;
 		addr += n;
@@ -71,13 +80,12 @@ int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t l
 
 	while (len > 0) {
 		uint64_t n = page_part(space, addr, len);
-		struct entry leaf;
-		uint8_t *host;
-		int64_t err = locate(space, addr, VAS_WRITE, &host, &leaf, signal);
+		struct byte byte;
+		int64_t err = locate(space, addr, VAS_WRITE, &byte, signal);
 
 		if (err)
 			return err;
-		memcpy(host, in, (size_t)n);
+		memcpy(byte.host, in, (size_t)n);
 		space_unlock_shared(space);
 		in += n;
 		addr += n;
@@ -106,13 +114,13 @@ int64_t vas_read_string(struct vas *space, char *to, uint64_t addr, uint64_t max
 	bool found = false;
 
 	while (len < max && !found) {
-		struct entry leaf;
-		uint8_t *host;
-		int64_t err = locate(space, addr + len, VAS_READ, &host, &leaf, signal);
+		struct byte byte;
+		int64_t err = locate(space, addr + len, VAS_READ, &byte, signal);
 
 		if (err)
 			return err;
-		len += copy_to_nul(to + len, host, page_part(space, addr + len, max - len), &found);
+		len += copy_to_nul(to + len, byte.host, page_part(space, addr + len, max - len),
+		                   &found);
 		space_unlock_shared(space);
 	}
 	return (int64_t)(found ? len - 1 : len);
@@ -150,8 +158,7 @@ static bool exchange(void *host, unsigned len, uint64_t *expected, uint64_t desi
 int64_t vas_compare_exchange(struct vas *space, uint64_t addr, unsigned len, uint64_t *expected,
                              uint64_t desired, struct vas_signal *signal)
 {
-	struct entry leaf;
-	uint8_t *host;
+	struct byte byte;
 	int64_t err;
 	bool done;
 
@@ -159,37 +166,42 @@ int64_t vas_compare_exchange(struct vas *space, uint64_t addr, unsigned len, uin
 		*signal = (struct vas_signal){0};
 	if ((len != 1 && len != 2 && len != 4 && len != 8) || !is_aligned(addr, len))
 		return -VAS_EINVAL;
-	err = locate(space, addr, VAS_WRITE, &host, &leaf, signal);
+	err = locate(space, addr, VAS_WRITE, &byte, signal);
 	if (err)
 		return err;
-	done = exchange(host, len, expected, desired);
+	done = exchange(byte.host, len, expected, desired);
 	space_unlock_shared(space);
 	return done;
+}
+
+/* What the TLB does not tell at once. Apart, so that a hit saves no registers. */
+static __attribute__((noinline)) int64_t translate(struct vas *space, struct vas_tlb *tlb,
+                                                   uint64_t addr, enum vas_access access,
+                                                   void **host, struct vas_signal *signal)
+{
+	void *known = tlb_retry(tlb, addr, access);
+	struct byte byte;
+	int64_t err;
+
+	if (!known) {
+		err = locate(space, addr, access, &byte, signal);
+		if (err)
+			return err;
+		tlb_fill(tlb, addr, byte.rights, byte.host, byte.span);
+		space_unlock_shared(space);
+		known = byte.host;
+	}
+	*host = known;
+	return 0;
 }
 
 int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr, enum vas_access access,
                       void **host, struct vas_signal *signal)
 {
-	const struct vas_port *port = &space->system->port;
-	unsigned page_shift = space->system->format->page_shift;
-	uint8_t *byte = NULL;
-	struct entry leaf;
-	int64_t err;
+	void *byte = vas_tlb_lookup(tlb, addr, 1, access);
 
-	if (tlb_enter(port, tlb))
-		byte = tlb_find(tlb, addr, access, page_shift);
-	if (!byte) {
-		vas_tlb_leave(tlb);
-		err = locate(space, addr, access, &byte, &leaf, signal);
-		if (err)
-			return err;
-		/* Nobody invalidates while the lock is held. */
-		if (leaf.rights & RIGHT_READ)
-			tlb_fill(tlb, addr, leaf.rights & RIGHT_WRITE,
-			         byte - (addr & (space_page_size(space) - 1)), page_shift);
-		tlb_enter(port, tlb);
-		space_unlock_shared(space);
-	}
+	if (!byte)
+		return translate(space, tlb, addr, access, host, signal);
 	*host = byte;
 	return 0;
 }

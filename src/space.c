@@ -221,7 +221,7 @@ void vas_destroy(struct vas *space)
 
 void vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
 {
-	tlb_init(tlb);
+	tlb_init(tlb, &space->system->port);
 	tlb->space = space;
 	space_lock(space);
 	tlb->next = space->tlb.tlbs;
@@ -240,8 +240,7 @@ void vas_tlb_unregister(struct vas_tlb *tlb)
 		at = &(*at)->next;
 	*at = tlb->next;
 	space_unlock(space);
-	tlb->space = NULL;
-	tlb->next = NULL;
+	tlb_init(tlb, &space->system->port);
 }
 
 struct vas_system *vas_system_of(struct vas *space)

@@ -3,8 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "tlb.h"
 
-#define TLB_NO_PAGE (~(uint64_t)0)
-
 /* ---- Gathering ------------------------------------------------------------------------------ */
 
 void tlb_gather_begin(struct tlb_gather *gather, struct tlb_domain *domain)
@@ -31,38 +29,62 @@ void tlb_gather_put(struct tlb_gather *gather, uint32_t frame)
 	gather->condemned = frame;
 }
 
-static void tlb_forget(struct vas_tlb *tlb, unsigned slot)
+/* An owner that is away may look up, and will not find what it sees to be a match. */
+static void entry_forget(struct vas_tlb_entry *entry)
 {
-	tlb->entry[slot].page[0] = TLB_NO_PAGE;
-	tlb->entry[slot].page[1] = TLB_NO_PAGE;
+	for (unsigned i = 0; i < 3; i++)
+		__atomic_store_n(&entry->tag[i], 0, __ATOMIC_RELAXED);
 }
 
-static void tlb_forget_range(struct vas_tlb *tlb, uint64_t start, uint64_t end, unsigned page_shift)
+static void tlb_forget_range(struct vas_tlb *tlb, uint64_t start, uint64_t end)
 {
-	uint64_t first = start >> page_shift, npages = (end - start) >> page_shift;
+	uint64_t unit = start >> VAS_TLB_SHIFT;
 
-	if (npages > VAS_TLB_ENTRIES)
-		npages = VAS_TLB_ENTRIES;
-	for (uint64_t i = 0; i < npages; i++)
-		tlb_forget(tlb, (unsigned)(first + i) % VAS_TLB_ENTRIES);
+	for (; unit << VAS_TLB_SHIFT < end; unit++)
+		entry_forget(&tlb->entry[unit % VAS_TLB_ENTRIES]);
+	unit = start >> VAS_TLB_LARGE_SHIFT;
+	for (; unit << VAS_TLB_LARGE_SHIFT < end; unit++)
+		entry_forget(&tlb->large[unit % VAS_TLB_LARGE_ENTRIES]);
 }
 
-/* Announces itself, waits until the owner holds no pointer, and only then touches the entries; the
- * owner announces its use and looks for us: one of the two sees the other. */
+/* The generation that the entries belong to. */
+static uint32_t tlb_generation(const struct vas_tlb *tlb)
+{
+	return __atomic_load_n(&tlb->key, __ATOMIC_RELAXED) & VAS_TLB_GENERATIONS;
+}
+
+/* Forgets a range that has as many units as there are slots, or more: all. */
+static void tlb_forget_all(struct vas_tlb *tlb)
+{
+	if (tlb_generation(tlb) < VAS_TLB_GENERATIONS) {
+		__atomic_fetch_add(&tlb->key, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	for (unsigned i = 0; i < VAS_TLB_ENTRIES; i++)
+		entry_forget(&tlb->entry[i]);
+	for (unsigned i = 0; i < VAS_TLB_LARGE_ENTRIES; i++)
+		entry_forget(&tlb->large[i]);
+	__atomic_fetch_sub(&tlb->key, VAS_TLB_GENERATIONS - 1, __ATOMIC_RELAXED);
+}
+
+/* Announces itself, waits until the owner holds no pointer, and only then touches the entries. The
+ * owner comes and goes by changing the same word, so one of the two sees the other. */
 static void tlb_invalidate(struct tlb_domain *domain, struct vas_tlb *tlb, uint64_t start,
                            uint64_t end)
 {
-	unsigned page_shift = domain->frames->page_shift;
+	const uint32_t stale = VAS_TLB_STALE;
 
-	if (!domain->port->threads) {
-		tlb_forget_range(tlb, start, end, page_shift);
-		return;
+	if (tlb->threads) {
+		__atomic_fetch_or(&tlb->key, stale, __ATOMIC_RELAXED);
+		while (!(__atomic_load_n(&tlb->key, __ATOMIC_ACQUIRE) & VAS_TLB_AWAY))
+			lock_wait(domain->port);
 	}
-	__atomic_store_n(&tlb->stale, 1, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&tlb->busy, __ATOMIC_SEQ_CST))
-		lock_wait(domain->port);
-	tlb_forget_range(tlb, start, end, page_shift);
-	__atomic_store_n(&tlb->stale, 0, __ATOMIC_SEQ_CST);
+	if (end - start >= (uint64_t)VAS_TLB_ENTRIES << VAS_TLB_SHIFT)
+		tlb_forget_all(tlb);
+	else
+		tlb_forget_range(tlb, start, end);
+	if (tlb->threads)
+		__atomic_fetch_and(&tlb->key, ~stale, __ATOMIC_RELEASE);
 }
 
 void tlb_gather_end(struct tlb_gather *gather)
@@ -88,47 +110,85 @@ void tlb_gather_end(struct tlb_gather *gather)
 
 /* ---- The software TLB ----------------------------------------------------------------------- */
 
-void tlb_init(struct vas_tlb *tlb)
+void tlb_init(struct vas_tlb *tlb, const struct vas_port *port)
 {
-	for (unsigned i = 0; i < VAS_TLB_ENTRIES; i++)
-		tlb_forget(tlb, i);
-	tlb->busy = tlb->stale = 0;
+	memset(tlb, 0, sizeof(*tlb));
+	tlb->threads = port->threads;
+	tlb->key = 1 | (port->threads ? VAS_TLB_AWAY : 0);
 }
 
-bool tlb_enter(const struct vas_port *port, struct vas_tlb *tlb)
+/* Whether the owner may look into its TLB: nobody is about to change it. If not, it leaves. */
+static bool tlb_enter(struct vas_tlb *tlb)
 {
-	if (!port->threads)
-		return true;
-	__atomic_store_n(&tlb->busy, 1, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&tlb->stale, __ATOMIC_SEQ_CST))
-		return true;
-	vas_tlb_leave(tlb);
-	return false;
+	const uint32_t away = VAS_TLB_AWAY;
+
+	return !(__atomic_fetch_and(&tlb->key, ~away, __ATOMIC_ACQUIRE) & VAS_TLB_STALE);
 }
 
 void vas_tlb_leave(struct vas_tlb *tlb)
 {
-	__atomic_store_n(&tlb->busy, 0, __ATOMIC_RELEASE);
+	const uint32_t away = VAS_TLB_AWAY;
+
+	if (tlb->threads)
+		__atomic_fetch_or(&tlb->key, away, __ATOMIC_RELEASE);
 }
 
-uint8_t *tlb_find(const struct vas_tlb *tlb, uint64_t addr, enum vas_access access,
-                  unsigned page_shift)
+static uint64_t unit_of(uint64_t addr, unsigned shift)
 {
-	uint64_t page = align_down(addr, (uint64_t)1 << page_shift);
-	unsigned slot = (unsigned)(addr >> page_shift) % VAS_TLB_ENTRIES;
-
-	/* Fetches are not cached: a read entry says nothing of the right to execute. */
-	if (access == VAS_EXEC || tlb->entry[slot].page[access == VAS_WRITE] != page)
-		return NULL;
-	return tlb->entry[slot].host + (addr - page);
+	return align_down(addr, (uint64_t)1 << shift);
 }
 
-void tlb_fill(struct vas_tlb *tlb, uint64_t addr, bool writable, uint8_t *host, unsigned page_shift)
+/* The small entry of addr becomes a part of the large one. (A tag of 0 stays of no generation.) */
+static void *tlb_take_part(struct vas_tlb *tlb, uint64_t addr, const struct vas_tlb_entry *large)
 {
-	uint64_t page = align_down(addr, (uint64_t)1 << page_shift);
-	unsigned slot = (unsigned)(addr >> page_shift) % VAS_TLB_ENTRIES;
+	struct vas_tlb_entry *entry = &tlb->entry[(addr >> VAS_TLB_SHIFT) % VAS_TLB_ENTRIES];
+	uint64_t offset = unit_of(addr, VAS_TLB_SHIFT) - unit_of(addr, VAS_TLB_LARGE_SHIFT);
 
-	tlb->entry[slot].page[0] = page;
-	tlb->entry[slot].page[1] = writable ? page : TLB_NO_PAGE;
-	tlb->entry[slot].host = host;
+	for (unsigned i = 0; i < 3; i++)
+		entry->tag[i] = large->tag[i] + offset;
+	entry->addend = large->addend;
+	return (void *)(uintptr_t)(entry->addend + addr);
+}
+
+void *tlb_retry(struct vas_tlb *tlb, uint64_t addr, enum vas_access access)
+{
+	const struct vas_tlb_entry *large =
+		&tlb->large[(addr >> VAS_TLB_LARGE_SHIFT) % VAS_TLB_LARGE_ENTRIES];
+	bool entered = true;
+
+	if (tlb->threads) {
+		void *host = NULL;
+
+		entered = tlb_enter(tlb);
+		if (entered)
+			host = vas_tlb_lookup(tlb, addr, 1, access);
+		if (host)
+			return host;
+	}
+	if (entered &&
+	    large->tag[access >> 1] == (unit_of(addr, VAS_TLB_LARGE_SHIFT) | tlb_generation(tlb)))
+		return tlb_take_part(tlb, addr, large);
+	vas_tlb_leave(tlb);
+	return NULL;
+}
+
+static void entry_fill(struct vas_tlb_entry *entry, uint64_t tag, uint64_t addend, unsigned rights)
+{
+	entry->tag[0] = rights & VAS_READ ? tag : 0;
+	entry->tag[1] = rights & VAS_WRITE ? tag : 0;
+	entry->tag[2] = rights & VAS_EXEC ? tag : 0;
+	entry->addend = addend;
+}
+
+void tlb_fill(struct vas_tlb *tlb, uint64_t addr, unsigned rights, uint8_t *host, uint64_t span)
+{
+	uint64_t addend = (uintptr_t)host - addr, generation = tlb_generation(tlb);
+
+	entry_fill(&tlb->entry[(addr >> VAS_TLB_SHIFT) % VAS_TLB_ENTRIES],
+	           unit_of(addr, VAS_TLB_SHIFT) | generation, addend, rights);
+	if (span >> VAS_TLB_LARGE_SHIFT)
+		entry_fill(&tlb->large[(addr >> VAS_TLB_LARGE_SHIFT) % VAS_TLB_LARGE_ENTRIES],
+		           unit_of(addr, VAS_TLB_LARGE_SHIFT) | generation, addend, rights);
+	if (tlb->threads)
+		tlb_enter(tlb); /* nobody invalidates while the lock is held */
 }

@@ -5,8 +5,8 @@
  * no frame is used again while a CPU might still reach it.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef VAS_TLB_H
-#define VAS_TLB_H
+#ifndef VAS_SRC_TLB_H
+#define VAS_SRC_TLB_H
 
 #include "vas/vas.h"
 #include "frame.h"
@@ -32,16 +32,15 @@ VAS_INTERNAL void tlb_gather_range(struct tlb_gather *gather, uint64_t start, ui
 VAS_INTERNAL void tlb_gather_put(struct tlb_gather *gather, uint32_t frame);
 VAS_INTERNAL void tlb_gather_end(struct tlb_gather *gather);
 
-VAS_INTERNAL void tlb_init(struct vas_tlb *tlb);
+VAS_INTERNAL void tlb_init(struct vas_tlb *tlb, const struct vas_port *port);
 
-/* The owner is about to look into its TLB, and may use what it finds until vas_tlb_leave. False: it
- * is being invalidated, so it must not. */
-VAS_INTERNAL bool tlb_enter(const struct vas_port *port, struct vas_tlb *tlb);
+/* After a miss of the owner's: the host address of `addr` if `tlb` knows it nevertheless, else NULL
+ * and the owner is away. */
+VAS_INTERNAL void *tlb_retry(struct vas_tlb *tlb, uint64_t addr, enum vas_access access);
 
-/* The host address of `addr` if `tlb` knows it for this access, else NULL. */
-VAS_INTERNAL uint8_t *tlb_find(const struct vas_tlb *tlb, uint64_t addr, enum vas_access access,
-                               unsigned page_shift);
-VAS_INTERNAL void tlb_fill(struct vas_tlb *tlb, uint64_t addr, bool writable, uint8_t *host,
-                           unsigned page_shift);
+/* Fills in what a leaf of `span` bytes that covers `addr` (found at `host`) allows, and the owner
+ * may use it. The space's lock is held, at least shared. */
+VAS_INTERNAL void tlb_fill(struct vas_tlb *tlb, uint64_t addr, unsigned rights, uint8_t *host,
+                           uint64_t span);
 
 #endif

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "vas/port.h"
+#include "vas/tlb.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -403,8 +404,6 @@ int64_t vas_fork(struct vas *parent, struct vas **child);
 
 /* ---- Access --------------------------------------------------------------------------------- */
 
-enum vas_access { VAS_READ = 1, VAS_WRITE = 2, VAS_EXEC = 4 };
-
 struct vas_signal {
 	int32_t signo; /* 0, VAS_SIGSEGV or VAS_SIGBUS */
 	int32_t code;  /* VAS_SEGV_MAPERR ... */
@@ -439,29 +438,21 @@ int64_t vas_read_string(struct vas *space, char *to, uint64_t addr, uint64_t max
 int64_t vas_compare_exchange(struct vas *space, uint64_t addr, unsigned len, uint64_t *expected,
                              uint64_t desired, struct vas_signal *signal);
 
-/* A translation cache for one CPU; contents are vas's own. Register it with a space before its
- * first use and unregister it before its memory goes. */
-#define VAS_TLB_ENTRIES 256u
-struct vas_tlb {
-	struct {
-		uint64_t page[2]; /* page address that may be read, written; ~0: none */
-		uint8_t *host;    /* where that page's bytes are */
-	} entry[VAS_TLB_ENTRIES];
-	struct vas *space;
-	struct vas_tlb *next;
-	uint32_t busy, stale; /* the owner uses a pointer; another thread invalidates */
-};
+/* Registers a translation cache (vas/tlb.h) with a space: what the space's calls change it forgets.
+ * A space's end unregisters it. */
 void vas_tlb_register(struct vas *space, struct vas_tlb *tlb);
 void vas_tlb_unregister(struct vas_tlb *tlb);
 
 /* The owner of `tlb` has no more use for the pointers it got. With port.threads: whoever unmaps
- * waits for this (or for the owner's next vas_translate), so call it before waiting for anything
- * and before any other call on the same space. */
+ * waits for this, or for a vas_translate after a lookup has missed. So call it before waiting for
+ * anything, before any other call on the same space, and from time to time where a guest may run
+ * long without an access. Lookups miss then until the next vas_translate. */
 void vas_tlb_leave(struct vas_tlb *tlb);
 
-/* Where the byte at `addr` is for the host, faulting it in if need be; the page around it may be
- * accessed until the next vas_translate with this tlb, vas_tlb_leave, or a call of the same thread
- * that changes the space. A tlb belongs to one thread. *host is set on 0. Errors as vas_fault. */
+/* Where the byte at `addr` is for the host, faulting it in if need be; *host is set on 0, errors
+ * are those of vas_fault. The 4 KiB around it may be accessed until the next vas_tlb_lookup,
+ * vas_translate or vas_tlb_leave with this tlb, or a call of the same thread that changes the
+ * space. A tlb belongs to one thread. */
 int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr,
                       enum vas_access access, void **host, struct vas_signal *signal);
 

@@ -57,20 +57,42 @@ static void check_page(struct worker *w, unsigned page)
 	expect(w, byte == w->model[page]);
 }
 
+static uint8_t *page_host(struct worker *w, unsigned page, enum vas_access access)
+{
+	uint64_t addr = w->own + page * PAGE;
+	void *host = vas_tlb_lookup(&w->tlb, addr, 1, access);
+
+	if (!host)
+		expect(w, vas_translate(w->space, &w->tlb, addr, access, &host, NULL) == 0);
+	return host;
+}
+
+/* A few pages one after the other, as a guest does, which stays in its TLB meanwhile. */
+static void run_guest(struct worker *w, unsigned page)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		unsigned n = (page + i % 5) % OWN_PAGES;
+
+		if (i % 3) {
+			expect(w, *page_host(w, n, VAS_READ) == w->model[n]);
+		} else {
+			w->model[n] = (uint8_t)rand_r(&w->seed);
+			*page_host(w, n, VAS_WRITE) = w->model[n];
+		}
+	}
+	vas_tlb_leave(&w->tlb);
+}
+
 static void write_page(struct worker *w, unsigned page)
 {
 	uint8_t byte = (uint8_t)rand_r(&w->seed);
-	void *host;
 
 	if (byte & 1) {
 		expect(w, vas_write(w->space, w->own + page * PAGE, &byte, 1, NULL) == 0);
+		w->model[page] = byte;
 	} else {
-		expect(w, vas_translate(w->space, &w->tlb, w->own + page * PAGE, VAS_WRITE, &host,
-		                        NULL) == 0);
-		*(uint8_t *)host = byte;
-		vas_tlb_leave(&w->tlb);
+		run_guest(w, page);
 	}
-	w->model[page] = byte;
 }
 
 /* What all threads do to the same pages: any answer is right as long as nothing breaks. */

@@ -277,12 +277,157 @@ static void each_tlb_of_a_space_is_told_and_no_other(void **state)
 	assert_forgotten(world.space, 0, VAS_SIGSEGV);
 	assert_int_equal(vas_translate(world.space, &second, at(0), VAS_READ, &host, &signal),
 	                 -VAS_EFAULT);
-	assert_int_equal(elsewhere.entry[at(0) / UNIT_PAGE % VAS_TLB_ENTRIES].page[1], at(0));
-	assert_ptr_equal(elsewhere.entry[at(0) / UNIT_PAGE % VAS_TLB_ENTRIES].host, there);
+	assert_ptr_equal(vas_tlb_lookup(&elsewhere, at(0), 1, VAS_WRITE), there);
 	vas_tlb_unregister(&tlb); /* in the middle and at the end of the list */
 	vas_tlb_unregister(&second);
 	vas_destroy(other);
 	end(&world);
+}
+
+/* ---- Lookups --------------------------------------------------------------------------------- */
+
+static void an_access_that_crosses_a_unit_is_a_miss(void **state)
+{
+	struct world world;
+	uint8_t *page;
+
+	(void)state;
+	begin(&world);
+	vas_tlb_register(world.space, &tlb);
+	map_written(&world, 0, 2);
+	assert_null(vas_tlb_lookup(&tlb, at(0), 1, VAS_READ));
+	page = translate(world.space, 0, VAS_READ);
+	translate(world.space, 1, VAS_READ);
+	assert_ptr_equal(vas_tlb_lookup(&tlb, at(0) + 4095, 1, VAS_READ), page + 4095);
+	assert_ptr_equal(vas_tlb_lookup(&tlb, at(0) + 4088, 8, VAS_READ), page + 4088);
+	assert_null(vas_tlb_lookup(&tlb, at(0) + 4095, 2, VAS_READ));
+	assert_null(vas_tlb_lookup(&tlb, at(0) + 4089, 8, VAS_READ));
+	assert_ptr_equal(vas_tlb_lookup(&tlb, at(0), 4096, VAS_READ), page);
+	assert_null(vas_tlb_lookup(&tlb, at(0), 4097, VAS_READ));
+	assert_null(vas_tlb_lookup(&tlb, ~(uint64_t)0, 2, VAS_READ)); /* from the last to page 0 */
+	end(&world);
+}
+
+static void fetches_are_known_by_a_right_of_their_own(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world);
+	vas_tlb_register(world.space, &tlb);
+	map_written(&world, 0, 1);
+	assert_call(world.space, vas_mprotect(world.space, at(0), UNIT_PAGE, RW | VAS_PROT_EXEC),
+	            0);
+	translate(world.space, 0, VAS_EXEC);
+	assert_non_null(vas_tlb_lookup(&tlb, at(0), 4, VAS_EXEC));
+	assert_call(world.space, vas_mprotect(world.space, at(0), UNIT_PAGE, VAS_PROT_READ), 0);
+	translate(world.space, 0, VAS_READ);
+	assert_non_null(vas_tlb_lookup(&tlb, at(0), 4, VAS_READ));
+	assert_null(vas_tlb_lookup(&tlb, at(0), 4, VAS_EXEC));
+	assert_null(vas_tlb_lookup(&tlb, at(0), 4, VAS_WRITE));
+	end(&world);
+}
+
+/* Each pass over a large range takes a generation; none that is given out again has entries. */
+static void no_generation_comes_back_to_life(void **state)
+{
+	const uint64_t large = VAS_TLB_ENTRIES + 1;
+	struct world world;
+
+	(void)state;
+	begin(&world);
+	vas_tlb_register(world.space, &tlb);
+	map_written(&world, 0, 1);
+	map_written(&world, 1000, large);
+	translate(world.space, 0, VAS_WRITE);
+	for (unsigned i = 0; i < 2 * VAS_TLB_GENERATIONS; i++) {
+		world.hook.n = 0;
+		vas_mprotect(world.space, at(1000), large * UNIT_PAGE, i % 2 ? RW : VAS_PROT_READ);
+		assert_null(vas_tlb_lookup(&tlb, at(0), 1, VAS_READ));
+	}
+	assert_in_range(tlb.key, 1, VAS_TLB_GENERATIONS);
+	end(&world);
+}
+
+static void a_large_page_needs_one_walk(void **state)
+{
+	const uint64_t large = (uint64_t)2 << 20, base = (uint64_t)1 << 30;
+	struct world world;
+	uint8_t *page;
+	void *host;
+
+	(void)state;
+	begin(&world);
+	vas_system_settings(world.unit.system)->thp_enabled = VAS_THP_ALWAYS;
+	vas_tlb_register(world.space, &tlb);
+	assert_call(world.space, vas_mmap(world.space, base, large, RW, ANON_FIXED, NULL, 0), base);
+	assert_call(world.space,
+	            vas_translate(world.space, &tlb, base + 5000, VAS_WRITE, &host, NULL), 0);
+	page = (uint8_t *)host - 5000;
+	assert_int_equal(tlb.large[(base >> 21) % VAS_TLB_LARGE_ENTRIES].tag[1] & ~(large - 1),
+	                 base);
+	for (uint64_t addr = base; addr < base + large; addr += UNIT_PAGE) {
+		assert_int_equal(vas_translate(world.space, &tlb, addr + 7, VAS_READ, &host, NULL),
+		                 0);
+		assert_ptr_equal(host, page + (addr - base) + 7);
+		assert_ptr_equal(vas_tlb_lookup(&tlb, addr, 8, VAS_WRITE), page + (addr - base));
+	}
+	/* One small page of it goes: so does what is known of the large one. */
+	assert_call(world.space, vas_munmap(world.space, base + 7 * UNIT_PAGE, UNIT_PAGE), 0);
+	assert_call(world.space,
+	            vas_translate(world.space, &tlb, base + 7 * UNIT_PAGE, VAS_READ, &host, NULL),
+	            -VAS_EFAULT);
+	end(&world);
+}
+
+static void larger_pages_are_known_by_units(void **state)
+{
+	const uint64_t base = (uint64_t)1 << 30;
+	struct world world = {.space = NULL};
+	void *host;
+
+	(void)state;
+	unit_prepare(&world.unit);
+	world.unit.config.format = &vas_format_aarch64_16k;
+	unit_begin_with(&world.unit, (uint64_t)8 << 20);
+	world.space = unit_space(&world.unit);
+	vas_tlb_register(world.space, &tlb);
+	assert_call(world.space, vas_mmap(world.space, base, 16384, RW, ANON_FIXED, NULL, 0), base);
+	assert_call(world.space,
+	            vas_translate(world.space, &tlb, base + 9000, VAS_WRITE, &host, NULL), 0);
+	assert_ptr_equal(vas_tlb_lookup(&tlb, base + 8192, 4, VAS_WRITE), (uint8_t *)host - 808);
+	assert_null(vas_tlb_lookup(&tlb, base, 4, VAS_WRITE));
+	assert_call(world.space, vas_munmap(world.space, base, 16384), 0);
+	assert_null(vas_tlb_lookup(&tlb, base + 8192, 4, VAS_WRITE));
+	unit_close(&world.unit, world.space);
+}
+
+/* With threads, what was found may be used until the owner leaves; then lookups miss, but what is
+ * known stays known. */
+static void who_has_left_looks_up_nothing(void **state)
+{
+	struct world world = {.space = NULL};
+	uint8_t *page;
+
+	(void)state;
+	unit_prepare(&world.unit);
+	world.unit.config.port.threads = true;
+	unit_begin_with(&world.unit, (uint64_t)8 << 20);
+	world.space = unit_space(&world.unit);
+	vas_tlb_register(world.space, &tlb);
+	map_written(&world, 0, 2);
+	page = translate(world.space, 0, VAS_WRITE);
+	assert_ptr_equal(vas_tlb_lookup(&tlb, at(0), 8, VAS_WRITE), page);
+	vas_tlb_leave(&tlb);
+	assert_null(vas_tlb_lookup(&tlb, at(0), 8, VAS_WRITE));
+	assert_ptr_equal(translate(world.space, 0, VAS_WRITE), page);
+	assert_ptr_equal(vas_tlb_lookup(&tlb, at(0), 8, VAS_READ), page);
+	/* A fault that ends in a signal leaves, too: another call may follow at once. */
+	assert_forgotten(world.space, 2, VAS_SIGSEGV);
+	assert_null(vas_tlb_lookup(&tlb, at(0), 8, VAS_READ));
+	assert_call(world.space, vas_munmap(world.space, at(0), UNIT_PAGE), 0);
+	assert_forgotten(world.space, 0, VAS_SIGSEGV);
+	unit_close(&world.unit, world.space);
 }
 
 int main(void)
@@ -296,6 +441,12 @@ int main(void)
 		cmocka_unit_test(every_call_makes_it_forget),
 		cmocka_unit_test(many_pages_at_once_are_forgotten),
 		cmocka_unit_test(each_tlb_of_a_space_is_told_and_no_other),
+		cmocka_unit_test(an_access_that_crosses_a_unit_is_a_miss),
+		cmocka_unit_test(fetches_are_known_by_a_right_of_their_own),
+		cmocka_unit_test(no_generation_comes_back_to_life),
+		cmocka_unit_test(a_large_page_needs_one_walk),
+		cmocka_unit_test(larger_pages_are_known_by_units),
+		cmocka_unit_test(who_has_left_looks_up_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
