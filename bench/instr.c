@@ -207,6 +207,12 @@ PATH path_tlb_hit(uint64_t at)
 	GOOD(vas_translate(space, &tlb, at, VAS_READ, &host, NULL));
 }
 
+PATH path_tlb_lookup(uint64_t at)
+{
+	if (!vas_tlb_lookup(&tlb, at, 8, VAS_READ))
+		GOOD(-1);
+}
+
 PATH path_tlb_miss(uint64_t at)
 {
 	void *host;
@@ -310,11 +316,14 @@ static void run_faults(void)
 		path_read_8(BASE + 8 * (uint64_t)i);
 		path_tlb_miss(BASE + (i % 2 ? 0 : VAS_TLB_ENTRIES * PAGE));
 	}
-	for (unsigned i = 0; i < CALLS; i++)
+	for (unsigned i = 0; i < CALLS; i++) {
 		path_tlb_hit(BASE + VAS_TLB_ENTRIES * (i % 2) * PAGE / VAS_TLB_ENTRIES);
+		path_tlb_lookup(BASE);
+	}
 	called("read_8", CALLS);
 	called("tlb_miss", CALLS);
 	called("tlb_hit", CALLS);
+	called("tlb_lookup", CALLS);
 	vas_tlb_unregister(&tlb);
 	fresh_space();
 }

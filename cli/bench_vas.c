@@ -98,7 +98,19 @@ static const char *prepare_tlb_miss(struct side *side, uint64_t bytes)
 	return why;
 }
 
-INLINE void *translate(struct side *side, uint64_t addr)
+static const char *prepare_tlb_miss_huge(struct side *side, uint64_t bytes)
+{
+	vas_tlb_register(side->space, &side->tlb);
+	vas_system_settings(side->system)->thp_enabled = VAS_THP_ALWAYS;
+	side->plan.scale = bytes;
+	if (side_mmap(side, BASE, bytes, RW, ANON_AT) < 0 ||
+	    side_madvise(side, BASE, bytes, VAS_MADV_POPULATE_WRITE) < 0)
+		return "the range cannot be made present";
+	return NULL;
+}
+
+/* As a caller of the library does it that looks nothing up by itself. */
+INLINE void *translate_by_call(struct side *side, uint64_t addr)
 {
 	void *host = NULL;
 	side->plan.failed += vas_translate(side->space, &side->tlb, addr, VAS_READ, &host, NULL) <
@@ -106,18 +118,27 @@ INLINE void *translate(struct side *side, uint64_t addr)
 	return host;
 }
 
+/* As an emulator does it. */
+INLINE void *translate_inline(struct side *side, uint64_t addr)
+{
+	void *host = vas_tlb_lookup(&side->tlb, addr, 8, VAS_READ);
+	return host ? host : translate_by_call(side, addr);
+}
+
+typedef void *translate(struct side *side, uint64_t addr);
+
 /* Where latency is wanted, each address depends on the answer before: on a bit of it that is
  * always 0, which the compiler cannot know. */
-INLINE double translations(struct side *side, uint64_t *n, uint64_t npages, bool misses, bool chain)
+INLINE double translations(struct side *side, uint64_t *n, translate *how, bool misses, bool chain)
 {
+	uint64_t mask = side->plan.scale / PAGE - 1; /* the size is a power of two */
 	uint64_t page = 0, dependent = 0, sum = 0, start = now_of_thread();
 	for (uint64_t i = 0; i < *n; i++) {
 		page = misses ? page * 6364136223846793005u + 1442695040888963407u : i;
-		uint64_t number = misses ? (page >> 32) % npages : page % npages;
-		uint64_t host = (uint64_t)(uintptr_t)translate(side,
-		                                               BASE + number * PAGE + dependent);
+		uint64_t number = misses ? (page >> 32) & mask : page % TLB_PAGES;
+		uint64_t host = (uint64_t)(uintptr_t)how(side, BASE + number * PAGE + dependent);
 		sum += host;
-		dependent = chain ? host >> 63 : 0;
+		dependent = chain ? (host >> 63) * PAGE : 0;
 	}
 	double ns = (double)(now_of_thread() - start);
 	side->sink += sum;
@@ -126,30 +147,37 @@ INLINE double translations(struct side *side, uint64_t *n, uint64_t npages, bool
 
 static double round_tlb_hit(struct side *side, uint64_t *n)
 {
-	return translations(side, n, TLB_PAGES, false, false);
+	return translations(side, n, translate_inline, false, false);
 }
 
 static double round_tlb_hit_latency(struct side *side, uint64_t *n)
 {
-	return translations(side, n, TLB_PAGES, false, true);
+	return translations(side, n, translate_inline, false, true);
+}
+
+static double round_tlb_hit_call(struct side *side, uint64_t *n)
+{
+	return translations(side, n, translate_by_call, false, false);
 }
 
 static double round_tlb_miss(struct side *side, uint64_t *n)
 {
-	return translations(side, n, GIB / PAGE, true, false);
+	return translations(side, n, translate_by_call, true, false);
 }
 
 static double round_tlb_miss_latency(struct side *side, uint64_t *n)
 {
-	return translations(side, n, GIB / PAGE, true, true);
+	return translations(side, n, translate_by_call, true, true);
 }
 
 static const struct work works[WORK_COUNT] = {
 	WORKS_OF_BOTH,
 	[WORK_TLB_HIT] = {prepare_tlb, round_tlb_hit},
 	[WORK_TLB_HIT_LATENCY] = {prepare_tlb, round_tlb_hit_latency},
+	[WORK_TLB_HIT_CALL] = {prepare_tlb, round_tlb_hit_call},
 	[WORK_TLB_MISS] = {prepare_tlb_miss, round_tlb_miss},
 	[WORK_TLB_MISS_LATENCY] = {prepare_tlb_miss, round_tlb_miss_latency},
+	[WORK_TLB_MISS_HUGE] = {prepare_tlb_miss_huge, round_tlb_miss},
 };
 
 static struct side *open_side(void)
