@@ -301,6 +301,7 @@ static int64_t call_settings(struct world *world)
 	case 2:
 		settings->thp = byte & 8;
 		settings->leak_locked = byte & 16;
+		settings->placement = byte & 32 ? VAS_PLACE_ROOMY : VAS_PLACE_LINUX;
 		break;
 	case 3:
 		vas_set_capabilities(space, byte / 8);

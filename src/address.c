@@ -178,12 +178,65 @@ static int64_t search_hugetlb(const struct vas *space, const struct place *place
 	return (int64_t)align_down((uint64_t)addr + padded.len - place->len, size);
 }
 
+/* The highest level of which `len` bytes may hold a whole table or large leaf. */
+static unsigned level_within(const struct vas *space, uint64_t len)
+{
+	const struct vas_format *format = space->system->format;
+	unsigned level = format->levels - 1;
+
+	while (level > 0 && format_span(format, level) > len)
+		level--;
+	return level;
+}
+
+/* The low end of a hole of `room` bytes, aligned to what the room may hold, but for what must stay
+ * the same of the source's address so that its tables go whole:
+ *
+ *	|    |mapping|               room             |
+ *	^ aligned
+ *	     ^ congruent with the source modulo the largest table that the source fills */
+static int64_t search_room(const struct vas *space, const struct place *place, uint64_t room)
+{
+	const struct vas_format *format = space->system->format;
+	uint64_t same = format_span(format, level_within(space, place->from_len));
+	uint64_t align = max_u64(same, format_span(format, level_within(space, room)));
+	uint64_t offset = place->from & (same - 1);
+	struct place padded = *place;
+	int64_t addr;
+
+	if (place->file && place->from_len == 0)
+		offset = place->offset & (min_u64(align, huge_size(space)) - 1);
+	padded.len = room + align - space_page_size(space);
+	addr = search(space, &padded);
+	if (addr < 0)
+		return addr;
+	return addr + (int64_t)((offset - (uint64_t)addr) & (align - 1));
+}
+
+/* As much room as there is; beyond a point, growth is not to be expected. */
+static int64_t search_roomy(const struct vas *space, const struct place *place)
+{
+	uint64_t most = space->system->format->task_size / 64;
+	int64_t addr = -VAS_ENOMEM;
+
+	for (uint64_t times = 16; addr < 0 && times > 0; times /= 2)
+		addr = search_room(space, place,
+		                   place->len + min_u64(place->len * (times - 1), most));
+	return addr;
+}
+
 static int64_t search_aligned(const struct vas *space, const struct place *place)
 {
-	int64_t addr = 0;
+	int64_t addr = -VAS_ENOMEM;
 
 	if (place->level > 0)
 		return search_hugetlb(space, place);
+	if (space->system->settings.placement == VAS_PLACE_ROOMY && !place->hint &&
+	    !place->map_32bit)
+		addr = search_roomy(space, place);
+	if (addr >= 0)
+		return addr;
+	addr = 0;
 	if (!space->system->settings.thp)
 		return search(space, place);
 	if (place->file) {

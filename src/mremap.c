@@ -160,6 +160,8 @@ static int64_t choose_target(struct remap *r)
 		.file = r->vma.file,
 		.level = vma_level(&r->vma),
 		.offset = vma_pgoff(r->space, &r->vma, r->old) * space_page_size(r->space),
+		.from = r->old,
+		.from_len = r->old_len,
 	};
 	int64_t addr = space_place(r->space, &place);
 

@@ -159,6 +159,7 @@ struct place {
 	unsigned level;        /* of the pages: the address is a multiple of their size */
 	struct vas_file *file; /* NULL: anonymous */
 	uint64_t offset;       /* in it, bytes */
+	uint64_t from, from_len; /* where its pages come from (mremap); from_len 0: none */
 };
 
 /* The address the mapping gets, or -EINVAL, -ENOMEM, -EPERM. */

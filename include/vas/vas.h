@@ -166,6 +166,15 @@ extern const struct vas_format vas_format_riscv_sv57;
 /* /sys/kernel/mm/transparent_hugepage/enabled */
 enum vas_thp { VAS_THP_NEVER, VAS_THP_MADVISE, VAS_THP_ALWAYS };
 
+/* Where mappings go that nobody placed: mmap without an address, a mremap that has to move.
+ * LINUX: exactly where Linux puts them. ROOMY: with room above to grow into, 16 times the length
+ * in all (less beyond 1/64 of the user's addresses); moved so that whole tables (2 MiB, 1 GiB) go
+ * along, and aligned to what the room may hold of them. So what grows, in whatever steps, moves
+ * once in 16-fold growth, and an odd page in its address or length costs nothing. The room is no
+ * reserve: others go there when nothing else is left for them; where there is no room, the address
+ * is Linux's. Errors are the same. Neighbours seldom merge: mind max_map_count. */
+enum vas_placement { VAS_PLACE_LINUX, VAS_PLACE_ROOMY };
+
 /* What on Linux are sysctls, /sys files and the kernel's own configuration. */
 struct vas_settings {
 	uint64_t mmap_min_addr;     /* vm.mmap_min_addr, bytes */
@@ -182,6 +191,7 @@ struct vas_settings {
 	bool thp;                   /* transparent huge pages built in: 2 MiB aligned addresses */
 	uint32_t thp_enabled;       /* anonymous memory gets them: enum vas_thp */
 	uint64_t hugepages[2];      /* vm.nr_hugepages: pages of 2 MiB, of 1 GiB */
+	uint32_t placement;         /* of what nobody placed: enum vas_placement */
 	bool ignore_rlimit_data;    /* kernel parameter of that name */
 	bool anon_vma_name;         /* CONFIG_ANON_VMA_NAME */
 	bool ksm;                   /* CONFIG_KSM: MADV_MERGEABLE is known */
