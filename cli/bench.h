@@ -35,6 +35,16 @@ enum work_id {
 	WORK_TLB_MISS,
 	WORK_TLB_MISS_LATENCY,
 	WORK_TLB_MISS_HUGE,
+	WORK_GROW_X2,
+	WORK_GROW_X2_ROOMY,
+	WORK_GROW_X2_ODD,
+	WORK_GROW_X2_ODD_ROOMY,
+	WORK_GROW_1M,
+	WORK_GROW_1M_ROOMY,
+	WORK_GROW_MANY_64K,
+	WORK_GROW_MANY_64K_ROOMY,
+	WORK_GROW_MANY_X2,
+	WORK_GROW_MANY_X2_ROOMY,
 	WORK_BYTES,
 	WORK_BYTES_RANDOM,
 	WORK_BYTES_TOUCHED,
@@ -49,6 +59,8 @@ struct work {
 	/* About n operations (a work may do a few more, to fill its last batch): *n becomes how
 	 * many, the answer is their time in all, in ns (or bytes). < 0: a call failed. */
 	double (*round)(struct side *side, uint64_t *n);
+	/* What there is to tell of the last round besides its time; NULL: nothing. */
+	void (*tell)(const struct side *side, char *text, size_t len);
 };
 
 struct bench_side {
@@ -79,6 +91,7 @@ extern const size_t bench_nrows;
 struct figure {
 	bool there;
 	char why[120];                 /* if not: in words, or "" */
+	char note[80];                 /* what else there is to tell, or "" */
 	double median, low, high, min; /* low and high are the quartiles */
 };
 

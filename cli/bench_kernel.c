@@ -120,7 +120,15 @@ static double side_bytes(struct side *side)
 
 #include "bench_work.h"
 
-static const struct work works[WORK_COUNT] = {WORKS_OF_BOTH};
+/* The kernel places as it always does. */
+static void side_place_roomy(struct side *side)
+{
+	(void)side;
+}
+
+#include "bench_grow.h"
+
+static const struct work works[WORK_COUNT] = {WORKS_OF_BOTH, WORKS_OF_GROWTH};
 
 static struct side *open_side(void)
 {

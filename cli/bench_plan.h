@@ -28,6 +28,14 @@
 
 #define SAMPLES 4096
 
+/* What a pattern of growth took (bench_grow.h). */
+#define GROW_BUFFERS 1000u
+struct grown {
+	uint64_t at[GROW_BUFFERS];
+	uint64_t calls, moves, entries;
+	double ns;
+};
+
 /* What a work remembers between its rounds. */
 struct plan {
 	uint64_t scale;
@@ -37,6 +45,7 @@ struct plan {
 	uint64_t failed;                      /* calls */
 	double clock_cost, thread_clock_cost; /* of looking twice, ns */
 	double bytes;                         /* for each vma */
+	struct grown grown;
 	unsigned nsamples;
 	double samples[SAMPLES];
 };

@@ -85,6 +85,9 @@ void bench_print(FILE *out, const struct row *row, const struct result *result, 
 	if (!result->kernel.there && strcmp(result->kernel.why, result->vas.why) != 0)
 		fprintf(out, "  kernel: %s", result->kernel.why);
 	fprintf(out, "\n");
+	if (result->vas.note[0])
+		fprintf(out, "%26s vas: %s; kernel: %s\n", "", result->vas.note,
+		        result->kernel.note[0] ? result->kernel.note : "-");
 	(void)fflush(out);
 }
 
@@ -115,6 +118,9 @@ static void json_figures(FILE *out, const struct row *row, const struct result *
 		json_number(out, "kernel_q1", kernel->there, kernel->low);
 		json_number(out, "kernel_q3", kernel->there, kernel->high);
 	}
+	if (vas->note[0])
+		fprintf(out, "\"vas_note\": \"%s\", \"kernel_note\": \"%s\", ", vas->note,
+		        kernel->note);
 	fprintf(out, "\"note\": \"%s%s\"",
 	        !vas->there      ? "vas: "
 	        : !kernel->there ? "kernel: "

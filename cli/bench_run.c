@@ -33,6 +33,7 @@ struct worker {
 	double per_op[ROUNDS_MAX];
 	unsigned rounds;
 	char why[120]; /* not "": it cannot go on */
+	char note[80];
 };
 
 /* Its answer to a number of operations; the first one, unasked, tells how preparing went. */
@@ -41,6 +42,7 @@ struct answer {
 	double total; /* ns or bytes; < 0: a call failed */
 	double wall_ns;
 	char why[120];
+	char note[80];
 };
 
 /* ---- In the worker --------------------------------------------------------------------------- */
@@ -74,6 +76,8 @@ static _Noreturn void work_on(const struct bench_side *side, const struct work *
 		double start = wall_now();
 		answer.total = work->round(state, &answer.ops);
 		answer.wall_ns = wall_now() - start;
+		if (work->tell)
+			work->tell(state, answer.note, sizeof(answer.note));
 	}
 	_exit(0);
 }
@@ -175,8 +179,10 @@ static void calibrate(struct worker *worker)
 static void round_of(struct worker *worker)
 {
 	struct answer answer;
-	if (ask(worker, &answer))
-		worker->per_op[worker->rounds++] = answer.total / (double)answer.ops;
+	if (!ask(worker, &answer))
+		return;
+	worker->per_op[worker->rounds++] = answer.total / (double)answer.ops;
+	memcpy(worker->note, answer.note, sizeof(worker->note));
 }
 
 /* ---- Figures --------------------------------------------------------------------------------- */
@@ -201,6 +207,7 @@ static void summarise(struct worker *worker, struct figure *figure)
 	unsigned n = worker->rounds;
 	memset(figure, 0, sizeof(*figure));
 	memcpy(figure->why, worker->why, sizeof(figure->why));
+	memcpy(figure->note, worker->note, sizeof(figure->note));
 	if (worker->why[0] || n == 0)
 		return;
 	qsort(values, n, sizeof(values[0]), compare);

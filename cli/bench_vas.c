@@ -75,6 +75,13 @@ static double side_bytes(struct side *side)
 
 #include "bench_work.h"
 
+static void side_place_roomy(struct side *side)
+{
+	vas_system_settings(side->system)->placement = VAS_PLACE_ROOMY;
+}
+
+#include "bench_grow.h"
+
 /* ---- Translation: the kernel has nothing to compare with ------------------------------------- */
 
 static const char *prepare_tlb(struct side *side, uint64_t bytes)
@@ -172,6 +179,7 @@ static double round_tlb_miss_latency(struct side *side, uint64_t *n)
 
 static const struct work works[WORK_COUNT] = {
 	WORKS_OF_BOTH,
+	WORKS_OF_GROWTH,
 	[WORK_TLB_HIT] = {prepare_tlb, round_tlb_hit},
 	[WORK_TLB_HIT_LATENCY] = {prepare_tlb, round_tlb_hit_latency},
 	[WORK_TLB_HIT_CALL] = {prepare_tlb, round_tlb_hit_call},
