@@ -22,6 +22,7 @@ static const char usage[] =
 	"  --json FILE   write the figures there, too (-: to standard output, without the table)\n"
 	"  --only ROW    only this row; may be given several times\n"
 	"  --list        name the rows and what they compare\n"
+	"  --threads N   instead of the rows: what N threads take in one space, and one alone\n"
 	"  --rounds N    rounds for each side (default 15), fewer where they are long\n\n"
 	"Root's vm.max_map_count is raised for the rows with many vmas, and put back. About 2 GiB "
 	"of\n"
@@ -32,6 +33,7 @@ struct choice {
 	const char *json;
 	const char *only[64];
 	size_t nonly;
+	unsigned threads; /* 0: the rows */
 };
 
 static const struct row *row_find(const char *name)
@@ -57,26 +59,29 @@ static void list(void)
 		       bench_rows[i].work == WORK_COUNT ? " (not yet)" : "");
 }
 
-static bool parse_rounds(const char *text, unsigned *rounds)
+static bool parse_number(const char *option, const char *text, unsigned most, unsigned *number)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
-	if (end == text || *end || value < 1 || value > ROUNDS_MAX) {
-		fprintf(stderr, "vas: --rounds takes a number from 1 to %d, not '%s'\n", ROUNDS_MAX,
+	if (end == text || *end || value < 1 || value > (long)most) {
+		fprintf(stderr, "vas: %s takes a number from 1 to %u, not '%s'\n", option, most,
 		        text);
 		return false;
 	}
-	*rounds = (unsigned)value;
+	*number = (unsigned)value;
 	return true;
 }
 
 /* < 0: go on; else the exit status. */
 static int parse(int argc, char **argv, struct choice *choice)
 {
-	static const struct option options[] = {
-		{"json", required_argument, NULL, 'j'}, {"only", required_argument, NULL, 'o'},
-		{"list", no_argument, NULL, 'l'},       {"rounds", required_argument, NULL, 'r'},
-		{"help", no_argument, NULL, 'h'},       {0}};
+	static const struct option options[] = {{"json", required_argument, NULL, 'j'},
+	                                        {"only", required_argument, NULL, 'o'},
+	                                        {"list", no_argument, NULL, 'l'},
+	                                        {"rounds", required_argument, NULL, 'r'},
+	                                        {"threads", required_argument, NULL, 't'},
+	                                        {"help", no_argument, NULL, 'h'},
+	                                        {0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (c == 'j') {
@@ -90,7 +95,10 @@ static int parse(int argc, char **argv, struct choice *choice)
 			if (choice->nonly < sizeof(choice->only) / sizeof(choice->only[0]))
 				choice->only[choice->nonly++] = optarg;
 		} else if (c == 'r') {
-			if (!parse_rounds(optarg, &choice->options.rounds))
+			if (!parse_number("--rounds", optarg, ROUNDS_MAX, &choice->options.rounds))
+				return EXIT_USAGE;
+		} else if (c == 't') {
+			if (!parse_number("--threads", optarg, LANES_MAX, &choice->threads))
 				return EXIT_USAGE;
 		} else if (c == 'l' || c == 'h') {
 			if (c == 'l')
@@ -176,6 +184,8 @@ int cmd_bench(int argc, char **argv)
 	FILE *json = NULL;
 	if (status >= 0)
 		return status;
+	if (choice.threads)
+		return bench_threads(stdout, choice.threads) ? EXIT_SAME : EXIT_DIFFERENT;
 	choice.options.cpu = sched_getcpu();
 	if (choice.json && strcmp(choice.json, "-") == 0)
 		return run(&choice, NULL, stdout);

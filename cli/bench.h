@@ -63,10 +63,48 @@ struct work {
 	void (*tell)(const struct side *side, char *text, size_t len);
 };
 
+/* ---- Several threads in one space (bench_threads.c, bench_lanes.h) ---- */
+
+#define LANES_MAX 16u
+
+enum lane_id {
+	LANE_FAULT_APART,
+	LANE_FAULT_TOGETHER,
+	LANE_WRITE_APART,
+	LANE_MAP,
+	LANE_FAULT_BESIDE_MAP,
+	LANE_HIT,
+	LANE_MISS,
+	LANE_HIT_BESIDE_MAP,
+	LANE_COUNT,
+};
+
+struct race;
+
+/* One thread's share. */
+struct lane {
+	struct side *side;
+	struct race *race;
+	bool *over; /* the first lane has finished its round */
+	unsigned number, of;
+	uint64_t ops, failed, sink;
+	double ns;
+} __attribute__((aligned(128))); /* no two of them in a cache line */
+
+struct lane_work {
+	const char *(*prepare)(struct side *side); /* NULL, or why not */
+	void (*clean)(struct side *side);          /* before a round; NULL: nothing to do */
+	void (*run)(struct lane *lane);
+};
+
+/* ---- Sides ---- */
+
 struct bench_side {
 	const char *name;
-	const struct work *works;   /* WORK_COUNT of them; prepare NULL: no such thing here */
-	struct side *(*open)(void); /* NULL: no memory */
+	const struct work *works; /* WORK_COUNT of them; prepare NULL: no such thing here */
+	const struct lane_work *lanes;      /* LANE_COUNT of them */
+	struct side *(*open)(bool threads); /* for several threads or one; NULL: no memory */
+	struct side *(*join)(struct side *side); /* for one more thread in the same space */
 };
 extern const struct bench_side bench_vas, bench_kernel;
 
@@ -108,6 +146,9 @@ struct bench_options {
 /* bench_run.c: measures one point of a row on both sides in turn. */
 void bench_measure(const struct row *row, uint64_t point, const struct bench_options *options,
                    struct result *result);
+
+/* bench_threads.c: the table of what several threads do. False: something could not be measured. */
+bool bench_threads(FILE *out, unsigned nlanes);
 
 /* bench_limit.c: raises vm.max_map_count to `count` if it is lower; a process of its own puts it
  * back when bench_limit_restore is called or this process has ended, however it does. False: it

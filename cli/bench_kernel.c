@@ -130,12 +130,33 @@ static void side_place_roomy(struct side *side)
 
 static const struct work works[WORK_COUNT] = {WORKS_OF_BOTH, WORKS_OF_GROWTH};
 
-static struct side *open_side(void)
+INLINE uint64_t side_load(struct side *side, uint64_t addr)
 {
+	volatile uint64_t *word = pointer(addr);
+	(void)side;
+	return *word;
+}
+
+static void side_rest(struct side *side)
+{
+	(void)side;
+}
+
+#include "bench_lanes.h"
+
+static struct side *open_side(bool threads)
+{
+	(void)threads;
 	struct side *side = calloc(1, sizeof(*side));
 	if (side)
 		plan_init(&side->plan);
 	return side;
 }
 
-const struct bench_side bench_kernel = {"kernel", works, open_side};
+static struct side *join_side(struct side *side)
+{
+	(void)side;
+	return open_side(true);
+}
+
+const struct bench_side bench_kernel = {"kernel", works, lane_works, open_side, join_side};

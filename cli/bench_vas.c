@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -188,7 +189,31 @@ static const struct work works[WORK_COUNT] = {
 	[WORK_TLB_MISS_HUGE] = {prepare_tlb_miss_huge, round_tlb_miss},
 };
 
-static struct side *open_side(void)
+/* ---- Several threads ------------------------------------------------------------------------- */
+
+INLINE uint64_t side_load(struct side *side, uint64_t addr)
+{
+	const uint64_t *word = translate_inline(side, addr);
+	return word ? *word : 0;
+}
+
+/* As a thread does that waits for something else. */
+static void side_rest(struct side *side)
+{
+	vas_tlb_leave(&side->tlb);
+}
+
+#include "bench_lanes.h"
+
+static void wait_for_others(void *ctx)
+{
+	(void)ctx;
+	(void)sched_yield();
+}
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+static struct side *open_side(bool threads)
 {
 	struct vas_config config = {.format = &vas_format_x86_64,
 	                            .port = {.memory_len = MEMORY, .zeroed = true}};
@@ -199,6 +224,8 @@ static struct side *open_side(void)
 		return NULL;
 	(void)madvise(memory, MEMORY, MADV_HUGEPAGE);
 	config.port.memory = memory;
+	config.port.threads = threads;
+	config.port.wait = wait_for_others;
 	vas_settings_default(&config.settings, MEMORY / PAGE);
 	config.settings.max_map_count = UINT32_MAX;
 	if (vas_system_create(&config, &side->system) < 0 ||
@@ -208,4 +235,15 @@ static struct side *open_side(void)
 	return side;
 }
 
-const struct bench_side bench_vas = {"vas", works, open_side};
+static struct side *join_side(struct side *first)
+{
+	struct side *side = calloc(1, sizeof(*side));
+	if (!side)
+		return NULL;
+	side->system = first->system;
+	side->space = first->space;
+	vas_tlb_register(side->space, &side->tlb);
+	return side;
+}
+
+const struct bench_side bench_vas = {"vas", works, lane_works, open_side, join_side};
