@@ -25,21 +25,21 @@ struct spin {
 #define RWLOCK_WAITING ((uint32_t)1 << 30) /* a writer waits: readers stay out */
 
 struct rwlock {
-	uint32_t state; /* RWLOCK_* and the number of readers */
+	uint32_t state; /* RWLOCK_* and the readers: those who have it or wait for its writer */
 };
 
-static inline void lock_wait(const struct vas_port *port)
-{
-	if (port->wait)
-		port->wait(port->ctx);
-}
+/* Waits a moment for another thread; `looks`: how often the caller has looked. */
+VAS_INTERNAL void lock_wait(const struct vas_port *port, unsigned *looks);
+
+/* The rest of taking a lock that could not be had at once. */
+VAS_INTERNAL void spin_wait(const struct vas_port *port, struct spin *spin);
+VAS_INTERNAL void write_wait(const struct vas_port *port, struct rwlock *lock);
+VAS_INTERNAL void read_wait(const struct vas_port *port, struct rwlock *lock, uint32_t state);
 
 static inline void spin_lock(const struct vas_port *port, struct spin *spin)
 {
-	if (!port->threads)
-		return;
-	while (__atomic_exchange_n(&spin->taken, 1, __ATOMIC_ACQUIRE))
-		lock_wait(port);
+	if (port->threads && __atomic_exchange_n(&spin->taken, 1, __ATOMIC_ACQUIRE))
+		spin_wait(port, spin);
 }
 
 static inline void spin_unlock(const struct vas_port *port, struct spin *spin)
@@ -50,20 +50,12 @@ static inline void spin_unlock(const struct vas_port *port, struct spin *spin)
 
 static inline void write_lock(const struct vas_port *port, struct rwlock *lock)
 {
-	if (!port->threads)
-		return;
-	for (;;) {
-		uint32_t state = __atomic_load_n(&lock->state, __ATOMIC_RELAXED);
+	uint32_t nobody = 0;
 
-		if ((state & ~RWLOCK_WAITING) == 0) {
-			if (__atomic_compare_exchange_n(&lock->state, &state, RWLOCK_WRITER, false,
-			                                __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-				return;
-			continue;
-		}
-		__atomic_fetch_or(&lock->state, RWLOCK_WAITING, __ATOMIC_RELAXED);
-		lock_wait(port);
-	}
+	if (port->threads &&
+	    !__atomic_compare_exchange_n(&lock->state, &nobody, RWLOCK_WRITER, false,
+	                                 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		write_wait(port, lock);
 }
 
 static inline void write_unlock(const struct vas_port *port, struct rwlock *lock)
@@ -72,19 +64,17 @@ static inline void write_unlock(const struct vas_port *port, struct rwlock *lock
 		__atomic_fetch_and(&lock->state, ~RWLOCK_WRITER, __ATOMIC_RELEASE);
 }
 
+/* Readers who come while a writer has the lock count themselves in, and so have it after him; those
+ * who come while he waits let him go first. So neither kind can keep the other out for long. */
 static inline void read_lock(const struct vas_port *port, struct rwlock *lock)
 {
+	uint32_t state;
+
 	if (!port->threads)
 		return;
-	for (;;) {
-		uint32_t state = __atomic_load_n(&lock->state, __ATOMIC_RELAXED);
-
-		if (!(state & (RWLOCK_WRITER | RWLOCK_WAITING)) &&
-		    __atomic_compare_exchange_n(&lock->state, &state, state + 1, false,
-		                                __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-			return;
-		lock_wait(port);
-	}
+	state = __atomic_add_fetch(&lock->state, 1, __ATOMIC_ACQUIRE);
+	if (state & (RWLOCK_WRITER | RWLOCK_WAITING))
+		read_wait(port, lock, state);
 }
 
 static inline void read_unlock(const struct vas_port *port, struct rwlock *lock)

@@ -16,6 +16,7 @@
 #include "format/x86_64.c"
 #include "frame.c"
 #include "huge.c"
+#include "lock.c"
 #include "madvise.c"
 #include "mlock.c"
 #include "mmap.c"

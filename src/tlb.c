@@ -73,11 +73,12 @@ static void tlb_invalidate(struct tlb_domain *domain, struct vas_tlb *tlb, uint6
                            uint64_t end)
 {
 	const uint32_t stale = VAS_TLB_STALE;
+	unsigned looks = 0;
 
 	if (tlb->threads) {
 		__atomic_fetch_or(&tlb->key, stale, __ATOMIC_RELAXED);
 		while (!(__atomic_load_n(&tlb->key, __ATOMIC_ACQUIRE) & VAS_TLB_AWAY))
-			lock_wait(domain->port);
+			lock_wait(domain->port, &looks);
 	}
 	if (end - start >= (uint64_t)VAS_TLB_ENTRIES << VAS_TLB_SHIFT)
 		tlb_forget_all(tlb);
