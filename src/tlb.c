@@ -67,8 +67,48 @@ static void tlb_forget_all(struct vas_tlb *tlb)
 	__atomic_fetch_sub(&tlb->key, VAS_TLB_GENERATIONS - 1, __ATOMIC_RELAXED);
 }
 
-/* Announces itself, waits until the owner holds no pointer, and only then touches the entries. The
- * owner comes and goes by changing the same word, so one of the two sees the other. */
+/* Whether an entry for units of 2^shift bytes is for some of [start, end). */
+static bool entry_touches(const struct vas_tlb_entry *entry, uint32_t generation, unsigned shift,
+                          uint64_t start, uint64_t end)
+{
+	const uint64_t size = (uint64_t)1 << shift;
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t unit = __atomic_load_n(&entry->tag[i], __ATOMIC_ACQUIRE) - generation;
+
+		if (is_aligned(unit, size) && unit < end && unit + size > start)
+			return true;
+	}
+	return false;
+}
+
+/* Whether one of the entries, n slots of units of 2^shift bytes, is for some of [start, end). */
+static bool entries_touch(const struct vas_tlb_entry *entries, uint64_t n, uint32_t generation,
+                          unsigned shift, uint64_t start, uint64_t end)
+{
+	uint64_t first = start >> shift, last = (end - 1) >> shift;
+
+	for (uint64_t i = 0; i < min_u64(last - first + 1, n); i++)
+		if (entry_touches(&entries[(first + i) % n], generation, shift, start, end))
+			return true;
+	return false;
+}
+
+/* Whether the owner may have a pointer into [start, end), or find one. What it has was in an entry
+ * when it was found, and is given up when that is overwritten. A new one comes of a walk, under the
+ * space's lock that we hold, or is a part of a large one that is here. */
+static bool tlb_touches(const struct vas_tlb *tlb, uint64_t start, uint64_t end)
+{
+	uint32_t generation = tlb_generation(tlb);
+
+	return entries_touch(tlb->large, VAS_TLB_LARGE_ENTRIES, generation, VAS_TLB_LARGE_SHIFT,
+	                     start, end) ||
+	       entries_touch(tlb->entry, VAS_TLB_ENTRIES, generation, VAS_TLB_SHIFT, start, end);
+}
+
+/* With threads, an owner whom it does not concern is left alone. Else it announces itself, waits
+ * until the owner holds no pointer, and only then touches the entries. The owner comes and goes by
+ * changing the same word, so one of the two sees the other. */
 static void tlb_invalidate(struct tlb_domain *domain, struct vas_tlb *tlb, uint64_t start,
                            uint64_t end)
 {
@@ -76,6 +116,8 @@ static void tlb_invalidate(struct tlb_domain *domain, struct vas_tlb *tlb, uint6
 	unsigned looks = 0;
 
 	if (tlb->threads) {
+		if (!tlb_touches(tlb, start, end))
+			return;
 		__atomic_fetch_or(&tlb->key, stale, __ATOMIC_RELAXED);
 		while (!(__atomic_load_n(&tlb->key, __ATOMIC_ACQUIRE) & VAS_TLB_AWAY))
 			lock_wait(domain->port, &looks);
@@ -134,6 +176,13 @@ void vas_tlb_leave(struct vas_tlb *tlb)
 		__atomic_fetch_or(&tlb->key, away, __ATOMIC_RELEASE);
 }
 
+/* Only the owner writes a tag that is not 0. Others may look at it: what the owner did with the
+ * pointer that the old tag stood for is done. */
+static void tag_set(struct vas_tlb_entry *entry, unsigned kind, uint64_t tag)
+{
+	__atomic_store_n(&entry->tag[kind], tag, __ATOMIC_RELEASE);
+}
+
 static uint64_t unit_of(uint64_t addr, unsigned shift)
 {
 	return align_down(addr, (uint64_t)1 << shift);
@@ -146,7 +195,7 @@ static void *tlb_take_part(struct vas_tlb *tlb, uint64_t addr, const struct vas_
 	uint64_t offset = unit_of(addr, VAS_TLB_SHIFT) - unit_of(addr, VAS_TLB_LARGE_SHIFT);
 
 	for (unsigned i = 0; i < 3; i++)
-		entry->tag[i] = large->tag[i] + offset;
+		tag_set(entry, i, large->tag[i] + offset);
 	entry->addend = large->addend;
 	return (void *)(uintptr_t)(entry->addend + addr);
 }
@@ -175,9 +224,9 @@ void *tlb_retry(struct vas_tlb *tlb, uint64_t addr, enum vas_access access)
 
 static void entry_fill(struct vas_tlb_entry *entry, uint64_t tag, uint64_t addend, unsigned rights)
 {
-	entry->tag[0] = rights & VAS_READ ? tag : 0;
-	entry->tag[1] = rights & VAS_WRITE ? tag : 0;
-	entry->tag[2] = rights & VAS_EXEC ? tag : 0;
+	tag_set(entry, 0, rights & VAS_READ ? tag : 0);
+	tag_set(entry, 1, rights & VAS_WRITE ? tag : 0);
+	tag_set(entry, 2, rights & VAS_EXEC ? tag : 0);
 	entry->addend = addend;
 }
 

@@ -95,13 +95,28 @@ static void write_page(struct worker *w, unsigned page)
 	}
 }
 
+/* Among pages that others unmap and map again: each thread has a byte of its own in each. */
+static void run_guest_in_common(struct worker *w)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t addr = COMMON + rand_r(&w->seed) % COMMON_PAGES * PAGE + w->number;
+		void *host = vas_tlb_lookup(&w->tlb, addr, 1, VAS_WRITE);
+
+		if (!host && vas_translate(w->space, &w->tlb, addr, VAS_WRITE, &host, NULL))
+			continue;
+		expect(w, *(uint8_t *)host == 0 || *(uint8_t *)host == w->number + 1);
+		*(uint8_t *)host = (uint8_t)(w->number + 1);
+	}
+	vas_tlb_leave(&w->tlb);
+}
+
 /* What all threads do to the same pages: any answer is right as long as nothing breaks. */
 static void disturb_common(struct worker *w)
 {
 	uint64_t addr = COMMON + rand_r(&w->seed) % COMMON_PAGES * PAGE;
-	uint8_t byte = 1;
+	uint8_t byte = (uint8_t)(w->number + 1);
 
-	switch (rand_r(&w->seed) % 6) {
+	switch (rand_r(&w->seed) % 8) {
 	case 0:
 		vas_munmap(w->space, addr, 3 * PAGE);
 		break;
@@ -114,9 +129,13 @@ static void disturb_common(struct worker *w)
 	case 3:
 		vas_madvise(w->space, addr, 5 * PAGE, VAS_MADV_DONTNEED);
 		break;
+	case 4:
+	case 5:
+		vas_write(w->space, addr + w->number, &byte, 1, NULL);
+		vas_read(w->space, &byte, addr + w->number, 1, NULL);
+		break;
 	default:
-		vas_write(w->space, addr, &byte, 1, NULL);
-		vas_read(w->space, &byte, addr, 1, NULL);
+		run_guest_in_common(w);
 	}
 }
 

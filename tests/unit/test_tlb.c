@@ -430,6 +430,29 @@ static void who_has_left_looks_up_nothing(void **state)
 	unit_close(&world.unit, world.space);
 }
 
+/* Who unmaps what the owner does not know waits for nobody: this ends. */
+static void an_owner_whom_it_does_not_concern_is_left_alone(void **state)
+{
+	const uint64_t far = VAS_TLB_ENTRIES, len = 2 * VAS_TLB_ENTRIES;
+	struct world world = {.space = NULL};
+	uint8_t *page;
+
+	(void)state;
+	unit_prepare(&world.unit);
+	world.unit.config.port.threads = true;
+	unit_begin_with(&world.unit, (uint64_t)8 << 20);
+	world.space = unit_space(&world.unit);
+	vas_tlb_register(world.space, &tlb);
+	map_written(&world, 0, 2);
+	map_written(&world, far, len);
+	page = translate(world.space, 0, VAS_WRITE);
+	assert_call(world.space, vas_munmap(world.space, at(1), UNIT_PAGE), 0);
+	assert_call(world.space, vas_munmap(world.space, at(far), UNIT_PAGE), 0); /* its slot */
+	assert_call(world.space, vas_munmap(world.space, at(far), len * UNIT_PAGE), 0);
+	assert_ptr_equal(vas_tlb_lookup(&tlb, at(0), 8, VAS_WRITE), page);
+	unit_close(&world.unit, world.space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +470,7 @@ int main(void)
 		cmocka_unit_test(a_large_page_needs_one_walk),
 		cmocka_unit_test(larger_pages_are_known_by_units),
 		cmocka_unit_test(who_has_left_looks_up_nothing),
+		cmocka_unit_test(an_owner_whom_it_does_not_concern_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
