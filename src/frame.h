@@ -37,17 +37,21 @@ struct frame {
 
 struct frame_pool {
 	const struct vas_port *port;
-	struct spin lock;    /* guards all below but `refs` of frames in use */
 	struct frame *frame; /* `count` records at the start of the region */
 	uint8_t *memory;
 	uint64_t phys;
 	uint32_t count;
 	uint32_t reserved; /* the first frames, never handed out */
 	unsigned page_shift;
+
+	/* What changes all the time lies apart from what everybody reads. */
+	char before_lock[CACHE_LINE];
+	struct spin lock; /* guards all below, and the records but for `refs` of frames in use */
 	uint32_t free[FRAME_ORDERS];
 	uint64_t nfree;
 	uint64_t nhuge[3];  /* blocks in use as pages of the huge page pool, by level */
 	int64_t fail_after; /* test aid: allocations left before failure; < 0: no limit */
+	char after_lock[CACHE_LINE];
 };
 
 VAS_INTERNAL void frame_pool_init(struct frame_pool *pool, uint32_t reserved);

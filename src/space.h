@@ -39,7 +39,12 @@ struct vas_system {
 struct vas {
 	struct vas_system *system;
 	struct vas *next, *prev; /* guarded by system->spaces_lock */
-	struct rwlock lock;      /* guards all below, and the words of the tables: see lock.h */
+
+	/* Guards all below, and the words of the tables: see lock.h. Whoever faults writes it, and
+	 * reads what is around it, so it has a cache line of its own. */
+	char before_lock[CACHE_LINE];
+	struct rwlock lock;
+	char after_lock[CACHE_LINE];
 
 	/* What may be where, and what is where. */
 	struct vma_tree tree;
