@@ -45,6 +45,7 @@ bench: ## vas and the running kernel side by side: a table, build/bench.json, bu
 	@scripts/deps bench
 	$(call build,release,,--target vas vas_cli)
 	@build/vas bench --json build/bench.json
+	@build/vas bench --threads 2
 	@bench/plot build/bench.json build/move.svg
 	@echo "a picture of what moves cost: build/move.svg"
 
