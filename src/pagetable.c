@@ -96,14 +96,29 @@ static uint64_t word_read(const struct pagetable *pt, uint32_t table, uint64_t a
 
 struct entry pagetable_lookup(const struct pagetable *pt, uint64_t addr, unsigned *out)
 {
-	unsigned level = pt->top;
-	uint64_t word = word_read(pt, pt->root, addr, level);
+	/* A miss of the software TLB costs this walk: what it needs of the format stands in
+	 * variables of its own, not read again at each level. */
+	const struct vas_format *format = pt->format;
+	const uint64_t table_mask = format->table_mask, table_bits = format->table_bits;
+	const uint64_t ro_mask = format->table_ro_mask, ro_bits = format->table_ro_bits;
+	const uint64_t phys_mask = format->phys_mask, phys = pt->frames->phys;
+	const unsigned phys_shift = format->phys_shift, bits = format->index_bits;
+	const uint64_t index_mask = format_entries(format) - 1;
+	const uint8_t *const memory = pt->frames->memory;
+	const uint64_t *words = table_words(pt, pt->root);
+	unsigned level = pt->top, shift = format_shift(format, level);
 	bool writable = true;
 	struct entry e;
+	uint64_t word;
 
-	for (; leads_on(pt, word, level); level--) {
-		writable = writable && word_writable(pt, word);
-		word = word_read(pt, word_frame_of(pt, word), addr, level - 1);
+	for (;; level--, shift -= bits) {
+		word = __atomic_load_n(words + ((addr >> shift) & index_mask), __ATOMIC_ACQUIRE);
+		if (level == 0 || (word & table_mask) != table_bits)
+			break;
+		writable = writable && (ro_mask == 0 || (word & ro_mask) != ro_bits);
+		words = (const uint64_t *)(const void *)(memory +
+		                                         (((word & phys_mask) << phys_shift) -
+		                                          phys));
 	}
 	*out = level;
 	e = word_decode(pt, word, level);
