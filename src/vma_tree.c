@@ -612,6 +612,11 @@ void vma_tree_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, const 
 {
 	if (tree->root && leaf_splice(tree, addr, nold, new, nnew))
 		return;
+	/* What goes for good goes first: one vma in the place of several needs no node. */
+	for (; nold > nnew && nnew > 0; nold--)
+		record_remove(tree, addr);
+	if (tree->root && nold == nnew && leaf_splice(tree, addr, nold, new, nnew))
+		return;
 	for (; nold > 0; nold--)
 		record_remove(tree, addr);
 	for (unsigned i = 0; i < nnew; i++)

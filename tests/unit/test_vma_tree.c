@@ -385,6 +385,34 @@ static void a_reserve_is_enough(void **state)
 	pair_end(&pair);
 }
 
+/* As growth does it that fills a hole: it reserves nothing. */
+static void one_in_the_place_of_several_needs_no_memory(void **state)
+{
+	struct pair pair;
+	struct random random = {.state = 5};
+
+	(void)state;
+	pair_begin(&pair);
+	for (uint64_t page = 0; page < SLOTS; page++)
+		insert(&pair, page, 1);
+	while (pair.tree.count > 3) {
+		uint64_t addr = random_below(&random, SLOTS) * UNIT_PAGE;
+		unsigned nspare = pair.tree.nspare, n = 2 + (unsigned)random_below(&random, 2);
+		struct vma first, last;
+
+		assert_true(vma_tree_find(&pair.tree, addr, &first));
+		last = first;
+		for (unsigned i = 1; i < n; i++)
+			if (!vma_tree_find(&pair.tree, last.end, &last))
+				n = i;
+		first.end = last.end;
+		vma_tree_splice(&pair.tree, first.start, n, &first, 1);
+		assert_int_equal(pair.tree.nspare, nspare);
+		assert_null(vma_tree_check(&pair.tree));
+	}
+	pair_end(&pair);
+}
+
 static void a_reserve_that_fails_changes_nothing(void **state)
 {
 	struct pair pair;
@@ -413,6 +441,7 @@ int main(void)
 		cmocka_unit_test(an_empty_tree_is_one_hole),
 		cmocka_unit_test(edges_split_and_join),
 		cmocka_unit_test(a_reserve_is_enough),
+		cmocka_unit_test(one_in_the_place_of_several_needs_no_memory),
 		cmocka_unit_test(a_reserve_that_fails_changes_nothing),
 		cmocka_unit_test(a_position_answers_as_a_search_does),
 		cmocka_unit_test(random_steps_agree_with_the_truth),
