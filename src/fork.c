@@ -3,10 +3,11 @@
  * SPDX-License-Identifier: MIT */
 #include "calls.h"
 
-/* The child's vma: without locks; what was touched has an identity of its own. */
+/* The child's vma: without locks, watched by no userfaultfd; what was touched has an identity of
+ * its own. */
 static void child_vma(struct vas *child, struct vma *vma)
 {
-	vma->flags &= ~(uint64_t)(VMA_LOCKS | VAS_VM_HUGE_OWNER);
+	vma->flags &= ~(uint64_t)(VMA_LOCKS | VAS_VM_HUGE_OWNER | VAS_VM_UFFD);
 	if (vma->flags & VAS_VM_WIPEONFORK)
 		vma->anon = 0;
 	else if (vma->anon)

@@ -231,6 +231,18 @@ static void place_target(struct remap *r)
 	vma_place(space, &vma, JOIN_MOVED);
 }
 
+/* No userfaultfd here asks for the event of a move, so what has moved is not watched any more; but
+ * it was while it was placed, and has joined nothing. */
+static void unwatch_target(struct remap *r)
+{
+	struct vma target;
+
+	if (!(r->vma.flags & VAS_VM_UFFD) || !vma_seek(r->space, r->new, &target))
+		return;
+	target.flags &= ~VAS_VM_UFFD;
+	vma_tree_replace(&r->space->tree, target.start, &target);
+}
+
 /* DONTUNMAP: the source stays, empty. All of it loses its locks, even if only a part moved, and if
  * all of it moved it counts as never written. */
 static void leave_source(struct remap *r)
@@ -303,6 +315,7 @@ static int64_t move(struct remap *r)
 		return -VAS_ENOMEM;
 	}
 	place_target(r);
+	unwatch_target(r);
 	tlb_gather_begin(&gather, &space->tlb);
 	pagemap_move(&space->pages, r->old, r->new, r->old_len, &gather);
 	tlb_gather_end(&gather);
