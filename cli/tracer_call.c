@@ -307,6 +307,17 @@ static void look_after(struct tracer *tracer, struct task *task, int64_t value,
 		touch_result(tracer, task, (uint64_t)value, task->args[2], late);
 }
 
+/* A stack that is moved is no longer known by its name, but grows on. */
+static void note_growsdown(struct tracer *tracer, struct task *task, int64_t value)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region region;
+	if (value >= 0 && task->call.name == CALL_MREMAP && vas &&
+	    vas_next_region(vas, (uint64_t)value, &region) && region.start <= (uint64_t)value &&
+	    (region.flags & VAS_VM_GROWSDOWN))
+		task->mm->growsdown = true;
+}
+
 static void same_call(struct tracer *tracer, struct task *task, int64_t value)
 {
 	enum call_name name = task->call.name;
@@ -317,6 +328,7 @@ static void same_call(struct tracer *tracer, struct task *task, int64_t value)
 	bring_rights(tracer, task);
 	emit_call(tracer, task, &task->call, value);
 	touch_late(tracer, task, &late);
+	note_growsdown(tracer, task, value);
 	if (model_adrift(tracer->model, task->proc->pid))
 		image_resync(tracer, task);
 	else if (task->follow != FOLLOW_LOOK)
