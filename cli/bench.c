@@ -55,8 +55,7 @@ static bool wanted(const struct choice *choice, const struct row *row)
 static void list(void)
 {
 	for (size_t i = 0; i < bench_nrows; i++)
-		printf("%-26s %s%s\n", bench_rows[i].name, bench_rows[i].what,
-		       bench_rows[i].work == WORK_COUNT ? " (not yet)" : "");
+		printf("%-26s %s\n", bench_rows[i].name, bench_rows[i].what);
 }
 
 static bool parse_number(const char *option, const char *text, unsigned most, unsigned *number)
@@ -122,14 +121,7 @@ static size_t run_row(const struct choice *choice, const struct row *row, FILE *
 	size_t n = 0;
 	do {
 		struct result *result = &results[n];
-		if (row->work == WORK_COUNT) {
-			memset(result, 0, sizeof(*result));
-			result->point = row->points[n];
-			(void)snprintf(result->vas.why, sizeof(result->vas.why), "not yet");
-			(void)snprintf(result->kernel.why, sizeof(result->kernel.why), "not yet");
-		} else {
-			bench_measure(row, row->points[n], &choice->options, result);
-		}
+		bench_measure(row, row->points[n], &choice->options, result);
 		if (table)
 			bench_print(table, row, result, n == 0);
 		n++;
@@ -167,7 +159,7 @@ static int run(const struct choice *choice, FILE *table, FILE *json)
 		if (!wanted(choice, row))
 			continue;
 		size_t n = run_row(choice, row, table, results);
-		if (!results[0].vas.there && row->work != WORK_COUNT)
+		if (!results[0].vas.there)
 			status = EXIT_DIFFERENT;
 		if (json)
 			bench_json(json, row, results, n, row == last);

@@ -24,6 +24,7 @@ enum work_id {
 	WORK_MOVE_1G,
 	WORK_MOVE_2M,
 	WORK_MOVE_SHIFTED,
+	WORK_MOVE_SHIFTED_SOFT,
 	WORK_PROTECT,
 	WORK_FORK,
 	WORK_FIRST_WRITE,
@@ -35,6 +36,7 @@ enum work_id {
 	WORK_TLB_MISS,
 	WORK_TLB_MISS_LATENCY,
 	WORK_TLB_MISS_HUGE,
+	WORK_TLB_MISS_SOFT,
 	WORK_GROW_X2,
 	WORK_GROW_X2_ROOMY,
 	WORK_GROW_X2_ODD,
@@ -48,10 +50,13 @@ enum work_id {
 	WORK_BYTES,
 	WORK_BYTES_RANDOM,
 	WORK_BYTES_TOUCHED,
-	WORK_COUNT, /* also: what vas cannot do yet */
+	WORK_COUNT,
 };
 
 struct side; /* each side has its own */
+
+#define SIDE_THREADS 1u  /* several threads will use it */
+#define SIDE_SOFTWARE 2u /* vas keeps pages in software trees */
 
 struct work {
 	/* Builds what is worked on; `scale` is the point: vmas or bytes. NULL, or why not. */
@@ -61,6 +66,7 @@ struct work {
 	double (*round)(struct side *side, uint64_t *n);
 	/* What there is to tell of the last round besides its time; NULL: nothing. */
 	void (*tell)(const struct side *side, char *text, size_t len);
+	unsigned how; /* the side is opened: SIDE_* */
 };
 
 /* ---- Several threads in one space (bench_threads.c, bench_lanes.h) ---- */
@@ -103,7 +109,7 @@ struct bench_side {
 	const char *name;
 	const struct work *works; /* WORK_COUNT of them; prepare NULL: no such thing here */
 	const struct lane_work *lanes;      /* LANE_COUNT of them */
-	struct side *(*open)(bool threads); /* for several threads or one; NULL: no memory */
+	struct side *(*open)(unsigned how); /* SIDE_*; NULL: no memory */
 	struct side *(*join)(struct side *side); /* for one more thread in the same space */
 };
 extern const struct bench_side bench_vas, bench_kernel;
@@ -121,6 +127,7 @@ struct row {
 	double goal;                 /* of that point: ns, or bytes; 0: none */
 	bool bytes;                  /* bytes, not ns */
 	const char *what;            /* is compared with what */
+	const char *note; /* if the goal is missed: what was tried, what is left; or NULL */
 };
 extern const struct row bench_rows[];
 extern const size_t bench_nrows;
@@ -158,6 +165,7 @@ void bench_limit_restore(void);
 void bench_limit_forget(void); /* in a child: its life does not count */
 
 /* bench_print.c */
+bool bench_missed(const struct row *row, const struct result *result); /* the goal */
 double bench_ratio(const struct result *result); /* kernel / vas; 0: one side has no figure */
 void bench_print_head(FILE *out);
 void bench_print(FILE *out, const struct row *row, const struct result *result, bool first);

@@ -144,9 +144,9 @@ static void side_rest(struct side *side)
 
 #include "bench_lanes.h"
 
-static struct side *open_side(bool threads)
+static struct side *open_side(unsigned how)
 {
-	(void)threads;
+	(void)how;
 	struct side *side = calloc(1, sizeof(*side));
 	if (side)
 		plan_init(&side->plan);
@@ -156,7 +156,7 @@ static struct side *open_side(bool threads)
 static struct side *join_side(struct side *side)
 {
 	(void)side;
-	return open_side(true);
+	return open_side(SIDE_THREADS);
 }
 
 const struct bench_side bench_kernel = {"kernel", works, lane_works, open_side, join_side};

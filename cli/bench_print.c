@@ -13,6 +13,12 @@ double bench_ratio(const struct result *result)
 	return result->kernel.median / result->vas.median;
 }
 
+bool bench_missed(const struct row *row, const struct result *result)
+{
+	return row->goal > 0 && result->point == row->points[0] && result->vas.there &&
+	       result->vas.median > row->goal;
+}
+
 /* ---- The table ------------------------------------------------------------------------------- */
 
 static void point_text(char text[16], const struct row *row, uint64_t point)
@@ -78,8 +84,7 @@ void bench_print(FILE *out, const struct row *row, const struct result *result, 
 	fprintf(out, "%-26s %10s", first ? row->name : "", at);
 	figure_print(out, &result->vas, row->bytes);
 	figure_print(out, &result->kernel, row->bytes);
-	fprintf(out, " %9s%c %10s", goal,
-	        first && row->goal > 0 && result->vas.median > row->goal ? '!' : ' ', ratio);
+	fprintf(out, " %9s%c %10s", goal, first && bench_missed(row, result) ? '!' : ' ', ratio);
 	if (!result->vas.there)
 		fprintf(out, "  vas: %s", result->vas.why);
 	if (!result->kernel.there && strcmp(result->kernel.why, result->vas.why) != 0)
@@ -88,6 +93,8 @@ void bench_print(FILE *out, const struct row *row, const struct result *result, 
 	if (result->vas.note[0])
 		fprintf(out, "%26s vas: %s; kernel: %s\n", "", result->vas.note,
 		        result->kernel.note[0] ? result->kernel.note : "-");
+	if (first && row->note && bench_missed(row, result))
+		fprintf(out, "    ! %s\n", row->note);
 	(void)fflush(out);
 }
 
@@ -121,11 +128,13 @@ static void json_figures(FILE *out, const struct row *row, const struct result *
 	if (vas->note[0])
 		fprintf(out, "\"vas_note\": \"%s\", \"kernel_note\": \"%s\", ", vas->note,
 		        kernel->note);
-	fprintf(out, "\"note\": \"%s%s\"",
+	fprintf(out, "\"note\": \"%s%s%s%s\"",
 	        !vas->there      ? "vas: "
 	        : !kernel->there ? "kernel: "
 	                         : "",
-	        !vas->there ? vas->why : kernel->why);
+	        !vas->there ? vas->why : kernel->why,
+	        row->note && bench_missed(row, result) && !kernel->there ? "; " : "",
+	        row->note && bench_missed(row, result) ? row->note : "");
 }
 
 static void json_point(FILE *out, const struct row *row, uint64_t point)

@@ -63,7 +63,7 @@ static _Noreturn void work_on(const struct bench_side *side, const struct work *
                               uint64_t point, int in, int out)
 {
 	struct answer answer = {.total = 0};
-	struct side *state = side->open(false);
+	struct side *state = side->open(work->how);
 	const char *why = state ? work->prepare(state, point) : "no memory";
 	if (why)
 		(void)snprintf(answer.why, sizeof(answer.why), "%s", why);

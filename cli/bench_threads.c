@@ -97,7 +97,7 @@ static double measure(const struct bench_side *bench, enum lane_id id, unsigned 
 {
 	struct race race = {.work = &bench->lanes[id], .nlanes = nlanes};
 	bool first_only = id == LANE_FAULT_BESIDE_MAP || id == LANE_HIT_BESIDE_MAP;
-	struct side *side = bench->open(locks);
+	struct side *side = bench->open(locks ? SIDE_THREADS : 0);
 	pthread_t threads[LANES_MAX];
 	double results[ROUNDS];
 	if (!side || race.work->prepare(side) ||

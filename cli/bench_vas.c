@@ -13,6 +13,7 @@
 
 #define MEMORY ((uint64_t)8 << 30) /* only what is used of it costs */
 #define TLB_PAGES 64u              /* that fit the software TLB */
+#define ASIDE (BASE - GIB)         /* where vmas are made that are moved */
 #define SIDE_PAGE_BYTES 4096.0     /* side_bytes counts the pages themselves, too */
 
 struct side {
@@ -117,6 +118,49 @@ static const char *prepare_tlb_miss_huge(struct side *side, uint64_t bytes)
 	return NULL;
 }
 
+/* Software trees have a record for each range that was moved, if it is large enough: each vma is,
+ * and was. */
+#define VMA_LEN (2 * MIB)
+#define VMA_PAGES 4u /* present of each */
+
+INLINE uint64_t vma_place(uint64_t vma)
+{
+	return BASE + vma * 2 * VMA_LEN + PAGE;
+}
+
+/* The address of a page that is present, by its number. */
+typedef uint64_t page_addr(uint64_t number);
+
+INLINE uint64_t range_page(uint64_t number)
+{
+	return BASE + number * PAGE;
+}
+
+/* Four in each vma, elsewhere in each, as they are in a program: not all in the same cache set. */
+INLINE uint64_t vma_page(uint64_t number)
+{
+	uint64_t vma = number / VMA_PAGES;
+	return vma_place(vma) + (vma * 37 + number % VMA_PAGES) % (VMA_LEN / PAGE) * PAGE;
+}
+
+static const char *prepare_tlb_miss_soft(struct side *side, uint64_t nvmas)
+{
+	vas_tlb_register(side->space, &side->tlb);
+	side->plan.scale = nvmas * VMA_PAGES * PAGE;
+	for (uint64_t vma = 0; vma < nvmas; vma++) {
+		if (side_mmap(side, ASIDE, VMA_LEN, RW, ANON_AT) < 0)
+			return "the vmas cannot be made";
+		for (uint64_t i = 0; i < VMA_PAGES; i++)
+			if (side_touch(side, vma_page(vma * VMA_PAGES + i) - vma_place(vma) + ASIDE,
+			               false) < 0)
+				return "the pages cannot be read";
+		if (side_mremap(side, ASIDE, VMA_LEN, VMA_LEN,
+		                VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED, vma_place(vma)) < 0)
+			return "the vmas cannot be moved";
+	}
+	return NULL;
+}
+
 /* As a caller of the library does it that looks nothing up by itself. */
 INLINE void *translate_by_call(struct side *side, uint64_t addr)
 {
@@ -137,14 +181,15 @@ typedef void *translate(struct side *side, uint64_t addr);
 
 /* Where latency is wanted, each address depends on the answer before: on a bit of it that is
  * always 0, which the compiler cannot know. */
-INLINE double translations(struct side *side, uint64_t *n, translate *how, bool misses, bool chain)
+INLINE double translations(struct side *side, uint64_t *n, translate *how, page_addr *where,
+                           bool misses, bool chain)
 {
 	uint64_t mask = side->plan.scale / PAGE - 1; /* the size is a power of two */
 	uint64_t page = 0, dependent = 0, sum = 0, start = now_of_thread();
 	for (uint64_t i = 0; i < *n; i++) {
 		page = misses ? page * 6364136223846793005u + 1442695040888963407u : i;
 		uint64_t number = misses ? (page >> 32) & mask : page % TLB_PAGES;
-		uint64_t host = (uint64_t)(uintptr_t)how(side, BASE + number * PAGE + dependent);
+		uint64_t host = (uint64_t)(uintptr_t)how(side, where(number) + dependent);
 		sum += host;
 		dependent = chain ? (host >> 63) * PAGE : 0;
 	}
@@ -155,27 +200,32 @@ INLINE double translations(struct side *side, uint64_t *n, translate *how, bool 
 
 static double round_tlb_hit(struct side *side, uint64_t *n)
 {
-	return translations(side, n, translate_inline, false, false);
+	return translations(side, n, translate_inline, range_page, false, false);
 }
 
 static double round_tlb_hit_latency(struct side *side, uint64_t *n)
 {
-	return translations(side, n, translate_inline, false, true);
+	return translations(side, n, translate_inline, range_page, false, true);
 }
 
 static double round_tlb_hit_call(struct side *side, uint64_t *n)
 {
-	return translations(side, n, translate_by_call, false, false);
+	return translations(side, n, translate_by_call, range_page, false, false);
 }
 
 static double round_tlb_miss(struct side *side, uint64_t *n)
 {
-	return translations(side, n, translate_by_call, true, false);
+	return translations(side, n, translate_by_call, range_page, true, false);
 }
 
 static double round_tlb_miss_latency(struct side *side, uint64_t *n)
 {
-	return translations(side, n, translate_by_call, true, true);
+	return translations(side, n, translate_by_call, range_page, true, true);
+}
+
+static double round_tlb_miss_soft(struct side *side, uint64_t *n)
+{
+	return translations(side, n, translate_by_call, vma_page, true, false);
 }
 
 static const struct work works[WORK_COUNT] = {
@@ -187,6 +237,7 @@ static const struct work works[WORK_COUNT] = {
 	[WORK_TLB_MISS] = {prepare_tlb_miss, round_tlb_miss},
 	[WORK_TLB_MISS_LATENCY] = {prepare_tlb_miss, round_tlb_miss_latency},
 	[WORK_TLB_MISS_HUGE] = {prepare_tlb_miss_huge, round_tlb_miss},
+	[WORK_TLB_MISS_SOFT] = {prepare_tlb_miss_soft, round_tlb_miss_soft, NULL, SIDE_SOFTWARE},
 };
 
 /* ---- Several threads ------------------------------------------------------------------------- */
@@ -213,9 +264,10 @@ static void wait_for_others(void *ctx)
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-static struct side *open_side(bool threads)
+static struct side *open_side(unsigned how)
 {
 	struct vas_config config = {.format = &vas_format_x86_64,
+	                            .software = how & SIDE_SOFTWARE,
 	                            .port = {.memory_len = MEMORY, .zeroed = true}};
 	struct side *side = calloc(1, sizeof(*side));
 	void *memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
@@ -224,7 +276,7 @@ static struct side *open_side(bool threads)
 		return NULL;
 	(void)madvise(memory, MEMORY, MADV_HUGEPAGE);
 	config.port.memory = memory;
-	config.port.threads = threads;
+	config.port.threads = how & SIDE_THREADS;
 	config.port.wait = wait_for_others;
 	vas_settings_default(&config.settings, MEMORY / PAGE);
 	config.settings.max_map_count = UINT32_MAX;

@@ -330,6 +330,8 @@ static double round_bytes(struct side *side, uint64_t *n)
 }
 
 #define WORK(id, how, what) [WORK_##id] = {prepare_##how, round_##what}
+#define WORK_SOFT(id, how, what) \
+	[WORK_##id##_SOFT] = {prepare_##how, round_##what, NULL, SIDE_SOFTWARE}
 #define WORKS_OF_BOTH						\
 	WORK(MMAP_MUNMAP, vmas, mmap_munmap),			\
 	WORK(MMAP_ANYWHERE, vmas, mmap_anywhere),		\
@@ -341,6 +343,7 @@ static double round_bytes(struct side *side, uint64_t *n)
 	WORK(MOVE_1G, move_1g, move),				\
 	WORK(MOVE_2M, move_2m, move),				\
 	WORK(MOVE_SHIFTED, move_shifted, move),			\
+	WORK_SOFT(MOVE_SHIFTED, move_shifted, move),		\
 	WORK(PROTECT, range, protect),				\
 	WORK(FORK, range, fork),				\
 	WORK(FIRST_WRITE, range, first_write),			\

@@ -31,6 +31,8 @@ int memcmp(const void *a, const void *b, size_t len);
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+#define CACHE_LINE 64 /* bytes; of most machines */
+
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;

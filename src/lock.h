@@ -16,8 +16,6 @@
 #include "vas/port.h"
 #include "base.h"
 
-#define CACHE_LINE 64 /* bytes; of most machines */
-
 /* Everyone who locks knows its system's port: whether there are threads, and how to wait. */
 struct spin {
 	uint32_t taken;

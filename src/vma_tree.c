@@ -38,7 +38,6 @@ struct tree_node {
 };
 
 #define NO_ADDRESS (~(uint64_t)0)
-#define CACHE_LINE 64
 
 _Static_assert(sizeof(struct tree_node) <= 496, "a tree node has outgrown its slab class");
 _Static_assert(VAS_TREE_LEAF >= 3 && VAS_TREE_FANOUT >= 4, "nodes must be able to split");
