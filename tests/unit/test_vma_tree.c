@@ -398,7 +398,7 @@ static void one_in_the_place_of_several_needs_no_memory(void **state)
 	while (pair.tree.count > 3) {
 		uint64_t addr = random_below(&random, SLOTS) * UNIT_PAGE;
 		unsigned nspare = pair.tree.nspare, n = 2 + (unsigned)random_below(&random, 2);
-		struct vma first, last;
+		struct vma first = {0}, last;
 
 		assert_true(vma_tree_find(&pair.tree, addr, &first));
 		last = first;
