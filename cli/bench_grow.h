@@ -133,9 +133,13 @@ static double round_grow_many_x2(struct side *side, uint64_t *n)
 	return round_of(side, n, (struct pattern){GROW_BUFFERS, PAGE, 4 * MIB, 0, 0});
 }
 
-#define GROW_WORK(id, what)                                                  \
-	[WORK_##id] = {prepare_grow, round_##what, tell_grown},              \
-	[WORK_##id##_ROOMY] = {prepare_grow_roomy, round_##what, tell_grown}
+#define GROW_WORK(id, what)                                                   \
+	[WORK_##id] = {.prepare = prepare_grow,                               \
+	               .round = round_##what,                                 \
+	               .tell = tell_grown},                                   \
+	[WORK_##id##_ROOMY] = {.prepare = prepare_grow_roomy,                 \
+	                       .round = round_##what,                         \
+	                       .tell = tell_grown}
 #define WORKS_OF_GROWTH                            \
 	GROW_WORK(GROW_X2, grow_x2),               \
 	GROW_WORK(GROW_X2_ODD, grow_x2_odd),       \

@@ -231,13 +231,15 @@ static double round_tlb_miss_soft(struct side *side, uint64_t *n)
 static const struct work works[WORK_COUNT] = {
 	WORKS_OF_BOTH,
 	WORKS_OF_GROWTH,
-	[WORK_TLB_HIT] = {prepare_tlb, round_tlb_hit},
-	[WORK_TLB_HIT_LATENCY] = {prepare_tlb, round_tlb_hit_latency},
-	[WORK_TLB_HIT_CALL] = {prepare_tlb, round_tlb_hit_call},
-	[WORK_TLB_MISS] = {prepare_tlb_miss, round_tlb_miss},
-	[WORK_TLB_MISS_LATENCY] = {prepare_tlb_miss, round_tlb_miss_latency},
-	[WORK_TLB_MISS_HUGE] = {prepare_tlb_miss_huge, round_tlb_miss},
-	[WORK_TLB_MISS_SOFT] = {prepare_tlb_miss_soft, round_tlb_miss_soft, NULL, SIDE_SOFTWARE},
+	[WORK_TLB_HIT] = {.prepare = prepare_tlb, .round = round_tlb_hit},
+	[WORK_TLB_HIT_LATENCY] = {.prepare = prepare_tlb, .round = round_tlb_hit_latency},
+	[WORK_TLB_HIT_CALL] = {.prepare = prepare_tlb, .round = round_tlb_hit_call},
+	[WORK_TLB_MISS] = {.prepare = prepare_tlb_miss, .round = round_tlb_miss},
+	[WORK_TLB_MISS_LATENCY] = {.prepare = prepare_tlb_miss, .round = round_tlb_miss_latency},
+	[WORK_TLB_MISS_HUGE] = {.prepare = prepare_tlb_miss_huge, .round = round_tlb_miss},
+	[WORK_TLB_MISS_SOFT] = {.prepare = prepare_tlb_miss_soft,
+                                .round = round_tlb_miss_soft,
+                                .how = SIDE_SOFTWARE},
 };
 
 /* ---- Several threads ------------------------------------------------------------------------- */

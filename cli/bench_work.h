@@ -329,9 +329,11 @@ static double round_bytes(struct side *side, uint64_t *n)
 	return side->plan.bytes;
 }
 
-#define WORK(id, how, what) [WORK_##id] = {prepare_##how, round_##what}
-#define WORK_SOFT(id, how, what) \
-	[WORK_##id##_SOFT] = {prepare_##how, round_##what, NULL, SIDE_SOFTWARE}
+#define WORK(id, begin, what) \
+	[WORK_##id] = {.prepare = prepare_##begin, .round = round_##what}
+#define WORK_SOFT(id, begin, what)                                             \
+	[WORK_##id##_SOFT] = {.prepare = prepare_##begin, .round = round_##what, \
+	                      .how = SIDE_SOFTWARE}
 #define WORKS_OF_BOTH						\
 	WORK(MMAP_MUNMAP, vmas, mmap_munmap),			\
 	WORK(MMAP_ANYWHERE, vmas, mmap_anywhere),		\
