@@ -24,7 +24,7 @@ all: release
 help: ## this list
 	@printf '%-18s%s\n' make 'build/libvas.a and build/vas, as they ship'
 	@sed -n 's/^\([a-z-]*\):.*## *\(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
-		if [ $$name != fuzz ] || [ -d fuzz ]; then printf 'make %-13s%s\n' "$$name" "$$what"; fi; \
+		printf 'make %-13s%s\n' "$$name" "$$what"; \
 	done
 
 demo: deps release ## check real programs against the running kernel, draw one
@@ -46,13 +46,13 @@ bench: ## vas and the running kernel side by side: a table, build/bench.json, bu
 	$(call build,release,,--target vas vas_cli)
 	@build/vas bench --json build/bench.json
 	@build/vas bench --threads 2
-	@bench/plot build/bench.json build/move.svg
+	@scripts/plot build/bench.json build/move.svg
 	@echo "a picture of what moves cost: build/move.svg"
 
-bench-instr: ## instructions of the hot paths, into bench/instructions.txt
+bench-instr: ## instructions of the hot paths, into tests/instructions/record.txt
 	@scripts/deps instr
 	$(call build,release,,--target vas_instr)
-	@bench/instructions --write build/release/bench/vas_instr
+	@tests/instructions/count.py --write build/release/tests/instructions/vas_instr
 
 single: ## build/vas.c and build/vas.h: the library as one file of each
 	$(call build,release,,--target single)

@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "vas/vas.h"
-#include "format.h"
+#include "format/format.h"
 
 #define ARM_VALID ((uint64_t)1 << 0)
 #define ARM_TABLE ((uint64_t)1 << 1)  /* a table; at level 0, a page */

@@ -13,7 +13,7 @@
 #ifndef VAS_FORMAT_H
 #define VAS_FORMAT_H
 
-#include "../base.h"
+#include "base/base.h"
 
 enum entry_kind {
 	ENTRY_ABSENT, /* nothing here: the zero word */

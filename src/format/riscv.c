@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "vas/vas.h"
-#include "format.h"
+#include "format/format.h"
 
 #define RV_V ((uint64_t)1 << 0)
 #define RV_R ((uint64_t)1 << 1)

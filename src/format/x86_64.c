@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "vas/vas.h"
-#include "format.h"
+#include "format/format.h"
 
 #define X86_P ((uint64_t)1 << 0)
 #define X86_W ((uint64_t)1 << 1)

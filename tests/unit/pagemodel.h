@@ -9,8 +9,8 @@
 
 #include "unit.h"
 
-#include "pagemap.h"
-#include "space.h"
+#include "pages/pagemap.h"
+#include "space/space.h"
 
 #define MODEL_PAGES 16384
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "draw.h"
+#include "show/draw.h"
 
 static _Alignas(4096) unsigned char memory[1 << 20];
 

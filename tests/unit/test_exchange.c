@@ -7,7 +7,7 @@
 
 #include "unit.h"
 
-#include "space.h"
+#include "space/space.h"
 
 static void map(struct vas *space, uint64_t first, uint64_t npages, uint64_t prot)
 {

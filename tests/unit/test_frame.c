@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
 
-#include "frame.h"
-#include "space.h"
+#include "memory/frame.h"
+#include "space/space.h"
 
 #define POOL_FRAMES 8192u
 #define POOL_RESERVED 3u

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
 
-#include "object.h"
+#include "space/object.h"
 
 #define PAGES 12
 

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
 
-#include "space.h"
+#include "space/space.h"
 #include "steps.h"
 
 /* What leads to the call, with memory; the call itself, without. */

@@ -6,9 +6,9 @@
 
 #include <ftw.h>
 
-#include "script.h"
-#include "space.h"
-#include "target.h"
+#include "target/script.h"
+#include "space/space.h"
+#include "target/target.h"
 
 static char cases_dir[512];
 static unsigned nscripts, nruns;

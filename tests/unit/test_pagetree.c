@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
 
-#include "space.h"
+#include "space/space.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define FIXED_MOVE (VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED)

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
 
-#include "slab.h"
-#include "space.h"
+#include "memory/slab.h"
+#include "space/space.h"
 
 #define OBJECTS 600
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "strace_shape.h"
+#include "strace/strace_shape.h"
 
 static void parse(const char *line, struct call *call, struct answer *answer)
 {

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
 
-#include "space.h"
+#include "space/space.h"
 
 struct hook {
 	struct vas_system *system;

@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
 
-#include "slab.h"
-#include "space.h"
-#include "vma_tree.h"
+#include "memory/slab.h"
+#include "space/space.h"
+#include "tree/vma_tree.h"
 
 #define SLOTS 4096 /* pages of the little address space that the truth is about */
 

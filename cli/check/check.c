@@ -1,0 +1,161 @@
+/* check.c - `vas check`: runs a program and compares what Linux answers it with what vas would.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "check/model/process_model_report.h"
+#include "check/tracer/tracer.h"
+
+static const char usage[] =
+	"usage: vas check [options] -- COMMAND [ARGUMENT...]\n"
+	"Runs COMMAND, follows every memory call that it and its children make, makes the same\n"
+	"calls on vas, and compares each answer and the maps.\n"
+	"  --record LOG   also write what happened to LOG, for `vas replay`\n"
+	"  --full-paths   in LOG; else it has only the last part of file names\n"
+	"  --every        compare the whole map after every call, however large it is\n"
+	"  --picture      then draw COMMAND's address space as it was at its end\n"
+	"  --all-cpus     do not keep the program on one CPU (a call costs 20 times as much)\n"
+	"  --json         one JSON object per program, then one in all\n"
+	"  --quiet        only programs with differences, and the total\n"
+	"  --output FILE  write there instead of to standard error\n"
+	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage, 3 COMMAND could not be run\n"
+	"or not be followed to its end.\n";
+
+struct check_options {
+	struct tracer_options tracer;
+	struct report_style style;
+	bool picture;
+	const char *record, *output;
+	char **command;
+};
+
+/* Takes an option's value from the next argument. */
+static bool take_value(int argc, char **argv, int *i, const char **value)
+{
+	if (*i + 1 >= argc) {
+		fprintf(stderr, "vas check: %s needs a file name\n", argv[*i]);
+		return false;
+	}
+	*value = argv[++*i];
+	return true;
+}
+
+static bool take_option(struct check_options *options, int argc, char **argv, int *i)
+{
+	const char *option = argv[*i];
+	struct tracer_options *tracer = &options->tracer;
+	if (strcmp(option, "--record") == 0)
+		return take_value(argc, argv, i, &options->record);
+	if (strcmp(option, "--output") == 0)
+		return take_value(argc, argv, i, &options->output);
+	if (strcmp(option, "--full-paths") == 0)
+		tracer->full_paths = true;
+	else if (strcmp(option, "--every") == 0)
+		tracer->every = true;
+	else if (strcmp(option, "--all-cpus") == 0)
+		tracer->all_cpus = true;
+	else if (strcmp(option, "--picture") == 0)
+		options->picture = true;
+	else if (strcmp(option, "--json") == 0)
+		options->style.json = true;
+	else if (strcmp(option, "--quiet") == 0)
+		options->style.quiet = true;
+	else {
+		fprintf(stderr, "vas check: unknown option %s\n%s", option, usage);
+		return false;
+	}
+	return true;
+}
+
+static bool take_options(struct check_options *options, int argc, char **argv)
+{
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++)
+		if (!take_option(options, argc, argv, &i))
+			return false;
+	if (i < argc && strcmp(argv[i], "--") == 0)
+		i++;
+	if (i >= argc) {
+		fputs(usage, stderr);
+		return false;
+	}
+	options->command = argv + i;
+	return true;
+}
+
+static FILE *open_output(const char *path)
+{
+	FILE *file = fopen(path, "we");
+	if (!file)
+		fprintf(stderr, "vas check: %s: %s\n", path, strerror(errno));
+	return file;
+}
+
+static bool close_output(FILE *file, const char *path)
+{
+	bool failed = fflush(file) != 0 || ferror(file);
+	failed = (file != stderr && fclose(file) != 0) || failed;
+	if (failed)
+		fprintf(stderr, "vas check: %s could not be written\n", path);
+	return !failed;
+}
+
+static const char *describe_end(int status, char *text, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(text, size, "was killed by signal %d (%s)", WTERMSIG(status),
+		         strsignal(WTERMSIG(status)));
+	else
+		snprintf(text, size, "exited with %d", WEXITSTATUS(status));
+	return text;
+}
+
+static int run(struct check_options *options)
+{
+	struct machine machine;
+	char ending[80];
+	int status = 0;
+	if (!machine_read(&machine))
+		return 3;
+	struct model *model = model_create(&machine);
+	if (!model)
+		return 3;
+	if (options->picture)
+		model_draw(model);
+	enum tracer_end end = tracer_run(&options->tracer, model, options->command, &status);
+	int result = 3;
+	if (end != TRACER_FAILED) {
+		report_print(&options->style, model, describe_end(status, ending, sizeof(ending)));
+		if (end == TRACER_DONE)
+			result = report_differences(model) ? 1 : 0;
+	}
+	model_destroy(model);
+	return result;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	struct check_options options = {.style = {.file = stderr}};
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (!take_options(&options, argc, argv))
+		return 2;
+	options.tracer.progress = !options.style.quiet && isatty(2);
+	if (options.output && !(options.style.file = open_output(options.output)))
+		return 2;
+	if (options.record && !(options.tracer.log = open_output(options.record)))
+		return 2;
+	int result = run(&options);
+	bool written = true;
+	if (options.tracer.log)
+		written = close_output(options.tracer.log, options.record);
+	written = close_output(options.style.file, options.output) && written;
+	return written ? result : 3;
+}

@@ -1,0 +1,244 @@
+/* process_model_call.c - one call made on vas, its answer compared with the kernel's.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/model/process_model_internal.h"
+
+/* Frames that vas needs to be able to answer at all; fewer, and its ENOMEM is no finding. */
+#define FRAMES_LOW 256
+
+static bool memory_low(const struct model *model)
+{
+	uint64_t total, left;
+	vas_system_frames(model->system, &total, &left);
+	return left < FRAMES_LOW;
+}
+
+static void remember(struct process *process, const struct event *event)
+{
+	struct space *space = process->space;
+	space->last = event->call;
+	space->last_answer = event->answer;
+	space->calls++;
+	space->since += event->call.name != CALL_MSYNC && event->call.name != CALL_MINCORE;
+}
+
+static char *text_of(const struct call *call, const struct answer *answer)
+{
+	char text[1024];
+	call_print(text, sizeof(text), call, answer);
+	return strdup(text);
+}
+
+void model_difference(struct process *process, const char *kernel, const char *vas,
+                      const char *maps)
+{
+	struct space *space = process->space;
+	struct report *report = process->report;
+	space->adrift = true;
+	if (report->differences++)
+		return;
+	struct difference *first = &report->first;
+	first->number = report->calls;
+	first->since = kernel ? 0 : space->since;
+	first->call = space->calls ? text_of(&space->last, kernel ? NULL : &space->last_answer)
+	                           : strdup("the start");
+	first->kernel = kernel ? strdup(kernel) : NULL;
+	first->vas = vas ? strdup(vas) : NULL;
+	first->maps = maps ? strdup(maps) : NULL;
+}
+
+/* Linux populates; for vas it is enough to know that the mapping was written, which is what
+ * populating private writable memory amounts to. So a program that maps gigabytes costs no memory
+ * twice. Errors of populating do not show in mmap's answer. */
+static int64_t make_mmap(struct space *space, const struct call *call, struct vas_file *file)
+{
+	const uint64_t *arg = call->arg;
+	uint64_t flags = arg[3];
+	bool populate = (flags & VAS_MAP_POPULATE) && !(flags & VAS_MAP_NONBLOCK);
+	bool private = (flags & VAS_MAP_TYPE) == VAS_MAP_PRIVATE;
+	flags &= ~(uint64_t)VAS_MAP_POPULATE;
+	int64_t addr = vas_mmap(space->vas, arg[0], arg[1], arg[2], flags, file, arg[5]);
+	if (addr >= 0 && populate && private && (arg[2] & VAS_PROT_WRITE))
+		vas_fault(space->vas, (uint64_t)addr, VAS_WRITE, NULL);
+	return addr;
+}
+
+/* Linux starts the search of MAP_32BIT at a random place (unless randomisation is off): its answer
+ * is taken over, and the summary says so. */
+static bool is_random(const struct call *call, const struct answer *answer)
+{
+	uint64_t fixed = VAS_MAP_FIXED | VAS_MAP_FIXED_NOREPLACE;
+	return call->name == CALL_MMAP && (call->arg[3] & VAS_MAP_32BIT) &&
+	       !(call->arg[3] & fixed) && answer->value >= 0;
+}
+
+static int64_t set_limit(struct space *space, const struct call *call)
+{
+	static const unsigned numbers[VAS_NRLIMITS] = {[VAS_RLIMIT_AS] = 9,
+	                                               [VAS_RLIMIT_DATA] = 2,
+	                                               [VAS_RLIMIT_STACK] = 3,
+	                                               [VAS_RLIMIT_MEMLOCK] = 8};
+	for (unsigned i = 0; i < VAS_NRLIMITS; i++) {
+		if (numbers[i] != call->arg[0])
+			continue;
+		space->params.limit[i] = (struct vas_limit){call->arg[1], call->arg[2]};
+		vas_set_limit(space->vas, (enum vas_rlimit)i, space->params.limit[i]);
+	}
+	return 0;
+}
+
+static int64_t make(struct model *model, struct space *space, const struct call *call)
+{
+	struct vas *vas = space->vas;
+	const uint64_t *arg = call->arg;
+	struct vas_file *file = NULL;
+	switch (call->name) {
+	case CALL_MMAP:
+		if ((int64_t)arg[4] > 0 && arg[4] <= model->nfiles)
+			file = model->files[arg[4] - 1]->vas;
+		return make_mmap(space, call, file);
+	case CALL_MUNMAP:
+		return vas_munmap(vas, arg[0], arg[1]);
+	case CALL_MPROTECT:
+		return vas_mprotect(vas, arg[0], arg[1], arg[2]);
+	case CALL_MREMAP:
+		return vas_mremap(vas, arg[0], arg[1], arg[2], arg[3], arg[4]);
+	case CALL_BRK:
+		return vas_brk(vas, arg[0]);
+	case CALL_MADVISE:
+		return vas_madvise(vas, arg[0], arg[1], arg[2]);
+	case CALL_MLOCK:
+		return vas_mlock(vas, arg[0], arg[1]);
+	case CALL_MLOCK2:
+		return vas_mlock2(vas, arg[0], arg[1], arg[2]);
+	case CALL_MUNLOCK:
+		return vas_munlock(vas, arg[0], arg[1]);
+	case CALL_MLOCKALL:
+		return vas_mlockall(vas, arg[0]);
+	case CALL_MUNLOCKALL:
+		return vas_munlockall(vas);
+	case CALL_MSYNC:
+		return vas_msync(vas, arg[0], arg[1], arg[2]);
+	case CALL_MINCORE:
+		return vas_mincore(vas, arg[0], arg[1], arg[2]);
+	case CALL_MSEAL:
+		return vas_mseal(vas, arg[0], arg[1], arg[2]);
+	case CALL_SETRLIMIT:
+		return set_limit(space, call);
+	default:
+		return -VAS_ENOSYS;
+	}
+}
+
+/* The answer depends on what is in memory, which vas does not know. */
+static bool is_unpredictable(const struct call *call)
+{
+	if (call->name != CALL_MADVISE)
+		return false;
+	uint64_t advice = call->arg[2];
+	return advice == VAS_MADV_COLLAPSE || advice == VAS_MADV_HWPOISON ||
+	       advice == VAS_MADV_SOFT_OFFLINE;
+}
+
+/* Whether an opaque mapping (a device) can be populated only its driver knows. */
+static bool populates_opaque(struct space *space, const struct call *call)
+{
+	uint64_t start = call->arg[0], end = call->arg[0] + call->arg[1];
+	struct vas_region region;
+	if (call->name == CALL_MLOCKALL)
+		start = 0, end = UINT64_MAX;
+	else if (call->name == CALL_MADVISE ? call->arg[2] != VAS_MADV_POPULATE_READ &&
+	                                              call->arg[2] != VAS_MADV_POPULATE_WRITE
+	                                    : call->name != CALL_MLOCK && call->name != CALL_MLOCK2)
+		return false;
+	for (; vas_next_region(space->vas, start, &region) && region.start < end;
+	     start = region.end)
+		if (region.flags & VAS_VM_OPAQUE)
+			return true;
+	return false;
+}
+
+static bool out_of_memory(char why[MODEL_WHY])
+{
+	snprintf(why, MODEL_WHY, "vas's memory is used up");
+	return false;
+}
+
+/* A page was written that vas has not yet seen written. */
+static bool touch(struct model *model, struct process *process, uint64_t addr, char why[MODEL_WHY])
+{
+	struct vas_signal signal = {0, 0, 0};
+	struct vas_region region;
+	struct vas *vas = process->space->vas;
+	if (vas_next_region(vas, addr, &region) && region.start <= addr && region.touched)
+		return true;
+	int64_t error = vas_fault(vas, addr, VAS_WRITE, &signal);
+	if (error == -VAS_ENOMEM && memory_low(model))
+		return out_of_memory(why);
+	if (error == 0)
+		return true;
+	struct answer answer = {.kind = signal.signo ? ANSWER_SIGNAL : ANSWER_VALUE,
+	                        .value = error,
+	                        .signal = signal};
+	struct call call = {.name = CALL_TOUCH, .nargs = 1, .arg = {addr}};
+	char text[128];
+	answer_print(text, sizeof(text), &call, &answer);
+	process->space->last = call;
+	process->space->calls += process->space->calls == 0;
+	model_difference(process, "0", text, NULL);
+	return true;
+}
+
+/* A vma grows before its rights are looked at: even a fault that ends in a signal lets it. Whether
+ * vas has let it too, shows in the map that is compared next. */
+bool model_grow(struct model *model, struct process *process, const struct event *event,
+                char why[MODEL_WHY])
+{
+	struct vas *vas = process->space->vas;
+	struct vas_region region;
+	if (!vas_next_region(vas, event->number, &region) || region.start <= event->number)
+		return true;
+	enum vas_access access = region.flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ;
+	int64_t error = vas_fault(vas, event->number, access, NULL);
+	return error != -VAS_ENOMEM || !memory_low(model) || out_of_memory(why);
+}
+
+bool model_call(struct model *model, struct process *process, const struct event *event,
+                char why[MODEL_WHY])
+{
+	struct call call = event->call;
+	struct answer mine = {.kind = ANSWER_VALUE};
+	if (call.name == CALL_TOUCH)
+		return touch(model, process, call.arg[0], why);
+	remember(process, event);
+	if (is_unpredictable(&call)) {
+		model_count(model, process->report, "answer depends on what is in memory", false);
+		return true;
+	}
+	bool opaque = populates_opaque(process->space, &call);
+	if (is_random(&call, &event->answer)) {
+		model_count(model, process->report, "random address of MAP_32BIT", true);
+		call.arg[0] = (uint64_t)event->answer.value;
+		call.arg[3] |= VAS_MAP_FIXED_NOREPLACE;
+	}
+	mine.value = make(model, process->space, &call);
+	if (mine.value == event->answer.value)
+		return true;
+	if (opaque) {
+		model_count(model, process->report, "answer depends on opaque memory", false);
+		return true;
+	}
+	if (mine.value == -VAS_ENOMEM && memory_low(model))
+		return out_of_memory(why);
+	char kernel[128], vas[128];
+	answer_print(kernel, sizeof(kernel), &event->call, &event->answer);
+	answer_print(vas, sizeof(vas), &event->call, &mine);
+	if (call.name == CALL_BRK) /* RESYNC goes on from the kernel's break */
+		process->space->params.brk = (uint64_t)event->answer.value;
+	model_difference(process, kernel, vas, NULL);
+	return true;
+}

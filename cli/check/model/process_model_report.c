@@ -1,0 +1,254 @@
+/* process_model_report.c - the summary, as text and as JSON.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <string.h>
+
+#include "check/model/process_model_report.h"
+
+struct total {
+	uint64_t processes, calls, mremaps, differences, compared, skipped, adopted;
+};
+
+static struct total total_of(const struct model *model)
+{
+	struct total total = {0};
+	for (const struct report *r = model_reports(model); r; r = r->next) {
+		total.processes++;
+		total.calls += r->calls;
+		total.mremaps += r->mremaps;
+		total.differences += r->differences;
+		total.compared += r->compared;
+		total.skipped += r->skipped;
+		for (size_t i = 0; i < r->ncounted; i++)
+			total.adopted += r->counted[i].adopted ? r->counted[i].n : 0;
+	}
+	return total;
+}
+
+uint64_t report_differences(const struct model *model)
+{
+	return total_of(model).differences;
+}
+
+/* ---- Text ------------------------------------------------------------------------------------ */
+
+static void put_count(FILE *file, uint64_t n, const char *noun)
+{
+	fprintf(file, "%" PRIu64 " %s%s", n, noun, n == 1 ? "" : "s");
+}
+
+static void put_indented(FILE *file, const char *lines)
+{
+	while (*lines) {
+		size_t len = strcspn(lines, "\n");
+		fprintf(file, "      %.*s\n", (int)len, lines);
+		lines += len + (lines[len] == '\n');
+	}
+}
+
+static void put_first(FILE *file, const struct report *report)
+{
+	const struct difference *first = &report->first;
+	if (!first->call)
+		return;
+	fprintf(file, "    first difference, call %" PRIu64 ":\n", first->number);
+	if (first->kernel) {
+		fprintf(file, "      %s\n        Linux = %s\n        vas   = %s\n", first->call,
+		        first->kernel, first->vas);
+	} else {
+		fprintf(file, "      the maps differ after %s\n", first->call);
+		if (first->since > 1)
+			fprintf(file,
+			        "      (they were last compared %" PRIu64
+			        " calls before; --every finds the first)\n",
+			        first->since);
+	}
+	if (first->maps && *first->maps) {
+		fputs("      maps, - Linux's, + vas's:\n", file);
+		put_indented(file, first->maps);
+	}
+}
+
+static void put_counted(FILE *file, const struct report *report, bool adopted, const char *head)
+{
+	bool any = false;
+	for (size_t i = 0; i < report->ncounted; i++) {
+		const struct counted *counted = &report->counted[i];
+		if (counted->adopted != adopted)
+			continue;
+		fprintf(file, "%s%s", any ? ", " : head, counted->text);
+		if (counted->n > 1)
+			fprintf(file, " (%u)", counted->n);
+		any = true;
+	}
+	if (any)
+		putc('\n', file);
+}
+
+static void put_report(FILE *file, const struct report *r)
+{
+	fprintf(file, "%" PRId32 " %s: ", r->pid, r->name);
+	put_count(file, r->calls, "call");
+	fputs(", ", file);
+	put_count(file, r->mremaps, "mremap");
+	fputs(", ", file);
+	put_count(file, r->differences, "difference");
+	fputs(", maps compared ", file);
+	put_count(file, r->compared, "time");
+	if (r->compared && r->compared < r->calls / 2)
+		fprintf(file, " (about every %" PRIu64 " calls)", r->calls / r->compared);
+	putc('\n', file);
+	put_first(file, r);
+	put_counted(file, r, true, "    taken over from Linux: ");
+	put_counted(file, r, false, "    note: ");
+	if (r->stopped)
+		fprintf(file, "    not followed to its end: %s\n", r->stopped);
+	if (r->skipped)
+		fprintf(file, "    %" PRIu64 " calls not made on vas after that\n", r->skipped);
+}
+
+static void put_linux(FILE *file, const struct machine *machine)
+{
+	fprintf(file, "Linux %s, vas as %" PRIu32 ".%" PRIu32, machine->release,
+	        machine->version >> 16, machine->version & 0xffff);
+	if (!machine->vas_verified)
+		fputs(" (vas has not been verified against this version)", file);
+}
+
+static void put_text(const struct report_style *style, const struct model *model,
+                     const char *ending)
+{
+	FILE *file = style->file;
+	struct total total = total_of(model);
+	for (const struct report *r = model_reports(model); r; r = r->next)
+		if (!style->quiet || r->differences)
+			put_report(file, r);
+	put_count(file, total.calls, "call");
+	fputs(" (", file);
+	put_count(file, total.mremaps, "mremap");
+	fputs(") of ", file);
+	put_count(file, total.processes, "program");
+	fputs(", ", file);
+	put_count(file, total.differences, "difference");
+	fputs("; maps compared ", file);
+	put_count(file, total.compared, "time");
+	if (total.adopted)
+		fprintf(file, ", %" PRIu64 " taken over", total.adopted);
+	if (total.skipped)
+		fprintf(file, ", %" PRIu64 " calls not made", total.skipped);
+	fputs(". ", file);
+	put_linux(file, model_machine(model));
+	fputs(".\n", file);
+	if (ending && !style->quiet)
+		fprintf(file, "The program %s.\n", ending);
+	if (model_picture(model))
+		fprintf(file, "\n%s", model_picture(model));
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+/* Bytes that are not ASCII are written as Latin-1 would be: a path has no encoding, JSON must. */
+static void put_string(FILE *file, const char *text)
+{
+	if (!text) {
+		fputs("null", file);
+		return;
+	}
+	putc('"', file);
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+		if (c == '"' || c == '\\')
+			fprintf(file, "\\%c", c);
+		else if (c == '\n')
+			fputs("\\n", file);
+		else if (c < ' ' || c > '~')
+			fprintf(file, "\\u%04x", c);
+		else
+			putc(c, file);
+	}
+	putc('"', file);
+}
+
+static void put_counted_json(FILE *file, const struct report *report, bool adopted)
+{
+	const char *comma = "";
+	putc('[', file);
+	for (size_t i = 0; i < report->ncounted; i++) {
+		const struct counted *counted = &report->counted[i];
+		if (counted->adopted != adopted)
+			continue;
+		fprintf(file, "%s{\"what\":", comma);
+		put_string(file, counted->text);
+		fprintf(file, ",\"count\":%u}", counted->n);
+		comma = ",";
+	}
+	putc(']', file);
+}
+
+static void put_first_json(FILE *file, const struct difference *first)
+{
+	if (!first->call) {
+		fputs("null", file);
+		return;
+	}
+	fprintf(file, "{\"number\":%" PRIu64 ",\"call\":", first->number);
+	put_string(file, first->call);
+	fputs(",\"linux\":", file);
+	put_string(file, first->kernel);
+	fputs(",\"vas\":", file);
+	put_string(file, first->vas);
+	fprintf(file, ",\"calls_since_maps\":%" PRIu64 ",\"maps\":", first->since);
+	put_string(file, first->maps);
+	putc('}', file);
+}
+
+static void put_report_json(FILE *file, const struct report *r)
+{
+	fprintf(file, "{\"pid\":%" PRId32 ",\"name\":", r->pid);
+	put_string(file, r->name);
+	fprintf(file,
+	        ",\"calls\":%" PRIu64 ",\"mremaps\":%" PRIu64 ",\"differences\":%" PRIu64
+	        ",\"maps_compared\":%" PRIu64 ",\"calls_not_made\":%" PRIu64,
+	        r->calls, r->mremaps, r->differences, r->compared, r->skipped);
+	fputs(",\"taken_over\":", file);
+	put_counted_json(file, r, true);
+	fputs(",\"notes\":", file);
+	put_counted_json(file, r, false);
+	fputs(",\"stopped\":", file);
+	put_string(file, r->stopped);
+	fputs(",\"first_difference\":", file);
+	put_first_json(file, &r->first);
+	fputs("}\n", file);
+}
+
+static void put_json(const struct report_style *style, const struct model *model,
+                     const char *ending)
+{
+	FILE *file = style->file;
+	struct total total = total_of(model);
+	const struct machine *machine = model_machine(model);
+	for (const struct report *r = model_reports(model); r; r = r->next)
+		if (!style->quiet || r->differences)
+			put_report_json(file, r);
+	fprintf(file,
+	        "{\"total\":true,\"programs\":%" PRIu64 ",\"calls\":%" PRIu64
+	        ",\"mremaps\":%" PRIu64 ",\"differences\":%" PRIu64 ",\"maps_compared\":%" PRIu64
+	        ",\"taken_over\":%" PRIu64 ",\"calls_not_made\":%" PRIu64 ",\"linux\":",
+	        total.processes, total.calls, total.mremaps, total.differences, total.compared,
+	        total.adopted, total.skipped);
+	put_string(file, machine->release);
+	fprintf(file, ",\"version\":\"%" PRIu32 ".%" PRIu32 "\",\"verified\":%s,\"ending\":",
+	        machine->version >> 16, machine->version & 0xffff,
+	        machine->vas_verified ? "true" : "false");
+	put_string(file, ending);
+	fputs("}\n", file);
+}
+
+void report_print(const struct report_style *style, const struct model *model, const char *ending)
+{
+	if (style->json)
+		put_json(style, model, ending);
+	else
+		put_text(style, model, ending);
+}

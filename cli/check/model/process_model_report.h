@@ -1,0 +1,23 @@
+/* process_model_report.h - what was found, for people and for programs.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_CLI_PROCESS_MODEL_REPORT_H
+#define VAS_CLI_PROCESS_MODEL_REPORT_H
+
+#include <stdio.h>
+
+#include "check/model/process_model.h"
+
+struct report_style {
+	FILE *file;
+	bool json;  /* one object per line: the processes, then the total */
+	bool quiet; /* only processes with differences, and the total */
+};
+
+/* Differences over all processes. */
+uint64_t report_differences(const struct model *model);
+
+/* Prints all. `ending` says how the program ended ("exited with 0"), or is NULL. */
+void report_print(const struct report_style *style, const struct model *model, const char *ending);
+
+#endif

@@ -1,0 +1,143 @@
+/* replay.c - `vas replay`: a recorded program's calls made on vas again, without the program.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "check/log/log.h"
+#include "check/model/process_model_report.h"
+
+static const char usage[] =
+	"usage: vas replay [--json] [--quiet] [--picture] LOG...\n"
+	"Makes the calls of a program recorded by `vas check --record LOG` on vas, and compares\n"
+	"each answer and the maps with what Linux answered. `-` reads standard input.\n"
+	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage or a log that cannot be "
+	"read.\n";
+
+static char *read_all(FILE *file, size_t *len)
+{
+	char *text = NULL;
+	size_t room = 0, got;
+	*len = 0;
+	do {
+		if (room - *len < 65536) {
+			room = room ? room * 2 : (size_t)1 << 20;
+			char *bigger = realloc(text, room);
+			if (!bigger) {
+				free(text);
+				errno = ENOMEM;
+				return NULL;
+			}
+			text = bigger;
+		}
+		got = fread(text + *len, 1, room - *len, file);
+		*len += got;
+	} while (got);
+	if (!ferror(file))
+		return text;
+	free(text);
+	return NULL;
+}
+
+static char *read_log(const char *path, size_t *len)
+{
+	bool standard = strcmp(path, "-") == 0;
+	FILE *file = standard ? stdin : fopen(path, "r");
+	char *text = file ? read_all(file, len) : NULL;
+	if (!text)
+		fprintf(stderr, "vas replay: %s: %s\n", path, strerror(errno));
+	if (file && !standard)
+		fclose(file);
+	return text;
+}
+
+/* False: the log is wrong at some place, which has been printed. */
+static bool play(const char *path, struct log_reader *reader, bool picture, struct model **model)
+{
+	struct event event;
+	struct log_error error;
+	char why[MODEL_WHY];
+	int got;
+	while ((got = log_next(reader, &event, &error)) > 0) {
+		if (!*model) {
+			*model = model_create(event.machine);
+			if (!*model)
+				return false;
+			if (picture)
+				model_draw(*model);
+			continue;
+		}
+		if (!model_apply(*model, &event, why)) {
+			fprintf(stderr, "vas replay: %s:%u: %s\n", path, log_line(reader), why);
+			return false;
+		}
+	}
+	if (got < 0)
+		fprintf(stderr, "vas replay: %s:%u:%u: %s\n", path, error.line, error.column,
+		        error.message);
+	return got == 0;
+}
+
+static int replay(const struct report_style *style, bool picture, const char *path)
+{
+	size_t len = 0;
+	struct model *model = NULL;
+	char *text = read_log(path, &len);
+	if (!text)
+		return 2;
+	struct log_reader *reader = log_open(text, len);
+	if (!reader) {
+		fputs("vas replay: out of memory\n", stderr);
+		free(text);
+		return 2;
+	}
+	int status = 2;
+	if (play(path, reader, picture, &model) && model) {
+		report_print(style, model, NULL);
+		status = report_differences(model) ? 1 : 0;
+	}
+	if (model)
+		model_destroy(model);
+	log_close(reader);
+	free(text);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		perror("vas replay: standard output");
+		return 2;
+	}
+	return status;
+}
+
+int cmd_replay(int argc, char **argv)
+{
+	struct report_style style = {.file = stdout};
+	bool picture = false;
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			style.json = true;
+		} else if (strcmp(argv[i], "--quiet") == 0) {
+			style.quiet = true;
+		} else if (strcmp(argv[i], "--picture") == 0) {
+			picture = true;
+		} else if (strcmp(argv[i], "--help") == 0) {
+			fputs(usage, stdout);
+			return 0;
+		} else {
+			fprintf(stderr, "vas replay: unknown option %s\n%s", argv[i], usage);
+			return 2;
+		}
+	}
+	if (i == argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	int worst = 0;
+	for (; i < argc; i++) {
+		int status = replay(&style, picture, argv[i]);
+		worst = status > worst ? status : worst;
+	}
+	return worst;
+}

@@ -1,0 +1,261 @@
+/* tracer.c - the loop: what stopped, and who deals with it.
+ *
+ * Signals are passed on as they come, stops of a whole process (SIGSTOP, job control) stay stops:
+ * the program behaves as it would alone. An interrupt from the terminal reaches it without us.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "check/tracer/tracer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check/model/process_model_report.h"
+#include "check/tracer/tracer_internal.h"
+
+#define SYSCALL_STOP (SIGTRAP | 0x80) /* PTRACE_O_TRACESYSGOOD */
+#define SHOW_EVERY_NS 200000000u
+
+/* ---- Events ---------------------------------------------------------------------------------- */
+
+/* Of a map in which nothing differs the log only has a digest, unless it is a last one. */
+static void log_event(struct tracer *tracer, const struct event *event)
+{
+	bool maps = event->kind == EVENT_MAPS;
+	bool last = event->lines.n && event->lines.line[0].has_flags;
+	if (!tracer->log.file)
+		return;
+	if (!maps || last || model_adrift(tracer->model, event->pid)) {
+		log_write(&tracer->log, event);
+		return;
+	}
+	struct event digest = {.kind = EVENT_DIGEST,
+	                       .pid = event->pid,
+	                       .id = (uint32_t)event->lines.n,
+	                       .number = map_lines_digest(&event->lines)};
+	log_write(&tracer->log, &digest);
+}
+
+void emit(struct tracer *tracer, const struct event *event)
+{
+	char why[MODEL_WHY];
+	if (tracer->blind)
+		return;
+	tracer->calls += event->kind == EVENT_CALL && event->call.name != CALL_TOUCH;
+	if (!model_apply(tracer->model, event, why)) {
+		fprintf(stderr, "vas check: process %d: %s; nothing is checked from here on\n",
+		        event->pid, why);
+		tracer->blind = true;
+		return;
+	}
+	log_event(tracer, event);
+}
+
+static void show_progress(struct tracer *tracer)
+{
+	struct timespec now;
+	if (!tracer->options.progress)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	uint64_t ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	if (ns - tracer->shown_at < SHOW_EVERY_NS)
+		return;
+	tracer->shown_at = ns;
+	fprintf(stderr, "\rvas check: %" PRIu64 " calls, %" PRIu64 " differences\033[K",
+	        tracer->calls, report_differences(tracer->model));
+}
+
+/* ---- Tasks ----------------------------------------------------------------------------------- */
+
+struct task *task_find(struct tracer *tracer, pid_t tid)
+{
+	struct task *task = tracer->tasks[(unsigned)tid % TASK_BUCKETS];
+	while (task && task->tid != tid)
+		task = task->next;
+	return task;
+}
+
+/* A task that does not exist any more cannot be resumed; waitpid will tell. An interrupt that is
+ * still to stop it for another task (tracer_inner.c) was lost at the stop that it is in now. */
+void resume(struct task *task, int signal)
+{
+	if (task->stopper)
+		ptrace(PTRACE_INTERRUPT, task->tid, NULL, NULL);
+	ptrace(PTRACE_CONT, task->tid, NULL, (long)signal);
+}
+
+void resume_call(struct task *task)
+{
+	ptrace(PTRACE_SYSCALL, task->tid, NULL, NULL);
+}
+
+void resume_stopped(struct task *task, int signal)
+{
+	bool stopping = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN ||
+	                signal == SIGTTOU;
+	ptrace(stopping ? PTRACE_LISTEN : PTRACE_CONT, task->tid, NULL, NULL);
+}
+
+/* ---- Stops ----------------------------------------------------------------------------------- */
+
+static void call_ended(struct tracer *tracer, struct task *task)
+{
+	struct __ptrace_syscall_info info;
+	clone_restore(task);
+	if (task->state != TASK_CALLING) {
+		resume(task, 0);
+		return;
+	}
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) > 0 &&
+	    info.op == PTRACE_SYSCALL_INFO_EXIT)
+		call_answer(tracer, task, info.exit.rval);
+	resume(task, 0);
+	call_done(tracer, task);
+}
+
+static void stopped(struct tracer *tracer, pid_t tid, int status)
+{
+	struct task *task = task_find(tracer, tid);
+	int signal = WSTOPSIG(status), event = status >> 16;
+	if (!task || task->state == TASK_AWAITED || task->state == TASK_HELD) {
+		life_first_stop(tracer, task, tid);
+		return;
+	}
+	switch (event) {
+	case 0:
+		break;
+	case PTRACE_EVENT_SECCOMP:
+		call_stop(tracer, task);
+		return;
+	case PTRACE_EVENT_CLONE:
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+		life_forked(tracer, task, event);
+		return;
+	case PTRACE_EVENT_EXEC:
+		life_exec(tracer, tid);
+		return;
+	case PTRACE_EVENT_EXIT:
+		life_exiting(tracer, task);
+		return;
+	case PTRACE_EVENT_STOP:
+		if (task->stopper)
+			inner_stopped(task, signal);
+		else
+			resume_stopped(task, signal);
+		return;
+	default:
+		resume(task, 0);
+		return;
+	}
+	if (signal == SYSCALL_STOP)
+		call_ended(tracer, task);
+	else
+		resume(task, signal);
+}
+
+static void loop(struct tracer *tracer)
+{
+	int status;
+	for (;;) {
+		pid_t tid = waitpid(-1, &status, __WALL);
+		if (tid < 0 && errno == EINTR)
+			continue;
+		if (tid < 0)
+			return; /* ECHILD: all have ended */
+		if (WIFSTOPPED(status))
+			stopped(tracer, tid, status);
+		else
+			life_gone(tracer, tid, status);
+		show_progress(tracer);
+	}
+}
+
+/* ---- A run ----------------------------------------------------------------------------------- */
+
+/* Whether the first process could be what it was to be; a message says why not. */
+static bool was_run(int report, char **argv)
+{
+	struct {
+		int error, filter;
+	} failure;
+	ssize_t got = read(report, &failure, sizeof(failure));
+	close(report);
+	if (got != sizeof(failure))
+		return true;
+	fprintf(stderr, "vas check: %s: %s\n", failure.filter ? "seccomp" : argv[0],
+	        strerror(failure.error));
+	return false;
+}
+
+/* Files, and two descriptors for each space: more than the usual 1024 may come together. Only after
+ * the start, so that the program keeps its own limit. */
+static void raise_files_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void release(struct tracer *tracer)
+{
+	while (tracer->files) {
+		struct kept_file *kept = tracer->files;
+		tracer->files = kept->next;
+		if (kept->fd >= 0)
+			close(kept->fd);
+		free(kept);
+	}
+	map_lines_free(&tracer->lines);
+	free(tracer->text);
+	free(tracer);
+}
+
+enum tracer_end tracer_run(const struct tracer_options *options, struct model *model, char **argv,
+                           int *status)
+{
+	struct tracer *tracer = calloc(1, sizeof(*tracer));
+	struct event machine = {.kind = EVENT_MACHINE, .machine = model_machine(model)};
+	int report = -1;
+	if (!tracer) {
+		fputs("vas check: out of memory\n", stderr);
+		return TRACER_FAILED;
+	}
+	tracer->options = *options;
+	tracer->model = model;
+	tracer->log = (struct log_writer){options->log, options->full_paths};
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	tracer->first = tracer_start(options, argv, &report);
+	bool started = tracer->first > 0 && life_start(tracer, tracer->first);
+	if (!started) {
+		fprintf(stderr, "vas check: cannot trace a program: %s\n", strerror(errno));
+		release(tracer);
+		return TRACER_FAILED;
+	}
+	raise_files_limit();
+	if (options->log) {
+		log_begin(&tracer->log);
+		log_write(&tracer->log, &machine);
+	}
+	loop(tracer);
+	if (options->progress)
+		fputs("\r\033[K", stderr);
+	*status = tracer->first_status;
+	enum tracer_end end = tracer->blind ? TRACER_BLIND : TRACER_DONE;
+	if (!was_run(report, argv))
+		end = TRACER_FAILED;
+	release(tracer);
+	return end;
+}

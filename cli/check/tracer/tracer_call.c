@@ -1,0 +1,476 @@
+/* tracer_call.c - a call from its seccomp stop to its answer.
+ *
+ *   seccomp stop --> its turn? --> look what was written --> let it run
+ *                                                              |
+ *   next in the queue <-- compare maps <-- same call on vas <-- exit stop
+ *
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/audit.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/ptrace.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "check/tracer/tracer_internal.h"
+
+#define PAGE 4096u
+#define ERESTART_FIRST 512 /* the kernel's own errnos for a call that will be made again */
+#define ERESTART_LAST 516
+
+/* ---- Before the call ------------------------------------------------------------------------- */
+
+static void fill_call(struct task *task)
+{
+	const struct traced_call *traced = task->traced;
+	task->call = (struct call){.name = traced->name, .nargs = traced->nargs};
+	for (unsigned i = 0; i < traced->nargs && i < CALL_MAX_ARGS; i++)
+		task->call.arg[i] = traced->ints >> i & 1 ? (uint32_t)task->args[i] : task->args[i];
+	/* As strace does, an address that the kernel will not look at is not mentioned. */
+	if (traced->name == CALL_MREMAP &&
+	    !(task->args[3] & (VAS_MREMAP_FIXED | VAS_MREMAP_DONTUNMAP)))
+		task->call.nargs = 4;
+}
+
+/* A private mapping of /dev/zero is anonymous memory that has the name of a file. vas has none: its
+ * pages can be freed, and while it is unwritten it loses its offset when it moves. */
+static bool meets_zero(struct tracer *tracer, const struct task *task)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	uint64_t at = task->args[0], end = at + task->args[1];
+	struct vas_region region;
+	for (; vas && vas_next_region(vas, at, &region) && region.start < end; at = region.end)
+		if (region.file && strcmp(vas_file_info(region.file)->path, "/dev/zero") == 0)
+			return true;
+	return false;
+}
+
+/* Some calls are followed or not by their arguments. Returns why it ends the following, or NULL. */
+static const char *choose(struct tracer *tracer, struct task *task)
+{
+	const uint64_t *arg = task->args;
+	task->follow = task->traced->follow;
+	switch (task->traced->nr) {
+	case SYS_pkey_mprotect:
+		if ((int)arg[3] != -1)
+			task->follow = FOLLOW_ADOPT;
+		return NULL;
+	case SYS_mremap:
+		if (meets_zero(tracer, task))
+			task->follow = FOLLOW_ADOPT;
+		return NULL;
+	case SYS_madvise:
+		if ((uint32_t)arg[2] == VAS_MADV_FREE && meets_zero(tracer, task))
+			task->follow = FOLLOW_ADOPT;
+		return NULL;
+	case SYS_personality:
+		if ((uint32_t)arg[0] != 0xffffffff && (arg[0] & READ_IMPLIES_EXEC))
+			return "personality() sets READ_IMPLIES_EXEC";
+		task->follow = FOLLOW_PASS;
+		return NULL;
+	case SYS_prctl:
+		if (arg[0] == PR_SET_MM)
+			return "prctl(PR_SET_MM)";
+		if (arg[0] == 65)
+			return "prctl(PR_SET_MDWE)";
+		if (arg[0] == 67)
+			return "prctl(PR_SET_MEMORY_MERGE)";
+		return NULL;
+	default:
+		return NULL;
+	}
+}
+
+static void look_before_brk(struct tracer *tracer, struct task *task)
+{
+	uint64_t from = task->mm->brk, to = task->args[0];
+	if (to != 0 && to < from)
+		touch_near(tracer, task, to, from - to);
+	else
+		touch_near(tracer, task, (from + PAGE - 1) & ~(uint64_t)(PAGE - 1), 0);
+}
+
+/* Whether pages can be had is a question of the files' sizes, which change by write(2) too. */
+static void look_at_sizes(struct tracer *tracer, struct task *task)
+{
+	const uint64_t *arg = task->args;
+	uint32_t advice = (uint32_t)arg[2];
+	bool populate = advice == VAS_MADV_POPULATE_READ || advice == VAS_MADV_POPULATE_WRITE;
+	if (task->call.name == CALL_MLOCKALL)
+		touch_sizes(tracer, task, 0, UINT64_MAX);
+	else if (task->call.name == CALL_MLOCK || task->call.name == CALL_MLOCK2 ||
+	         (task->call.name == CALL_MADVISE && populate))
+		touch_sizes(tracer, task, arg[0], arg[0] + arg[1]);
+}
+
+/* Learns what was written while it can still be seen. */
+static void look_before(struct tracer *tracer, struct task *task)
+{
+	const uint64_t *arg = task->args;
+	switch (task->call.name) {
+	case CALL_MMAP:
+		if (arg[3] & (VAS_MAP_FIXED | VAS_MAP_FIXED_NOREPLACE))
+			touch_near(tracer, task, arg[0], arg[1]);
+		break;
+	case CALL_MREMAP:
+		touch_near(tracer, task, arg[0], arg[1] > arg[2] ? arg[1] : arg[2]);
+		if (arg[3] & (VAS_MREMAP_FIXED | VAS_MREMAP_DONTUNMAP))
+			touch_near(tracer, task, arg[4], arg[2]);
+		break;
+	case CALL_BRK:
+		look_before_brk(tracer, task);
+		break;
+	case CALL_MLOCKALL:
+	case CALL_MUNLOCKALL:
+		touch_all(tracer, task);
+		break;
+	default:
+		touch_near(tracer, task, arg[0], arg[1]);
+		break;
+	}
+}
+
+static void prepare_mmap(struct tracer *tracer, struct task *task)
+{
+	struct pending_file *file = &task->file;
+	uint64_t flags = task->args[3];
+	memset(file, 0, sizeof(*file));
+	file->fd = -1;
+	if (flags & VAS_MAP_HUGETLB)
+		snprintf(file->opaque, sizeof(file->opaque), "mmap with MAP_HUGETLB");
+	else if (!(flags & VAS_MAP_ANONYMOUS))
+		file_resolve(tracer, task, (int)task->args[4]);
+	look_before(tracer, task);
+}
+
+static void prepare(struct tracer *tracer, struct task *task)
+{
+	tracer->files_dirty = false;
+	image_growth(tracer, task);
+	switch (task->follow) {
+	case FOLLOW_SAME:
+		look_before(tracer, task);
+		look_at_sizes(tracer, task);
+		break;
+	case FOLLOW_MMAP:
+		prepare_mmap(tracer, task);
+		break;
+	case FOLLOW_ADOPT:
+		touch_all(tracer, task);
+		break;
+	case FOLLOW_EXEC:
+		if (task->mm->procs == 1) {
+			image_compare(tracer, task, true);
+			if (model_adrift(tracer->model, task->proc->pid))
+				image_resync(tracer, task);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static bool needs_turn(enum follow follow)
+{
+	return follow == FOLLOW_SAME || follow == FOLLOW_MMAP || follow == FOLLOW_ADOPT ||
+	       follow == FOLLOW_FORK || follow == FOLLOW_EXEC;
+}
+
+static void emit_note(struct tracer *tracer, struct task *task, const char *text)
+{
+	struct event event = {.kind = EVENT_NOTE, .pid = task->proc->pid, .text = text};
+	if (model_known(tracer->model, task->proc->pid))
+		emit(tracer, &event);
+}
+
+/* Whether the call has to be stopped again at its end. */
+static bool keep_child(struct tracer *tracer, struct task *task, uint32_t arch, uint64_t nr)
+{
+	enum clone_end end = clone_hide(task, arch, nr);
+	if (end == CLONE_ESCAPES && task->proc)
+		emit_note(tracer, task,
+		          "memory calls of a child fail: clone3 with CLONE_UNTRACED in memory "
+		          "that cannot be written");
+	return end == CLONE_HIDDEN;
+}
+
+static void begin(struct tracer *tracer, struct task *task)
+{
+	if (needs_turn(task->follow))
+		task->mm->in_flight = task;
+	task->state = TASK_CALLING;
+	if (task->mm->followed)
+		prepare(tracer, task);
+	if (task->follow == FOLLOW_FORK)
+		keep_child(tracer, task, AUDIT_ARCH_X86_64, (uint64_t)task->traced->nr);
+	resume_call(task);
+}
+
+/* A call that is not followed. */
+static void let_run(struct tracer *tracer, struct task *task,
+                    const struct __ptrace_syscall_info *info)
+{
+	if (keep_child(tracer, task, info->arch, info->seccomp.nr))
+		resume_call(task);
+	else
+		resume(task, 0);
+}
+
+void call_stop(struct tracer *tracer, struct task *task)
+{
+	struct __ptrace_syscall_info info;
+	struct mm *mm = task->mm;
+	unsigned long said = 0;
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0) {
+		resume(task, 0);
+		return;
+	}
+	for (int i = 0; i < 6; i++)
+		task->args[i] = info.seccomp.args[i];
+	ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &said);
+	if (said == FILTER_NATIVE && inner_takes(tracer, task, info.seccomp.nr))
+		return;
+	if (!mm || !mm->followed || tracer->blind) {
+		let_run(tracer, task, &info);
+		return;
+	}
+	task->traced = said == FILTER_NATIVE ? traced_find((long)info.seccomp.nr) : NULL;
+	if (!task->traced) {
+		life_stop_following(tracer, task, "it makes 32-bit (i386 or x32) calls");
+		let_run(tracer, task, &info);
+		return;
+	}
+	fill_call(task);
+	const char *end = choose(tracer, task);
+	if (end)
+		life_stop_following(tracer, task, end);
+	if (end || task->follow == FOLLOW_PASS) {
+		resume(task, 0);
+	} else if (needs_turn(task->follow) && mm->in_flight) {
+		task->state = TASK_QUEUED;
+		task->queue_next = NULL;
+		*mm->queue_end = task;
+		mm->queue_end = &task->queue_next;
+		if (task->stopper)
+			inner_stopped(task, 0);
+	} else {
+		begin(tracer, task);
+	}
+}
+
+/* ---- After it -------------------------------------------------------------------------------- */
+
+static void emit_call(struct tracer *tracer, struct task *task, const struct call *call,
+                      int64_t value)
+{
+	struct event *event = &tracer->event;
+	*event = (struct event){.kind = EVENT_CALL, .pid = task->proc->pid, .call = *call};
+	event->answer = (struct answer){.kind = ANSWER_VALUE, .value = value};
+	emit(tracer, event);
+}
+
+/* Limits and capabilities belong to processes, in the model to spaces. */
+static void bring_rights(struct tracer *tracer, struct task *task)
+{
+	static const unsigned numbers[VAS_NRLIMITS] = {[VAS_RLIMIT_AS] = 9,
+	                                               [VAS_RLIMIT_DATA] = 2,
+	                                               [VAS_RLIMIT_STACK] = 3,
+	                                               [VAS_RLIMIT_MEMLOCK] = 8};
+	struct mm *mm = task->mm;
+	for (unsigned i = 0; i < VAS_NRLIMITS; i++) {
+		const struct vas_limit *limit = &task->proc->limit[i];
+		if (memcmp(limit, &mm->limit[i], sizeof(*limit)) == 0)
+			continue;
+		mm->limit[i] = *limit;
+		struct call call = {.name = CALL_SETRLIMIT,
+		                    .nargs = 3,
+		                    .arg = {numbers[i], limit->soft, limit->hard}};
+		emit_call(tracer, task, &call, 0);
+	}
+	if (mm->caps != task->proc->caps) {
+		mm->caps = task->proc->caps;
+		struct event event = {
+			.kind = EVENT_CAPS, .pid = task->proc->pid, .number = mm->caps};
+		emit(tracer, &event);
+	}
+}
+
+/* What a call joined its result to must be known as it was before. */
+static void look_after(struct tracer *tracer, struct task *task, int64_t value,
+                       struct late_touch *late)
+{
+	if (value >= 0 && task->call.name == CALL_MMAP)
+		touch_result(tracer, task, (uint64_t)value, task->args[1], late);
+	else if (value >= 0 && task->call.name == CALL_MREMAP)
+		touch_result(tracer, task, (uint64_t)value, task->args[2], late);
+}
+
+/* A stack that is moved is no longer known by its name, but grows on. */
+static void note_growsdown(struct tracer *tracer, struct task *task, int64_t value)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region region;
+	if (value >= 0 && task->call.name == CALL_MREMAP && vas &&
+	    vas_next_region(vas, (uint64_t)value, &region) && region.start <= (uint64_t)value &&
+	    (region.flags & VAS_VM_GROWSDOWN))
+		task->mm->growsdown = true;
+}
+
+static void same_call(struct tracer *tracer, struct task *task, int64_t value)
+{
+	enum call_name name = task->call.name;
+	struct late_touch late = {{0, 0}};
+	look_after(tracer, task, value, &late);
+	if (name == CALL_BRK)
+		task->mm->brk = (uint64_t)value;
+	bring_rights(tracer, task);
+	emit_call(tracer, task, &task->call, value);
+	touch_late(tracer, task, &late);
+	note_growsdown(tracer, task, value);
+	if (model_adrift(tracer->model, task->proc->pid))
+		image_resync(tracer, task);
+	else if (task->follow != FOLLOW_LOOK)
+		image_maybe_compare(tracer, task);
+	if (tracer->files_dirty &&
+	    (name == CALL_MMAP || name == CALL_MUNMAP || name == CALL_MREMAP))
+		files_sweep(tracer);
+}
+
+static void mmap_call(struct tracer *tracer, struct task *task, int64_t value)
+{
+	struct pending_file *file = &task->file;
+	bool fixed = task->args[3] & VAS_MAP_FIXED, anonymous = task->args[3] & VAS_MAP_ANONYMOUS;
+	char failed[sizeof(file->opaque) + 32];
+	if (file->opaque[0]) {
+		snprintf(failed, sizeof(failed), "%s failed, not compared", file->opaque);
+		file_forget(file);
+		if (value >= 0 || fixed)
+			image_adopt(tracer, task, file->opaque);
+		if (value < 0)
+			emit_note(tracer, task, failed);
+		return;
+	}
+	uint32_t id = anonymous ? 0 : file_define(tracer, task, value);
+	task->call.arg[4] = id ? id : (uint64_t)-1;
+	if (value >= 0 && (task->args[3] & VAS_MAP_GROWSDOWN))
+		task->mm->growsdown = true;
+	same_call(tracer, task, value);
+}
+
+static void limits_changed(struct tracer *tracer, struct task *task)
+{
+	pid_t pid = task->traced->nr == SYS_prlimit64 ? (pid_t)task->args[0] : 0;
+	if (task->traced->nr == SYS_prlimit64 && task->args[2] == 0)
+		return; /* only asked */
+	struct proc *proc = pid == 0 ? task->proc : tracer->procs;
+	while (pid && proc && proc->pid != pid)
+		proc = proc->next;
+	if (proc)
+		proc_limits(proc);
+}
+
+/* maps does not show a memory policy, but what has one of its own does not merge with others. */
+static void adopt_call(struct tracer *tracer, struct task *task)
+{
+	if (task->traced->nr == SYS_mbind) {
+		tracer->policy_start = task->args[0];
+		tracer->policy_end = task->args[0] + task->args[1];
+		tracer->policy = task->args[2] != 0; /* MPOL_DEFAULT */
+	}
+	image_adopt(tracer, task, task->traced->text);
+	tracer->policy_end = 0;
+}
+
+void call_answer(struct tracer *tracer, struct task *task, int64_t value)
+{
+	bool good = value >= 0 || value < -4095;
+	if (!task->mm->followed || tracer->blind) {
+		if (task->follow == FOLLOW_MMAP)
+			file_forget(&task->file);
+		return;
+	}
+	if (value == -EINTR || (value <= -ERESTART_FIRST && value >= -ERESTART_LAST)) {
+		if (task->follow == FOLLOW_MMAP)
+			file_forget(&task->file);
+		if (task->follow == FOLLOW_SAME || task->follow == FOLLOW_MMAP ||
+		    task->follow == FOLLOW_ADOPT)
+			image_adopt(tracer, task, "an interrupted call");
+		return;
+	}
+	switch (task->follow) {
+	case FOLLOW_SAME:
+	case FOLLOW_LOOK:
+		same_call(tracer, task, value);
+		break;
+	case FOLLOW_MMAP:
+		mmap_call(tracer, task, value);
+		break;
+	case FOLLOW_SIZE:
+		if (good)
+			file_truncated(tracer, task, (int)task->args[0]);
+		break;
+	case FOLLOW_ADOPT:
+		if (good)
+			adopt_call(tracer, task);
+		break;
+	case FOLLOW_LIMITS:
+		if (good)
+			limits_changed(tracer, task);
+		break;
+	case FOLLOW_CAPS:
+		proc_caps(task->proc, task->tid);
+		break;
+	case FOLLOW_PTRACE:
+		if (value == -EPERM)
+			emit_note(tracer, task,
+			          "its ptrace was refused, for its tracer is vas "
+			          "check: gdb, strace and the like do not work");
+		break;
+	case FOLLOW_NOTE:
+		emit_note(tracer, task, task->traced->text);
+		break;
+	case FOLLOW_FORK:
+	case FOLLOW_EXEC: /* success shows as an event of its own */
+	case FOLLOW_END:
+	case FOLLOW_PASS:
+		break;
+	}
+}
+
+void call_done(struct tracer *tracer, struct task *task)
+{
+	struct mm *mm = task->mm;
+	if (task->state == TASK_CALLING)
+		task->state = TASK_RUNNING;
+	if (!mm || mm->in_flight != task)
+		return;
+	mm->in_flight = NULL;
+	call_next(tracer, mm);
+}
+
+/* The next one that may. */
+void call_next(struct tracer *tracer, struct mm *mm)
+{
+	struct task *next = mm->in_flight ? NULL : mm->queue;
+	while (next && next->frozen)
+		next = next->queue_next;
+	if (!next)
+		return;
+	call_leave_queue(next);
+	begin(tracer, next);
+}
+
+void call_leave_queue(struct task *task)
+{
+	struct mm *mm = task->mm;
+	for (struct task **at = &mm->queue; *at; at = &(*at)->queue_next) {
+		if (*at != task)
+			continue;
+		*at = task->queue_next;
+		if (mm->queue_end == &task->queue_next)
+			mm->queue_end = at;
+		return;
+	}
+}

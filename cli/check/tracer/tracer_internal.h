@@ -1,0 +1,244 @@
+/* tracer_internal.h - what the parts of the tracer share.
+ *
+ * A *task* is a thread, a *proc* a thread group, a *mm* an address space (shared by the tasks of a
+ * proc, and for a while by a vfork child). One memory call is in flight at a time in a mm: other
+ * tasks wait in their seccomp stop, or the order of calls would be unknowable. What cannot be
+ * held back are page faults of other threads: the stack may grow, and a page may become written,
+ * between two looks at the kernel.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_CLI_TRACER_INTERNAL_H
+#define VAS_CLI_TRACER_INTERNAL_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "check/log/log.h"
+#include "check/tracer/tracer.h"
+
+struct tracer;
+struct task;
+
+/* How a call is followed. */
+enum follow {
+	FOLLOW_SAME,  /* the same call on vas */
+	FOLLOW_MMAP,  /* the same, once it is known what the descriptor means */
+	FOLLOW_LOOK,  /* the same; changes no mapping, so needs no turn */
+	FOLLOW_SIZE,  /* ftruncate */
+	FOLLOW_ADOPT, /* vas has no such call: what it did is taken over from the kernel's map */
+	FOLLOW_FORK,
+	FOLLOW_EXEC,
+	FOLLOW_LIMITS,
+	FOLLOW_CAPS,
+	FOLLOW_PTRACE,
+	FOLLOW_NOTE, /* does not change mappings, but the summary says it was there */
+	FOLLOW_END,  /* if it succeeds the process is not followed any more */
+	FOLLOW_PASS, /* of no consequence (after all) */
+};
+
+struct traced_call {
+	long nr;
+	const char *text;
+	enum follow follow;
+	enum call_name name; /* of FOLLOW_SAME, MMAP, LOOK */
+	unsigned nargs;
+	uint8_t ints; /* bit n: argument n is a C int, the kernel looks at 32 bits of it */
+};
+
+/* An open file description that is mapped somewhere. */
+struct kept_file {
+	struct kept_file *next;
+	uint32_t id;
+	int fd;    /* our own reference to it, or -1: known from a map only */
+	dev_t dev; /* as fstat has it */
+	ino_t ino;
+	uint64_t size;
+};
+
+/* What the descriptor of an mmap means. */
+struct pending_file {
+	struct kept_file *known; /* seen before, or NULL */
+	int fd;                  /* else our reference, or -1: a bad descriptor */
+	uint32_t mode;           /* VAS_FILE_* */
+	bool single;             /* no other mapping will be of it, also by this descriptor */
+	struct stat stat;
+	char opaque[80]; /* why it cannot be modelled, or "" */
+};
+
+struct mm {
+	pid_t tid;      /* the task it was looked at by last */
+	unsigned refs;  /* tasks that point here */
+	unsigned tasks; /* of these, that have not begun to exit */
+	unsigned procs;
+	bool followed;
+	int maps_fd, pagemap_fd; /* bound to the address space, whoever of its tasks lives */
+	struct task *in_flight;
+	struct task *queue, **queue_end;
+	uint64_t brk;                         /* the kernel's */
+	struct vas_limit limit[VAS_NRLIMITS]; /* that the model knows */
+	uint32_t caps;
+	bool growsdown; /* has such vmas besides the stack */
+	int64_t credit; /* lines of map that may be read before more calls must come */
+	size_t lines;   /* of its map, when last read */
+};
+
+struct proc {
+	struct proc *next;
+	pid_t pid;
+	unsigned tasks;
+	struct vas_limit limit[VAS_NRLIMITS];
+	uint32_t caps;
+};
+
+enum task_state {
+	TASK_HELD,    /* born, stopped; whose child it is is not known yet */
+	TASK_AWAITED, /* known from its parent, its first stop has not come */
+	TASK_RUNNING,
+	TASK_QUEUED, /* in its seccomp stop, another call is in flight */
+	TASK_CALLING,
+	TASK_EXITING,
+};
+
+/* What tracer_clone.c has taken out of a call that is under way. */
+struct hidden_flag {
+	uint64_t flags; /* as they were; 0: nothing is hidden */
+	uint64_t at;    /* where in the task's memory (clone3), or 0: in the register */
+	uint64_t reg;   /* which that is: its offset in struct user */
+};
+
+struct task {
+	struct task *next, *queue_next;
+	pid_t tid;
+	enum task_state state;
+	struct proc *proc; /* NULL: not followed yet */
+	struct mm *mm;
+	const struct traced_call *traced;
+	uint64_t args[6];
+	enum follow follow;
+	struct call call;
+	struct pending_file file;
+	struct hidden_flag hidden;
+	struct task *stopper; /* a task of the program's that has attached to this one */
+	bool frozen;          /* and this one is stopped for it */
+	int frozen_by;        /* with this signal */
+	struct task *awaits;  /* of a stopper: held until this one is frozen, */
+	uint64_t status_at;   /* and where its status is to be written, or 0 */
+};
+
+#define TASK_BUCKETS 256
+
+struct tracer {
+	struct tracer_options options;
+	struct model *model;
+	struct log_writer log;
+	bool blind; /* the model gave up: everything is let through */
+	struct task *tasks[TASK_BUCKETS];
+	struct proc *procs;
+	struct kept_file *files;
+	uint32_t file_ids;
+	bool files_dirty;                  /* some file may be mapped no more */
+	uint64_t policy_start, policy_end; /* range whose policy a call has just set or (policy */
+	bool policy;                       /* false) taken away, during image_adopt */
+	pid_t first;
+	int first_status;
+	uint64_t calls, shown_at; /* for progress */
+	struct event event;       /* scratch, large */
+	struct map_lines lines;   /* the kernel's map, when last read */
+	char *text;               /* and what its names point into */
+	size_t text_room;
+};
+
+/* tracer.c */
+void emit(struct tracer *tracer, const struct event *event);
+struct task *task_find(struct tracer *tracer, pid_t tid);
+void resume(struct task *task, int signal); /* to the next stop */
+void resume_call(struct task *task);        /* to the call's end */
+void resume_stopped(struct task *task, int signal); /* from PTRACE_EVENT_STOP with this signal */
+
+/* tracer_start.c */
+pid_t tracer_start(const struct tracer_options *options, char **argv, int *error);
+
+/* tracer_table.c: the calls that are traced. */
+extern const struct traced_call traced_calls[];
+extern const size_t traced_ncalls;
+const struct traced_call *traced_find(long nr);
+enum { FILTER_NATIVE = 0, FILTER_FOREIGN = 1 }; /* what the filter says with a stop */
+
+/* tracer_call.c: a call from its seccomp stop to its answer. */
+void call_stop(struct tracer *tracer, struct task *task); /* it wants to begin */
+void call_answer(struct tracer *tracer, struct task *task, int64_t value);
+void call_done(struct tracer *tracer, struct task *task); /* its turn is over: the next one's */
+void call_next(struct tracer *tracer, struct mm *mm);
+void call_leave_queue(struct task *task);
+
+/* tracer_clone.c: CLONE_UNTRACED, hidden from the kernel at the call's seccomp stop. */
+enum clone_end {
+	CLONE_PLAIN,   /* not such a call: as it is */
+	CLONE_HIDDEN,  /* to be resumed to its end, and restored there */
+	CLONE_ESCAPES, /* the flag cannot be taken out: the child will be traced by nobody */
+};
+enum clone_end clone_hide(struct task *task, uint32_t arch, uint64_t nr);
+void clone_inherit(const struct task *parent, struct task *child, bool shares);
+void clone_restore(struct task *task); /* when the call is over: also in the child */
+
+/* tracer_inner.c: a task that is to the others of its space what a tracer is. */
+bool inner_takes(struct tracer *tracer, struct task *task, uint64_t nr); /* a call, at its start */
+void inner_stopped(struct task *task, int signal); /* one that has a stopper */
+void inner_gone(struct tracer *tracer, struct task *task);
+
+/* tracer_life.c: birth, exec and death. */
+bool life_start(struct tracer *tracer, pid_t tid);
+void life_first_stop(struct tracer *tracer, struct task *task, pid_t tid);
+void life_forked(struct tracer *tracer, struct task *parent, int event);
+void life_exec(struct tracer *tracer, pid_t tid);
+void life_exiting(struct tracer *tracer, struct task *task);
+void life_gone(struct tracer *tracer, pid_t tid, int status);
+void life_stop_following(struct tracer *tracer, struct task *task, const char *why);
+
+/* tracer_image.c: the kernel's view of an address space, as events. */
+void image_emit(struct tracer *tracer, struct task *task);
+void image_adopt(struct tracer *tracer, struct task *task, const char *why);
+void image_resync(struct tracer *tracer, struct task *task);
+void image_compare(struct tracer *tracer, struct task *task, bool last);
+void image_growth(struct tracer *tracer, struct task *task);
+void image_maybe_compare(struct tracer *tracer, struct task *task);
+
+/* tracer_touch.c: which private mappings were written: around a call's range before it, beside its
+ * result after it. */
+void touch_near(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len);
+struct late_touch {
+	uint64_t page[2]; /* 0: none */
+};
+void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len,
+                  struct late_touch *late);
+void touch_late(struct tracer *tracer, struct task *task, const struct late_touch *late);
+void touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end);
+void touch_all(struct tracer *tracer, struct task *task);
+bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *page);
+
+/* tracer_file.c: open files. */
+void file_resolve(struct tracer *tracer, struct task *task, int fd);
+uint32_t file_define(struct tracer *tracer, struct task *task, int64_t answer);
+uint32_t file_from_line(struct tracer *tracer, struct task *task, const struct map_line *line);
+void file_forget(struct pending_file *file);
+void file_update_size(struct tracer *tracer, uint32_t id);
+void file_truncated(struct tracer *tracer, struct task *task, int fd);
+void files_sweep(struct tracer *tracer);
+
+/* tracer_proc.c: /proc. */
+bool proc_open(struct mm *mm, pid_t tid);
+void proc_close(struct mm *mm);
+bool proc_maps(struct tracer *tracer, struct mm *mm); /* into tracer->lines */
+bool proc_smaps(struct tracer *tracer, struct mm *mm);
+bool proc_line_at(struct tracer *tracer, struct mm *mm, uint64_t addr, struct map_line *line);
+struct proc_stat {
+	uint64_t start_brk, start_stack, start_data, end_data;
+};
+bool proc_stat(pid_t tid, struct proc_stat *stat);
+void proc_comm(pid_t tid, char *name, size_t size);
+bool proc_status(pid_t tid, const char *field, unsigned base, uint64_t *value);
+uint64_t proc_personality(pid_t tid);
+void proc_limits(struct proc *proc);
+void proc_caps(struct proc *proc, pid_t tid);
+
+#endif

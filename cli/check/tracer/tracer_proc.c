@@ -1,0 +1,191 @@
+/* tracer_proc.c - reads /proc.
+ *
+ * maps and pagemap are opened once for an address space: the open file stays bound to it, whichever
+ * of its threads ends first. What cannot be read because the process is gone reads as empty.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check/tracer/tracer_internal.h"
+
+static int open_proc(pid_t tid, const char *name)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)tid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool proc_open(struct mm *mm, pid_t tid)
+{
+	mm->maps_fd = open_proc(tid, "maps");
+	mm->pagemap_fd = open_proc(tid, "pagemap");
+	return mm->maps_fd >= 0 && mm->pagemap_fd >= 0;
+}
+
+void proc_close(struct mm *mm)
+{
+	if (mm->maps_fd >= 0)
+		close(mm->maps_fd);
+	if (mm->pagemap_fd >= 0)
+		close(mm->pagemap_fd);
+	mm->maps_fd = mm->pagemap_fd = -1;
+}
+
+/* The whole of a file into tracer->text, terminated. */
+static bool read_text(struct tracer *tracer, int fd)
+{
+	size_t len = 0;
+	ssize_t got;
+	do {
+		if (tracer->text_room - len < 8192) {
+			size_t room = tracer->text_room ? tracer->text_room * 2 : 65536;
+			char *text = realloc(tracer->text, room);
+			if (!text)
+				return false;
+			tracer->text = text;
+			tracer->text_room = room;
+		}
+		got = pread(fd, tracer->text + len, tracer->text_room - len - 1, (off_t)len);
+		len += got > 0 ? (size_t)got : 0;
+	} while (got > 0);
+	tracer->text[len] = '\0';
+	return got == 0 && len > 0;
+}
+
+bool proc_maps(struct tracer *tracer, struct mm *mm)
+{
+	if (!read_text(tracer, mm->maps_fd) || !map_lines_parse(&tracer->lines, tracer->text))
+		return false;
+	mm->lines = tracer->lines.n;
+	return true;
+}
+
+bool proc_smaps(struct tracer *tracer, struct mm *mm)
+{
+	int fd = open_proc(mm->tid, "smaps");
+	bool good = fd >= 0 && read_text(tracer, fd) &&
+	            map_lines_parse(&tracer->lines, tracer->text);
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+bool proc_line_at(struct tracer *tracer, struct mm *mm, uint64_t addr, struct map_line *line)
+{
+	if (!proc_maps(tracer, mm))
+		return false;
+	for (size_t i = 0; i < tracer->lines.n; i++) {
+		*line = tracer->lines.line[i];
+		if (line->start <= addr && addr < line->end)
+			return true;
+	}
+	return false;
+}
+
+/* A small file into `text`; "" if it cannot be read. */
+static void read_small(pid_t tid, const char *name, char *text, size_t size)
+{
+	int fd = open_proc(tid, name);
+	size_t len = 0;
+	while (fd >= 0 && len < size - 1) {
+		ssize_t got = read(fd, text + len, size - 1 - len);
+		if (got <= 0)
+			break;
+		len += (size_t)got;
+	}
+	if (fd >= 0)
+		close(fd);
+	text[len] = '\0';
+}
+
+bool proc_stat(pid_t tid, struct proc_stat *stat)
+{
+	char text[1024];
+	uint64_t field[64] = {0};
+	read_small(tid, "stat", text, sizeof(text));
+	char *p = strrchr(text, ')'); /* the name in front may hold anything */
+	unsigned n = 3;               /* proc(5) counts fields from 1; the state is the third */
+	for (p = p ? strchr(p, ' ') : NULL; p && n < 64; p = strchr(p, ' ')) {
+		p++;
+		field[n++] = strtoull(p, NULL, 10);
+	}
+	*stat = (struct proc_stat){field[47], field[28], field[45], field[46]};
+	return n > 47 && field[28] != 0;
+}
+
+void proc_comm(pid_t tid, char *name, size_t size)
+{
+	read_small(tid, "comm", name, size);
+	name[strcspn(name, "\n")] = '\0';
+}
+
+bool proc_status(pid_t tid, const char *field, unsigned base, uint64_t *value)
+{
+	char text[8192];
+	size_t len = strlen(field);
+	read_small(tid, "status", text, sizeof(text));
+	for (char *line = text; *line; line += strcspn(line, "\n") + 1) {
+		if (strncmp(line, field, len) == 0 && line[len] == ':') {
+			*value = strtoull(line + len + 1, NULL, (int)base);
+			return true;
+		}
+		if (line[strcspn(line, "\n")] == '\0')
+			break;
+	}
+	return false;
+}
+
+uint64_t proc_personality(pid_t tid)
+{
+	char text[32];
+	read_small(tid, "personality", text, sizeof(text));
+	return strtoull(text, NULL, 16);
+}
+
+static uint64_t parse_limit(const char **at)
+{
+	char *end;
+	*at += strspn(*at, " ");
+	if (strncmp(*at, "unlimited", 9) == 0) {
+		*at += 9;
+		return VAS_RLIM_INFINITY;
+	}
+	uint64_t value = strtoull(*at, &end, 10);
+	*at = end;
+	return value;
+}
+
+/* Not by prlimit(2): for a process that has changed its user that needs CAP_SYS_RESOURCE. */
+void proc_limits(struct proc *proc)
+{
+	static const char *const names[VAS_NRLIMITS] = {
+		[VAS_RLIMIT_AS] = "\nMax address space ",
+		[VAS_RLIMIT_DATA] = "\nMax data size ",
+		[VAS_RLIMIT_STACK] = "\nMax stack size ",
+		[VAS_RLIMIT_MEMLOCK] = "\nMax locked memory ",
+	};
+	char text[4096];
+	read_small(proc->pid, "limits", text, sizeof(text));
+	for (unsigned i = 0; i < VAS_NRLIMITS; i++) {
+		const char *at = strstr(text, names[i]);
+		if (!at)
+			continue;
+		at += strlen(names[i]);
+		proc->limit[i].soft = parse_limit(&at);
+		proc->limit[i].hard = parse_limit(&at);
+	}
+}
+
+void proc_caps(struct proc *proc, pid_t tid)
+{
+	uint64_t effective;
+	if (!proc_status(tid, "CapEff", 16, &effective))
+		return;
+	proc->caps = (effective >> 14 & 1 ? VAS_CAP_IPC_LOCK : 0) |
+	             (effective >> 17 & 1 ? VAS_CAP_SYS_RAWIO : 0) |
+	             (effective >> 21 & 1 ? VAS_CAP_SYS_ADMIN : 0);
+}

@@ -1,0 +1,87 @@
+/* tracer_table.c - the calls that are traced, and how each is followed.
+ *
+ * The seccomp filter is made from this table (tracer_start.c).
+ *
+ * SPDX-License-Identifier: MIT */
+#include <asm/unistd.h>
+
+#include "check/tracer/tracer_internal.h"
+
+/* Newer than the headers this may be built with; the numbers are the same on every 64-bit port. */
+#ifndef __NR_map_shadow_stack
+#define __NR_map_shadow_stack 453
+#endif
+#ifndef __NR_mseal
+#define __NR_mseal 462
+#endif
+
+#define SAME(call, NAME, nargs, ints)                                     \
+	{                                                                 \
+		__NR_##call, #call, FOLLOW_SAME, CALL_##NAME, nargs, ints \
+	}
+#define LOOK(call, NAME, nargs, ints)                                     \
+	{                                                                 \
+		__NR_##call, #call, FOLLOW_LOOK, CALL_##NAME, nargs, ints \
+	}
+#define AS(call, how)                                              \
+	{                                                          \
+		__NR_##call, #call, FOLLOW_##how, CALL_NAMES, 0, 0 \
+	}
+#define ARG(n) (1u << (n))
+
+const struct traced_call traced_calls[] = {
+	{__NR_mmap, "mmap", FOLLOW_MMAP, CALL_MMAP, 6, 0},
+	SAME(munmap, MUNMAP, 2, 0),
+	SAME(mprotect, MPROTECT, 3, 0),
+	SAME(mremap, MREMAP, 5, 0),
+	SAME(brk, BRK, 1, 0),
+	SAME(madvise, MADVISE, 3, ARG(2)),
+	SAME(mlock, MLOCK, 2, 0),
+	SAME(mlock2, MLOCK2, 3, ARG(2)),
+	SAME(munlock, MUNLOCK, 2, 0),
+	SAME(mlockall, MLOCKALL, 1, ARG(0)),
+	SAME(munlockall, MUNLOCKALL, 0, 0),
+	SAME(mseal, MSEAL, 3, 0),
+	LOOK(msync, MSYNC, 3, ARG(2)),
+	LOOK(mincore, MINCORE, 3, 0),
+	{__NR_pkey_mprotect, "pkey_mprotect", FOLLOW_SAME, CALL_MPROTECT, 3, 0},
+	AS(ftruncate, SIZE),
+	AS(clone, FORK),
+	AS(clone3, FORK),
+	AS(fork, FORK),
+	AS(vfork, FORK),
+	AS(execve, EXEC),
+	AS(execveat, EXEC),
+	AS(prlimit64, LIMITS),
+	AS(setrlimit, LIMITS),
+	AS(capset, CAPS),
+	AS(setuid, CAPS),
+	AS(setreuid, CAPS),
+	AS(setresuid, CAPS),
+	AS(shmat, ADOPT),
+	AS(shmdt, ADOPT),
+	AS(remap_file_pages, ADOPT),
+	AS(mbind, ADOPT),
+	AS(set_mempolicy_home_node, ADOPT),
+	AS(io_setup, ADOPT),
+	AS(io_destroy, ADOPT),
+	AS(map_shadow_stack, ADOPT),
+	AS(ptrace, PTRACE),
+	AS(wait4, PASS), /* only with __WALL, for tracer_inner.c */
+	AS(process_madvise, NOTE),
+	AS(userfaultfd, NOTE),
+	AS(ioctl, ADOPT),      /* only userfaultfd's; the filter sorts them out */
+	AS(prctl, ADOPT),      /* only some options: likewise */
+	AS(arch_prctl, ADOPT), /* only shadow stacks: likewise */
+	AS(personality, END),  /* only if it changes how memory is mapped */
+};
+
+const size_t traced_ncalls = sizeof(traced_calls) / sizeof(traced_calls[0]);
+
+const struct traced_call *traced_find(long nr)
+{
+	for (size_t i = 0; i < traced_ncalls; i++)
+		if (traced_calls[i].nr == nr)
+			return &traced_calls[i];
+	return NULL;
+}

@@ -1,0 +1,421 @@
+/* exec.c - `vas exec`: runs scripts on vas, on the running kernel, or on both at once.
+ *
+ * A side that cannot judge a script (another version, no right, another setting) is left out, and
+ * that is said: nothing is ever passed over in silence.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "target/compare.h"
+#include "target/script.h"
+
+struct options {
+	enum sides sides;
+	uint32_t linux_version; /* vas's; 0: the machine's, or what the script asks for */
+	bool maps, check, several, software;
+};
+
+/* What became of one script. */
+enum outcome { PASSED, FAILED, SKIPPED };
+
+struct run {
+	const struct options *options;
+	const struct script *script;
+	struct machine machine;
+	struct pair pair;
+	/* why a wanted side does not run; "": it does */
+	char skipped_vas[200], skipped_kernel[200];
+	FILE *why;       /* what went wrong, in many lines */
+	char brief[300]; /* and in one */
+};
+
+static const char usage[] =
+	"usage: vas exec [OPTION]... SCRIPT|-...\n\n"
+	"Runs scripts of calls, written as strace prints them (docs/notation.md). Answers\n"
+	"given in a script are checked, the others printed. On both sides, answers, maps and\n"
+	"counters are compared after each call; the first difference ends the script.\n\n"
+	"  --on vas|kernel|both  where to run (default: both where the kernel can be asked)\n"
+	"  --linux X.Y           the Linux that vas answers as (default: the running one)\n"
+	"  --pages KIND          vas keeps pages in hardware tables (default) or software trees\n"
+	"  --maps                print the final map\n"
+	"  --no-check            do not verify vas's invariants after each call\n\n"
+	"Exit status: 0 nothing differs and all answers are as expected, 1 something is not,\n"
+	"2 usage or syntax, 77 nothing could run.\n";
+
+/* ---- Which sides run ------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static void skip(char reason[200], const char *format, ...)
+{
+	va_list args;
+	if (reason[0])
+		return; /* the first reason is enough */
+	va_start(args, format);
+	(void)vsnprintf(reason, 200, format, args);
+	va_end(args);
+}
+
+static void check_version(char reason[200], const struct script *script, uint32_t version)
+{
+	if (script->since && version < script->since)
+		skip(reason, "since Linux %u.%u", script->since >> 16, script->since & 0xffff);
+	if (script->until && version > script->until)
+		skip(reason, "until Linux %u.%u", script->until >> 16, script->until & 0xffff);
+}
+
+/* Who gets huge pages is the machine's to say, and vas's as the script wants it. */
+static void check_thp(struct run *run)
+{
+	const char *wanted = run->script->needs_thp;
+	if (!wanted[0])
+		return;
+	if (strcmp(wanted, run->machine.thp) != 0)
+		skip(run->skipped_kernel, "transparent huge pages are \"%s\" on this machine",
+		     run->machine.thp);
+	run->machine.settings.thp_enabled = thp_number(wanted);
+}
+
+/* What can be said before a process has been made. */
+static void choose_sides(struct run *run)
+{
+	const struct script *script = run->script;
+	uint32_t version = run->options->linux_version;
+	if (!(run->options->sides & SIDES_KERNEL))
+		skip(run->skipped_kernel, "not asked");
+	if (!(run->options->sides & SIDES_VAS))
+		skip(run->skipped_vas, "not asked");
+	if (script->kernel_no[0])
+		skip(run->skipped_kernel, "%s", script->kernel_no);
+	if (script->needs_root && geteuid() != 0)
+		skip(run->skipped_kernel, "needs root");
+	check_thp(run);
+	check_version(run->skipped_kernel, script, run->machine.version);
+	if (version) {
+		check_version(run->skipped_vas, script, version);
+		if (version != run->machine.version && !run->skipped_vas[0])
+			skip(run->skipped_kernel, "vas answers as another Linux");
+	} else {
+		version = run->machine.version;
+		if (script->since && version < script->since)
+			version = script->since;
+		if (script->until && version > script->until)
+			version = script->until;
+	}
+	run->machine.version = version;
+}
+
+/* ---- One script ------------------------------------------------------------------------------ */
+
+static bool fails(struct run *run, const struct script_line *line, const char *what)
+{
+	char text[1024];
+	(void)call_print(text, sizeof(text), &line->call, NULL);
+	(void)snprintf(run->brief, sizeof(run->brief), "line %u: %.180s: %s", line->number, text,
+	               what);
+	return false;
+}
+
+static void drop_kernel(struct run *run, const char *reason)
+{
+	skip(run->skipped_kernel, "%s", reason);
+	run->pair.kernel->ops->destroy(run->pair.kernel);
+	run->pair.kernel = NULL;
+}
+
+static bool meets(struct run *run, const struct script_line *line, const char *side,
+                  const struct answer *answer)
+{
+	char text[2048];
+	if (line->expected.kind == ANSWER_NONE || answer_equal(&line->expected, answer))
+		return true;
+	(void)answer_print(text, sizeof(text), &line->call, &line->expected);
+	fprintf(run->why, "  expected   = %s\n", text);
+	(void)answer_print(text, sizeof(text), &line->call, answer);
+	fprintf(run->why, "  %-10s = %s\n", side, text);
+	if (answer->kind == ANSWER_TEXT && line->call.name == CALL_MAPS)
+		fprintf(run->why, "%s", answer->text);
+	if (answer->kind == ANSWER_TEXT && line->call.name == CALL_MINCORE)
+		fprintf(run->why, "  vector %s, expected %s\n", answer->text,
+		        line->expected.text ? line->expected.text : "none");
+	return fails(run, line,
+	             strcmp(side, "vas") == 0 ? "vas answers otherwise than expected"
+	                                      : "the kernel answers otherwise than expected");
+}
+
+static void print_line(struct run *run, const struct script_line *line,
+                       const struct pair_answer *answers)
+{
+	const struct answer *answer = pair_one(&run->pair, answers);
+	if (run->options->several)
+		return;
+	size_t len = call_print(NULL, 0, &line->call, answer);
+	char *text = malloc(len + 1);
+	if (!text) {
+		printf("# out of memory\n");
+		return;
+	}
+	(void)call_print(text, len + 1, &line->call, answer);
+	printf("%s\n", text);
+	free(text);
+}
+
+static bool run_line(struct run *run, const struct script_line *line)
+{
+	struct pair_answer answers;
+	enum pair_result result = pair_call(&run->pair, &line->call, &answers, run->why);
+	bool good = result == PAIR_SAME;
+	if (good && line->call.name == CALL_SYSCTL && answers.kernel.kind == ANSWER_REFUSED) {
+		drop_kernel(run, answers.kernel.text);
+		answer_free(&answers.kernel);
+	}
+	if (good && line->call.name == CALL_SYSCTL && answers.vas.kind == ANSWER_REFUSED)
+		good = fails(run, line, answers.vas.text);
+	if (good && !run->pair.vas && !run->pair.kernel) {
+		pair_answer_free(&answers);
+		return true; /* the script ends here, skipped */
+	}
+	if (result == PAIR_DIFFERENT)
+		good = fails(run, line,
+		             run->pair.kernel ? "vas and the kernel differ" : "vas is broken");
+	else if (result == PAIR_BROKEN)
+		good = fails(run, line, "a side could not go on");
+	if (good)
+		print_line(run, line, &answers);
+	if (good && run->pair.kernel)
+		good = meets(run, line, "the kernel", &answers.kernel);
+	if (good && run->pair.vas)
+		good = meets(run, line, "vas", &answers.vas);
+	pair_answer_free(&answers);
+	return good;
+}
+
+static bool print_maps_of(struct run *run, unsigned process)
+{
+	struct target *target = run->pair.vas ? run->pair.vas : run->pair.kernel;
+	char *maps = target->ops->maps(target, process);
+	if (maps && run->pair.children)
+		printf("# process %u\n", process);
+	for (const char *line = maps; line && *line;) {
+		size_t len = strcspn(line, "\n");
+		(void)fputs("# ", stdout);
+		(void)fwrite(line, 1, len, stdout);
+		(void)fputc('\n', stdout);
+		line += len + (line[len] == '\n');
+	}
+	free(maps);
+	return maps != NULL;
+}
+
+static bool print_maps(struct run *run)
+{
+	bool good = true;
+	for (unsigned i = pair_next_process(&run->pair, 0); i && good;
+	     i = pair_next_process(&run->pair, i))
+		good = print_maps_of(run, i);
+	return good;
+}
+
+static bool create_sides(struct run *run)
+{
+	if (!run->skipped_kernel[0]) {
+		run->pair.kernel = target_kernel_create();
+		if (!run->pair.kernel)
+			return false;
+		uint32_t has = target_kernel_start(run->pair.kernel)->params.capabilities;
+		if (run->script->needs_caps & ~has)
+			drop_kernel(run, "a capability is missing");
+	}
+	if (!run->skipped_vas[0]) {
+		run->pair.vas = target_vas_create(&run->machine, run->pair.kernel);
+		run->pair.check = run->options->check;
+		return run->pair.vas != NULL;
+	}
+	return true;
+}
+
+static bool run_lines(struct run *run)
+{
+	const struct script *script = run->script;
+	for (unsigned i = 0; i < script->sysctls; i++) {
+		struct script_line line = {.call = script->needs_sysctl[i]};
+		if (!run_line(run, &line))
+			return false;
+	}
+	for (size_t i = 0; i < script->count && (run->pair.vas || run->pair.kernel); i++)
+		if (!run_line(run, &script->lines[i]))
+			return false;
+	const char *wrong = run->pair.vas ? target_vas_check(run->pair.vas) : NULL;
+	if (wrong) {
+		(void)snprintf(run->brief, sizeof(run->brief), "at the end: %.200s", wrong);
+		return false;
+	}
+	return !run->options->maps || (!run->pair.vas && !run->pair.kernel) || print_maps(run);
+}
+
+static enum outcome run_script(struct run *run)
+{
+	bool good;
+	choose_sides(run);
+	if (run->skipped_vas[0] && run->skipped_kernel[0])
+		return SKIPPED;
+	good = create_sides(run);
+	if (!good)
+		(void)snprintf(run->brief, sizeof(run->brief), "a side could not be started");
+	good = good && run_lines(run);
+	bool skipped = !run->pair.vas && !run->pair.kernel;
+	pair_destroy(&run->pair);
+	return !good ? FAILED : skipped ? SKIPPED : PASSED;
+}
+
+/* ---- Telling --------------------------------------------------------------------------------- */
+
+static void tell(const struct run *run, enum outcome outcome, const char *details)
+{
+	const char *mark = run->options->several ? "" : "# ";
+	const char *path = run->script->path;
+	const char *kernel = run->skipped_kernel, *vas = run->skipped_vas;
+	bool kernel_said = kernel[0] && strcmp(kernel, "not asked") != 0;
+	bool vas_said = vas[0] && strcmp(vas, "not asked") != 0;
+	(void)fflush(stdout);
+	if (outcome == FAILED) {
+		printf("%sFAIL %s: %s\n", mark, path, run->brief);
+		(void)fflush(stdout);
+		fprintf(stderr, "%s", details);
+		return;
+	}
+	printf("%s%s %s", mark, outcome == PASSED ? "ok  " : "skip", path);
+	if (kernel_said)
+		printf("  (skipped on kernel: %s)", kernel);
+	if (vas_said)
+		printf("  (skipped on vas: %s)", vas);
+	printf("\n");
+}
+
+static bool run_and_tell(const struct options *options, const struct machine *machine,
+                         const struct script *script, enum outcome *outcome)
+{
+	char *details = NULL;
+	size_t size = 0;
+	struct run run = {.options = options, .script = script, .machine = *machine};
+	run.why = open_memstream(&details, &size);
+	if (!run.why) {
+		fprintf(stderr, "vas: out of memory\n");
+		return false;
+	}
+	*outcome = run_script(&run);
+	if (fclose(run.why) != 0)
+		fprintf(stderr, "vas: out of memory: what differs is incomplete\n");
+	tell(&run, *outcome, details ? details : "");
+	free(details);
+	return true;
+}
+
+/* All scripts are read before the first runs: a syntax error is found at once. */
+static int run_all(const struct options *options, char **paths, size_t count)
+{
+	unsigned counted[3] = {0};
+	struct machine machine;
+	if (!machine_or_default(&machine))
+		return EXIT_DIFFERENT;
+	machine.software = options->software;
+	for (size_t i = 0; i < count; i++) {
+		struct script script;
+		enum outcome outcome;
+		if (!script_read(paths[i], &script))
+			return EXIT_USAGE;
+		bool ran = run_and_tell(options, &machine, &script, &outcome);
+		script_free(&script);
+		if (!ran)
+			return EXIT_DIFFERENT;
+		counted[outcome]++;
+	}
+	if (options->several)
+		printf("%u passed, %u failed, %u skipped\n", counted[PASSED], counted[FAILED],
+		       counted[SKIPPED]);
+	if (counted[FAILED])
+		return EXIT_DIFFERENT;
+	return counted[PASSED] ? EXIT_SAME : EXIT_SKIPPED;
+}
+
+/* Reads them all once, for their syntax alone; standard input can be read but once. */
+static bool check_syntax(char **paths, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct script script;
+		if (strcmp(paths[i], "-") == 0)
+			continue;
+		if (!script_read(paths[i], &script))
+			return false;
+		script_free(&script);
+	}
+	return true;
+}
+
+/* Exit status, or -1: go on with *options; optind is the first script. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option known[] = {
+		{"on", required_argument, NULL, 'o'},    {"linux", required_argument, NULL, 'l'},
+		{"pages", required_argument, NULL, 'p'}, {"maps", no_argument, NULL, 'm'},
+		{"check", no_argument, NULL, 'c'},       {"no-check", no_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
+	int c;
+	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
+		switch (c) {
+		case 'o':
+			if (!sides_parse(optarg, &options->sides))
+				return EXIT_USAGE;
+			break;
+		case 'l':
+			if (!version_parse(optarg, &options->linux_version)) {
+				fprintf(stderr,
+				        "vas: --linux takes a version such as 6.18, not '%s'\n",
+				        optarg);
+				return EXIT_USAGE;
+			}
+			break;
+		case 'p':
+			if (!pages_parse(optarg, &options->software))
+				return EXIT_USAGE;
+			break;
+		case 'm':
+			options->maps = true;
+			break;
+		case 'c':
+			options->check = true;
+			break;
+		case 'n':
+			options->check = false;
+			break;
+		case 'h':
+			printf("%s", usage);
+			return EXIT_SAME;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc) {
+		fprintf(stderr, "vas: exec needs a script; 'vas exec --help' says more\n");
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+int cmd_exec(int argc, char **argv)
+{
+	struct options options = {.sides = sides_default(), .check = true};
+	int status = parse_options(argc, argv, &options);
+	if (status >= 0)
+		return status;
+	size_t count = (size_t)(argc - optind);
+	options.several = count > 1;
+	if (!check_syntax(argv + optind, count))
+		return EXIT_USAGE;
+	return run_all(&options, argv + optind, count);
+}

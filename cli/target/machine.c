@@ -1,0 +1,224 @@
+/* machine.c - how the running kernel is set up, read or found out by asking.
+ *
+ * Questions that no file answers are put to a forked child, so that this process's own memory is
+ * not changed.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "target/target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+
+/* The Linux versions that the differential tests have been run against. */
+static const uint32_t verified[] = {VAS_LINUX(6, 18)};
+
+static bool is_verified(uint32_t version)
+{
+	for (size_t i = 0; i < sizeof(verified) / sizeof(verified[0]); i++)
+		if (verified[i] == version)
+			return true;
+	return false;
+}
+
+static bool read_version(struct machine *machine)
+{
+	struct utsname name;
+	unsigned major, minor;
+	if (uname(&name) < 0) {
+		fprintf(stderr, "vas: uname: %s\n", strerror(errno));
+		return false;
+	}
+	if (strcmp(name.sysname, "Linux") != 0 ||
+	    sscanf(name.release, "%u.%u", &major, &minor) != 2 || major > 99 || minor > 9999) {
+		fprintf(stderr, "vas: this is %s %s, not Linux\n", name.sysname, name.release);
+		return false;
+	}
+	machine->version = VAS_LINUX(major, minor);
+	machine->vas_verified = is_verified(machine->version);
+	(void)snprintf(machine->release, sizeof(machine->release), "%.63s", name.release);
+	return true;
+}
+
+static bool read_number(const char *path, uint64_t *value)
+{
+	unsigned long long number;
+	FILE *stream = fopen(path, "re");
+	bool good = stream && fscanf(stream, "%llu", &number) == 1;
+	if (good)
+		*value = number;
+	else
+		fprintf(stderr, "vas: %s: %s\n", path, stream ? "not a number" : strerror(errno));
+	if (stream)
+		(void)fclose(stream);
+	return good;
+}
+
+static bool read_sysctls(struct vas_settings *settings)
+{
+	uint64_t memory = 0, ratio = 0;
+	if (!read_number("/proc/sys/vm/mmap_min_addr", &settings->mmap_min_addr) ||
+	    !read_number("/proc/sys/vm/max_map_count", &settings->max_map_count) ||
+	    !read_number("/proc/sys/vm/overcommit_memory", &memory) ||
+	    !read_number("/proc/sys/vm/overcommit_ratio", &ratio) ||
+	    !read_number("/proc/sys/vm/overcommit_kbytes", &settings->overcommit_kbytes) ||
+	    !read_number("/proc/sys/vm/admin_reserve_kbytes", &settings->admin_reserve_kbytes) ||
+	    !read_number("/proc/sys/vm/user_reserve_kbytes", &settings->user_reserve_kbytes))
+		return false;
+	settings->overcommit_memory = (uint32_t)memory;
+	settings->overcommit_ratio = (uint32_t)ratio;
+	return true;
+}
+
+static bool read_meminfo(struct vas_settings *settings)
+{
+	char line[128];
+	unsigned long long kb;
+	FILE *stream = fopen("/proc/meminfo", "re");
+	if (!stream) {
+		fprintf(stderr, "vas: /proc/meminfo: %s\n", strerror(errno));
+		return false;
+	}
+	while (fgets(line, sizeof(line), stream)) {
+		if (sscanf(line, "MemTotal: %llu kB", &kb) == 1)
+			settings->ram_pages = kb / 4;
+		else if (sscanf(line, "SwapTotal: %llu kB", &kb) == 1)
+			settings->swap_pages = kb / 4;
+		else if (sscanf(line, "Committed_AS: %llu kB", &kb) == 1)
+			settings->committed_elsewhere = kb / 4;
+	}
+	(void)fclose(stream);
+	return true;
+}
+
+/* "always [madvise] never": the word in brackets; "" if the kernel has no such file. */
+static void read_choice(const char *path, char *word, size_t size)
+{
+	char text[128] = "", *start, *end;
+	FILE *stream = fopen(path, "re");
+	word[0] = '\0';
+	if (!stream)
+		return;
+	if (fgets(text, sizeof(text), stream) && (start = strchr(text, '[')) &&
+	    (end = strchr(start, ']')))
+		(void)snprintf(word, size, "%.*s", (int)(end - start - 1), start + 1);
+	(void)fclose(stream);
+}
+
+static bool has_parameter(const char *name)
+{
+	char text[4096] = "";
+	FILE *stream = fopen("/proc/cmdline", "re");
+	if (!stream)
+		return false;
+	size_t len = fread(text, 1, sizeof(text) - 1, stream);
+	(void)fclose(stream);
+	text[len] = '\0';
+	return strstr(text, name) != NULL;
+}
+
+/* ---- Questions put to the kernel ------------------------------------------------------------- */
+
+struct found {
+	uint64_t lowest; /* where a hint of one page lands: the real floor of address choice */
+	bool anon_vma_name, memory_failure;
+};
+
+static void ask(struct found *found)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	void *low = mmap((void *)(uintptr_t)PAGE, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
+	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (low != MAP_FAILED)
+		found->lowest = (uint64_t)(uintptr_t)low;
+	if (page == MAP_FAILED)
+		return;
+	/* 0x53564d41 is PR_SET_VMA, 0 its PR_SET_VMA_ANON_NAME */
+	found->anon_vma_name = prctl(0x53564d41, 0, page, PAGE, "vas") == 0;
+	/* MADV_HWPOISON of nothing does nothing, but an unknown advice is refused even then;
+	 * where it is known, EPERM says so too */
+	found->memory_failure = madvise(page, 0, VAS_MADV_HWPOISON) == 0 || errno == EPERM;
+}
+
+/* The child answers through a pipe. */
+static bool ask_kernel(struct found *found)
+{
+	int ends[2], status;
+	if (pipe(ends) < 0) {
+		fprintf(stderr, "vas: pipe: %s\n", strerror(errno));
+		return false;
+	}
+	pid_t pid = fork();
+	if (pid == 0) {
+		ask(found);
+		_exit(write(ends[1], found, sizeof(*found)) == (ssize_t)sizeof(*found) ? 0 : 1);
+	}
+	(void)close(ends[1]);
+	ssize_t n = pid < 0 ? -1 : read(ends[0], found, sizeof(*found));
+	(void)close(ends[0]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (n == (ssize_t)sizeof(*found))
+		return true;
+	fprintf(stderr, "vas: cannot ask the kernel in a child process\n");
+	return false;
+}
+
+uint32_t thp_number(const char *word)
+{
+	return strcmp(word, "always") == 0    ? VAS_THP_ALWAYS
+	       : strcmp(word, "madvise") == 0 ? VAS_THP_MADVISE
+	                                      : VAS_THP_NEVER;
+}
+
+/* What the pools of huge pages have to give: free, and promised to nobody. What can be made beyond
+ * that is not modelled. */
+static void read_pools(struct vas_settings *settings)
+{
+	static const char *const sizes[] = {"2048kB", "1048576kB"};
+	char path[80];
+	for (int i = 0; i < 2; i++) {
+		uint64_t unused = 0, promised = 0;
+		(void)snprintf(path, sizeof(path),
+		               "/sys/kernel/mm/hugepages/hugepages-%s/free_hugepages", sizes[i]);
+		if (access(path, R_OK) < 0 || !read_number(path, &unused))
+			continue;
+		(void)snprintf(path, sizeof(path),
+		               "/sys/kernel/mm/hugepages/hugepages-%s/resv_hugepages", sizes[i]);
+		if (read_number(path, &promised) && promised <= unused)
+			settings->hugepages[i] = unused - promised;
+	}
+}
+
+bool machine_read(struct machine *machine)
+{
+	struct found found = {0};
+	struct vas_settings *settings = &machine->settings;
+	memset(machine, 0, sizeof(*machine));
+	vas_settings_default(settings, 0);
+	if (!read_version(machine) || !read_sysctls(settings) || !read_meminfo(settings) ||
+	    !ask_kernel(&found))
+		return false;
+	read_pools(settings);
+	settings->lsm_mmap_min_addr = found.lowest > settings->mmap_min_addr ? found.lowest : 0;
+	settings->anon_vma_name = found.anon_vma_name;
+	settings->memory_failure = found.memory_failure;
+	settings->ksm = access("/sys/kernel/mm/ksm", F_OK) == 0;
+	settings->ignore_rlimit_data = has_parameter("ignore_rlimit_data");
+	read_choice("/sys/kernel/mm/transparent_hugepage/enabled", machine->thp,
+	            sizeof(machine->thp));
+	read_choice("/sys/kernel/mm/transparent_hugepage/shmem_enabled", machine->shmem_thp,
+	            sizeof(machine->shmem_thp));
+	settings->thp = machine->thp[0] != '\0';
+	settings->thp_enabled = thp_number(machine->thp);
+	settings->leak_locked = true; /* who is compared with a kernel imitates its mistakes, too */
+	return true;
+}

@@ -1,0 +1,244 @@
+/* script.c - reads a script and its directives.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "target/script.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "strace/strace_names.h"
+#include "target/target.h"
+
+struct reader {
+	struct script *script;
+	FILE *stream;
+	const char *text; /* the line being read */
+	unsigned number;
+};
+
+static bool fail(const struct reader *reader, const char *at, const char *what)
+{
+	fprintf(stderr, "%s:%u:%u: %s\n", reader->script->path, reader->number,
+	        (unsigned)(at - reader->text) + 1, what);
+	return false;
+}
+
+bool version_parse(const char *text, uint32_t *version)
+{
+	unsigned major, minor;
+	int len = 0;
+	if (sscanf(text, "%2u.%4u%n", &major, &minor, &len) != 2 || text[len] != '\0' || len == 0)
+		return false;
+	*version = VAS_LINUX(major, minor);
+	return true;
+}
+
+bool pages_parse(const char *text, bool *software)
+{
+	*software = strcmp(text, "software") == 0;
+	if (*software || strcmp(text, "hardware") == 0)
+		return true;
+	fprintf(stderr, "vas: --pages takes hardware or software, not '%s'\n", text);
+	return false;
+}
+
+/* ---- Directives: "#: word ..." --------------------------------------------------------------- */
+
+static bool take_version(const struct reader *reader, const char *at, uint32_t *version)
+{
+	if (*version)
+		return fail(reader, at, "this version is given twice");
+	return version_parse(at, version) || fail(reader, at, "expected a version such as 6.17");
+}
+
+static bool take_sysctl(const struct reader *reader, const char *at)
+{
+	struct script *script = reader->script;
+	char name[64], line[128];
+	unsigned long long value;
+	int len = 0;
+	struct parse_error error;
+	struct answer answer;
+	if (sscanf(at, "%63[a-z_.]=%llu%n", name, &value, &len) != 2 || at[len] != '\0')
+		return fail(reader, at, "expected NAME=NUMBER, such as vm.overcommit_memory=2");
+	if (script->sysctls == SCRIPT_MAX_SYSCTLS)
+		return fail(reader, at, "too many sysctls");
+	(void)snprintf(line, sizeof(line), "sysctl(\"%s\", %llu)", name, value);
+	return call_parse(line, &script->needs_sysctl[script->sysctls++], &answer, &error) ||
+	       fail(reader, at, error.message);
+}
+
+static bool take_cap(const struct reader *reader, const char *at)
+{
+	uint64_t number;
+	if (!name_find(&names_cap, at, strlen(at), &number))
+		return fail(reader, at, "expected CAP_IPC_LOCK, CAP_SYS_RAWIO or CAP_SYS_ADMIN");
+	reader->script->needs_caps |= number == 14   ? VAS_CAP_IPC_LOCK
+	                              : number == 17 ? VAS_CAP_SYS_RAWIO
+	                                             : VAS_CAP_SYS_ADMIN;
+	return true;
+}
+
+static bool take_thp(const struct reader *reader, const char *at)
+{
+	if (strcmp(at, "always") != 0 && strcmp(at, "madvise") != 0 && strcmp(at, "never") != 0)
+		return fail(reader, at, "expected always, madvise or never");
+	(void)snprintf(reader->script->needs_thp, sizeof(reader->script->needs_thp), "%s", at);
+	return true;
+}
+
+/* Ids of linux-behaviour.md: a capital, a number, perhaps a dot and more. */
+static bool take_facts(const struct reader *reader, const char *at)
+{
+	do {
+		size_t len = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		size_t digits = len ? strspn(at + len, "0123456789.abcdefgh") : 0;
+		if (!digits || (at[len + digits] != ' ' && at[len + digits] != '\0'))
+			return fail(reader, at, "expected the id of a fact, such as M1.9");
+		at += len + digits;
+		at += strspn(at, " ");
+	} while (*at);
+	return true;
+}
+
+static bool take_reason(const struct reader *reader, const char *at)
+{
+	if (*at == '\0')
+		return fail(reader, at, "'kernel no' needs a reason");
+	(void)snprintf(reader->script->kernel_no, sizeof(reader->script->kernel_no), "%s", at);
+	return true;
+}
+
+static bool word(const char **at, const char *text)
+{
+	size_t len = strlen(text);
+	if (strncmp(*at, text, len) != 0 || ((*at)[len] != ' ' && (*at)[len] != '\0'))
+		return false;
+	*at += len;
+	*at += strspn(*at, " ");
+	return true;
+}
+
+static bool take_need(const struct reader *reader, const char *at)
+{
+	if (word(&at, "root"))
+		return *at == '\0' ? (reader->script->needs_root = true)
+		                   : fail(reader, at, "unexpected words behind 'needs root'");
+	if (word(&at, "sysctl"))
+		return take_sysctl(reader, at);
+	if (word(&at, "cap"))
+		return take_cap(reader, at);
+	if (word(&at, "thp"))
+		return take_thp(reader, at);
+	return fail(reader, at,
+	            "a script can need root, sysctl NAME=NUMBER, cap CAP_X or thp WORD");
+}
+
+static bool take_directive(const struct reader *reader, const char *at)
+{
+	at += strspn(at, " ");
+	if (word(&at, "since"))
+		return take_version(reader, at, &reader->script->since);
+	if (word(&at, "until"))
+		return take_version(reader, at, &reader->script->until);
+	if (word(&at, "needs"))
+		return take_need(reader, at);
+	if (word(&at, "fact"))
+		return take_facts(reader, at);
+	if (word(&at, "kernel") && word(&at, "no"))
+		return take_reason(reader, at);
+	return fail(reader, at, "a directive is one of since, until, needs, fact, kernel no");
+}
+
+/* ---- Lines ----------------------------------------------------------------------------------- */
+
+static bool add_line(const struct reader *reader, size_t *room)
+{
+	struct script *script = reader->script;
+	struct parse_error error;
+	if (script->count == *room) {
+		*room = *room ? *room * 2 : 64;
+		struct script_line *more = realloc(script->lines, *room * sizeof(*more));
+		if (!more)
+			return fail(reader, reader->text, "out of memory");
+		script->lines = more;
+	}
+	struct script_line *line = &script->lines[script->count];
+	line->number = reader->number;
+	if (!call_parse(reader->text, &line->call, &line->expected, &error))
+		return fail(reader, reader->text + error.column - 1, error.message);
+	script->count++;
+	if (line->call.name == CALL_MAPS && line->expected.kind == ANSWER_TEXT) {
+		char *text = maps_answer(line->expected.text); /* any inode numbers will do */
+		if (!text)
+			return fail(reader, reader->text, "out of memory");
+		free(line->expected.text);
+		line->expected.text = text;
+	}
+	return true;
+}
+
+static bool take_script_line(struct reader *reader, size_t *room)
+{
+	const char *at = reader->text + strspn(reader->text, " \t");
+	if (strncmp(at, "#:", 2) == 0)
+		return take_directive(reader, at + 2);
+	return *at == '\0' || *at == '#' || add_line(reader, room);
+}
+
+static bool read_lines(struct reader *reader)
+{
+	char *text = NULL;
+	size_t size = 0, room = 0;
+	ssize_t len;
+	bool good = true;
+	while (good && (len = getline(&text, &size, reader->stream)) >= 0) {
+		reader->text = text;
+		reader->number++;
+		while (len > 0 &&
+		       (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
+			text[--len] = '\0';
+		good = strlen(text) == (size_t)len
+		               ? take_script_line(reader, &room)
+		               : fail(reader, text + strlen(text), "a NUL byte");
+	}
+	if (good && ferror(reader->stream)) {
+		fprintf(stderr, "%s: %s\n", reader->script->path, strerror(errno));
+		good = false;
+	}
+	free(text);
+	return good;
+}
+
+bool script_read(const char *path, struct script *script)
+{
+	bool standard = strcmp(path, "-") == 0;
+	struct reader reader = {.script = script, .stream = standard ? stdin : fopen(path, "re")};
+	*script = (struct script){.path = path};
+	if (!reader.stream) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		return false;
+	}
+	bool good = read_lines(&reader);
+	if (!standard)
+		(void)fclose(reader.stream);
+	if (good && script->since && script->until && script->since > script->until) {
+		fprintf(stderr, "%s: no version is both since and until\n", path);
+		good = false;
+	}
+	if (!good)
+		script_free(script);
+	return good;
+}
+
+void script_free(struct script *script)
+{
+	for (size_t i = 0; i < script->count; i++)
+		answer_free(&script->lines[i].expected);
+	free(script->lines);
+	script->lines = NULL;
+	script->count = 0;
+}

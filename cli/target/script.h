@@ -1,0 +1,44 @@
+/* script.h - a script: calls in the notation with what they should answer, and its directives.
+ *
+ * docs/notation.md describes both. A script is read and checked as a whole before any of it runs.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_CLI_SCRIPT_H
+#define VAS_CLI_SCRIPT_H
+
+#include "strace/strace.h"
+
+struct script_line {
+	unsigned number; /* 1-based */
+	struct call call;
+	struct answer expected; /* ANSWER_NONE: none given */
+};
+
+#define SCRIPT_MAX_SYSCTLS 8
+
+struct script {
+	const char *path; /* "-": standard input */
+	struct script_line *lines;
+	size_t count;
+
+	/* the directives */
+	uint32_t since, until; /* Linux versions, both inclusive; 0: any */
+	bool needs_root;
+	char needs_thp[16];  /* the word of transparent_hugepage/enabled; "": any */
+	uint32_t needs_caps; /* VAS_CAP_* */
+	struct call needs_sysctl[SCRIPT_MAX_SYSCTLS]; /* as calls of sysctl() */
+	unsigned sysctls;
+	char kernel_no[160]; /* why the kernel cannot judge; "": it can */
+};
+
+/* False: "path:line:column: what" has been printed. */
+bool script_read(const char *path, struct script *script);
+void script_free(struct script *script);
+
+/* "6.18", the whole text; false: it is no version. */
+bool version_parse(const char *text, uint32_t *version);
+
+/* The argument of --pages, "hardware" or "software"; false: a message has been printed. */
+bool pages_parse(const char *text, bool *software);
+
+#endif

@@ -1,0 +1,207 @@
+/* access.c - reading, writing and translating guest addresses for the host.
+ *
+ * Only frames that a leaf of the space allows are ever reached; every page is looked up, so no
+ * address and no length can lead elsewhere.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+/* A byte of a space, in a page that is present. */
+struct byte {
+	uint8_t *host;
+	unsigned rights; /* of the leaf that maps it, */
+	uint64_t span;   /* and how much that covers */
+};
+
+/* Finds the byte at addr, its page made present. On 0 the space is locked shared, so that the page
+ * stays until the caller unlocks. */
+static int64_t locate(struct vas *space, uint64_t addr, enum vas_access access, struct byte *byte,
+                      struct vas_signal *signal)
+{
+	const struct frame_pool *frames = &space->system->frames;
+	unsigned level = 0;
+	int64_t err;
+
+	if (signal)
+		*signal = (struct vas_signal){0};
+	for (;;) {
+		struct entry leaf = {.kind = ENTRY_ABSENT};
+
+		space_lock_shared(space);
+		if (addr < vas_task_size(space))
+			leaf = pagemap_lookup(&space->pages, addr, &level);
+		if (leaf.kind == ENTRY_LEAF && (leaf.rights & access)) {
+			byte->span = format_span(space->system->format, level);
+			byte->host = frames->memory + (leaf.phys - frames->phys) +
+			             (addr & (byte->span - 1));
+			byte->rights = leaf.rights;
+			return 0;
+		}
+		space_unlock_shared(space);
+		err = vas_fault(space, addr, access, signal);
+		if (err)
+			return err;
+	}
+}
+
+/* How much of len lies on the page of addr. */
+static uint64_t page_part(const struct vas *space, uint64_t addr, uint64_t len)
+{
+	uint64_t page = space_page_size(space);
+
+	return min_u64(len, page - (addr & (page - 1)));
+}
+
+int64_t vas_read(struct vas *space, void *to, uint64_t addr, uint64_t len,
+                 struct vas_signal *signal)
+{
+	uint8_t *out = to;
+
+	while (len > 0) {
+		uint64_t n = page_part(space, addr, len);
+		struct byte byte;
+		int64_t err = locate(space, addr, VAS_READ, &byte, signal);
+
+		if (err)
+			return err;
+		memcpy(out, byte.host, (size_t)n);
+		space_unlock_shared(space);
+		out += n;
+		addr += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t len,
+                  struct vas_signal *signal)
+{
+	const uint8_t *in = from;
+
+	while (len > 0) {
+		uint64_t n = page_part(space, addr, len);
+		struct byte byte;
+		int64_t err = locate(space, addr, VAS_WRITE, &byte, signal);
+
+		if (err)
+			return err;
+		memcpy(byte.host, in, (size_t)n);
+		space_unlock_shared(space);
+		in += n;
+		addr += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* How many of the n bytes were copied up to a NUL, it included; n if there is none. */
+static uint64_t copy_to_nul(char *to, const uint8_t *from, uint64_t n, bool *found)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		to[i] = (char)from[i];
+		if (to[i] == '\0') {
+			*found = true;
+			return i + 1;
+		}
+	}
+	return n;
+}
+
+int64_t vas_read_string(struct vas *space, char *to, uint64_t addr, uint64_t max,
+                        struct vas_signal *signal)
+{
+	uint64_t len = 0;
+	bool found = false;
+
+	while (len < max && !found) {
+		struct byte byte;
+		int64_t err = locate(space, addr + len, VAS_READ, &byte, signal);
+
+		if (err)
+			return err;
+		len += copy_to_nul(to + len, byte.host, page_part(space, addr + len, max - len),
+		                   &found);
+		space_unlock_shared(space);
+	}
+	return (int64_t)(found ? len - 1 : len);
+}
+
+/* One size of compare-and-exchange; `len` is one of them. */
+static bool exchange(void *host, unsigned len, uint64_t *expected, uint64_t desired)
+{
+	uint8_t was1 = (uint8_t)*expected, *at1 = host;
+	uint16_t was2 = (uint16_t)*expected, *at2 = host;
+	uint32_t was4 = (uint32_t)*expected, *at4 = host;
+	uint64_t was8 = *expected, *at8 = host;
+	bool done;
+
+	if (len == 1) {
+		done = __atomic_compare_exchange_n(at1, &was1, (uint8_t)desired, false,
+		                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		*expected = was1;
+	} else if (len == 2) {
+		done = __atomic_compare_exchange_n(at2, &was2, (uint16_t)desired, false,
+		                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		*expected = was2;
+	} else if (len == 4) {
+		done = __atomic_compare_exchange_n(at4, &was4, (uint32_t)desired, false,
+		                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		*expected = was4;
+	} else {
+		done = __atomic_compare_exchange_n(at8, &was8, desired, false, __ATOMIC_SEQ_CST,
+		                                   __ATOMIC_SEQ_CST);
+		*expected = was8;
+	}
+	return done;
+}
+
+int64_t vas_compare_exchange(struct vas *space, uint64_t addr, unsigned len, uint64_t *expected,
+                             uint64_t desired, struct vas_signal *signal)
+{
+	struct byte byte;
+	int64_t err;
+	bool done;
+
+	if (signal)
+		*signal = (struct vas_signal){0};
+	if ((len != 1 && len != 2 && len != 4 && len != 8) || !is_aligned(addr, len))
+		return -VAS_EINVAL;
+	err = locate(space, addr, VAS_WRITE, &byte, signal);
+	if (err)
+		return err;
+	done = exchange(byte.host, len, expected, desired);
+	space_unlock_shared(space);
+	return done;
+}
+
+/* What the TLB does not tell at once. Apart, so that a hit saves no registers. */
+static __attribute__((noinline)) int64_t translate(struct vas *space, struct vas_tlb *tlb,
+                                                   uint64_t addr, enum vas_access access,
+                                                   void **host, struct vas_signal *signal)
+{
+	void *known = tlb_retry(tlb, addr, access);
+	struct byte byte;
+	int64_t err;
+
+	if (!known) {
+		err = locate(space, addr, access, &byte, signal);
+		if (err)
+			return err;
+		tlb_fill(tlb, addr, byte.rights, byte.host, byte.span);
+		space_unlock_shared(space);
+		known = byte.host;
+	}
+	*host = known;
+	return 0;
+}
+
+int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr, enum vas_access access,
+                      void **host, struct vas_signal *signal)
+{
+	void *byte = vas_tlb_lookup(tlb, addr, 1, access);
+
+	if (!byte)
+		return translate(space, tlb, addr, access, host, signal);
+	*host = byte;
+	return 0;
+}

@@ -1,0 +1,79 @@
+/* brk.c - brk(2).
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+/* Gives [end, old_end) back. */
+static bool heap_shrink(struct vas *space, uint64_t end, uint64_t old_end)
+{
+	return vma_overlaps(space, end, old_end) && munmap_range(space, end, old_end - end) == 0;
+}
+
+/* A heap keeps a page's distance from what is above it, more below a stack. */
+static bool heap_has_room(const struct vas *space, uint64_t old_end, uint64_t end)
+{
+	struct vma next;
+
+	if (end > vas_task_size(space))
+		return false;
+	return !vma_tree_find(&space->tree, old_end, &next) ||
+	       end + space_page_size(space) <= space_guard_start(space, &next);
+}
+
+static bool heap_grow(struct vas *space, uint64_t old_end, uint64_t end)
+{
+	uint64_t npages = space_pages(space, end - old_end);
+	uint64_t flags = VAS_VM_READ | VAS_VM_WRITE | VAS_VM_MAYREAD | VAS_VM_MAYWRITE |
+	                 VAS_VM_MAYEXEC | VAS_VM_ACCOUNT | space->def_flags;
+	struct vma vma = {.start = old_end, .end = end, .flags = flags};
+
+	if ((flags & VAS_VM_LOCKED) && !space_may_lock(space, npages))
+		return false;
+	if (!heap_has_room(space, old_end, end) || !space_may_expand(space, flags, npages) ||
+	    space->tree.count > space->system->settings.max_map_count)
+		return false;
+	if (!space_reserve(space) || !space_charge(space, npages))
+		return false;
+	vma.pgoff = space_pages(space, old_end);
+	/* Only the heap itself grows: not what the program has right below its start. */
+	if (old_end > space->start_brk)
+		vma_place(space, &vma, JOIN_LOWER);
+	else
+		vma_insert(space, &vma);
+	space_count(space, flags, npages);
+	if (flags & VAS_VM_LOCKED) {
+		space->locked += npages;
+		fault_populate(space, old_end, end, true);
+	}
+	return true;
+}
+
+static int64_t move_break(struct vas *space, uint64_t brk)
+{
+	uint64_t end = space_align(space, brk), old_end = space_align(space, space->brk);
+	uint64_t limit = space->limit[VAS_RLIMIT_DATA].soft;
+	bool ok = true;
+
+	if (space->start_brk == 0 || brk < space->start_brk)
+		return (int64_t)space->brk;
+	if (limit != VAS_RLIM_INFINITY &&
+	    add_saturated(brk - space->start_brk, space->data_len) > limit)
+		return (int64_t)space->brk;
+	if (brk <= space->brk && end < old_end)
+		ok = heap_shrink(space, end, old_end);
+	else if (brk > space->brk && (end > old_end || end == 0))
+		ok = end != 0 && heap_grow(space, old_end, end);
+	if (ok)
+		space->brk = brk;
+	return (int64_t)space->brk;
+}
+
+int64_t vas_brk(struct vas *space, uint64_t brk)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = move_break(space, brk);
+	space_unlock(space);
+	return result;
+}

@@ -1,0 +1,416 @@
+/* fault.c - page faults: what the CPU could not do, done or answered by a signal.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+/* ---- One page ------------------------------------------------------------------------------- */
+
+struct entry fault_leaf(const struct vas *space, const struct vma *vma, uint32_t frame,
+                        enum vas_access access)
+{
+	unsigned rights = vma_rights(space, vma->flags);
+
+	if (access != VAS_WRITE)
+		rights &= ~(unsigned)RIGHT_WRITE;
+	return (struct entry){
+		.kind = ENTRY_LEAF,
+		.rights = rights,
+		.accessed = true,
+		.dirty = access == VAS_WRITE,
+		.phys = frame_phys(&space->system->frames, frame),
+	};
+}
+
+/* Replaces the leaf at addr (or nothing) by another that maps `frame`, whose reference it takes
+ * over. False: no memory. */
+static bool leaf_replace(struct vas *space, uint64_t addr, const struct entry *old,
+                         const struct entry *new)
+{
+	struct frame_pool *frames = &space->system->frames;
+	struct tlb_gather gather;
+
+	if (!pagemap_set(&space->pages, addr, 0, new))
+		return false;
+	if (old->kind != ENTRY_LEAF)
+		return true;
+	tlb_gather_begin(&gather, &space->tlb);
+	tlb_gather_range(&gather, addr, addr + space_page_size(space));
+	if (frame_of_phys(frames, old->phys) != space->system->zero && old->phys != new->phys)
+		tlb_gather_put(&gather, frame_of_phys(frames, old->phys));
+	tlb_gather_end(&gather);
+	return true;
+}
+
+/* The frame whose bytes a private copy starts from: FRAME_NONE means zeros. */
+static int64_t copy_source(struct vas *space, const struct vma *vma, uint64_t addr,
+                           const struct entry *old, uint32_t *frame)
+{
+	*frame = FRAME_NONE;
+	if (old->kind == ENTRY_LEAF)
+		*frame = frame_of_phys(&space->system->frames, old->phys);
+	else if (vma->file)
+		return object_page(vma->file->object, vma_pgoff(space, vma, addr), frame);
+	if (*frame == space->system->zero)
+		*frame = FRAME_NONE;
+	return 0;
+}
+
+/* A write to private memory: the page becomes the space's own. */
+static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t addr,
+                                   const struct entry *old)
+{
+	struct frame_pool *frames = &space->system->frames;
+	struct entry new;
+	uint32_t source, copy;
+	int64_t err;
+
+	/* First, as Linux does: it shows even if the page then cannot be had. */
+	vma_touch(space, vma);
+	err = copy_source(space, vma, addr, old, &source);
+	if (err)
+		return err;
+	if (old->kind == ENTRY_LEAF && source != FRAME_NONE && frame_refs(frames, source) == 1) {
+		/* Nobody shares it any more (an object would hold a reference too). */
+		new = fault_leaf(space, vma, source, VAS_WRITE);
+		return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
+	}
+	copy = source == FRAME_NONE ? frame_alloc_zeroed(frames) : frame_alloc(frames, 0);
+	if (copy == FRAME_NONE)
+		return -VAS_ENOMEM;
+	if (source != FRAME_NONE)
+		memcpy(frame_host(frames, copy), frame_host(frames, source),
+		       (size_t)space_page_size(space));
+	new = fault_leaf(space, vma, copy, VAS_WRITE);
+	if (!leaf_replace(space, addr, old, &new)) {
+		frame_put(frames, copy);
+		frame_free(frames, copy);
+		return -VAS_ENOMEM;
+	}
+	return 0;
+}
+
+/* A read of a file maps its neighbours too where they are in the cache: a run of pages that begins
+ * with the aligned block of addresses, or with the vma, and ends with the vma or the leaf table. */
+#define FAULT_AROUND_PAGES 16u
+
+static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr)
+{
+	uint64_t page = space_page_size(space), block = FAULT_AROUND_PAGES * page;
+	uint64_t start = max_u64(align_down(addr, block), vma->start);
+	uint64_t table = format_span(space->system->format, 1);
+	uint64_t end = min_u64(min_u64(start + block, vma->end), align_down(addr, table) + table);
+
+	for (uint64_t at = start; at < end; at += page) {
+		unsigned level;
+		struct entry e = pagemap_lookup(&space->pages, at, &level);
+		uint32_t frame = FRAME_NONE;
+
+		if (at != addr && e.kind == ENTRY_ABSENT)
+			frame = object_find(vma->file->object, vma_pgoff(space, vma, at));
+		if (frame == FRAME_NONE)
+			continue;
+		e = fault_leaf(space, vma, frame, VAS_READ);
+		if (!pagemap_set(&space->pages, at, 0, &e))
+			return;
+		frame_get(&space->system->frames, frame);
+	}
+}
+
+/* A page of the object, mapped as it is: for private memory never writable. */
+static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t addr,
+                            const struct entry *old, enum vas_access access)
+{
+	uint64_t index = vma_pgoff(space, vma, addr);
+	struct entry new;
+	uint32_t frame;
+	int64_t err = object_page(vma->file->object, index, &frame);
+
+	if (access != VAS_WRITE)
+		fault_around(space, vma, addr);
+	if (err)
+		return err;
+	new = fault_leaf(space, vma, frame, access);
+	if (!leaf_replace(space, addr, old, &new))
+		return -VAS_ENOMEM;
+	if (old->kind != ENTRY_LEAF)
+		frame_get(&space->system->frames, frame);
+	if (access == VAS_WRITE)
+		object_dirty(vma->file->object, index);
+	return 0;
+}
+
+static int64_t fault_zero_page(struct vas *space, const struct vma *vma, uint64_t addr,
+                               const struct entry *old)
+{
+	struct entry new = fault_leaf(space, vma, space->system->zero, VAS_READ);
+
+	return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
+}
+
+/* The right an access needs of a leaf. */
+static bool leaf_allows(const struct entry *leaf, enum vas_access access)
+{
+	return leaf->kind == ENTRY_LEAF && (leaf->rights & access);
+}
+
+/* The page is there; hardware without automatic bits wants the use of it noted. */
+static int64_t leaf_note(struct vas *space, uint64_t addr, unsigned level, struct entry leaf,
+                         enum vas_access access)
+{
+	if (leaf.accessed && (leaf.dirty || access != VAS_WRITE))
+		return 0;
+	leaf.accessed = true;
+	leaf.dirty |= access == VAS_WRITE;
+	return pagemap_set(&space->pages, addr, level, &leaf) ? 0 : -VAS_ENOMEM;
+}
+
+int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access)
+{
+	uint64_t page = align_down(addr, space_page_size(space));
+	unsigned level;
+	struct entry old = pagemap_lookup(&space->pages, page, &level);
+
+	if (leaf_allows(&old, access))
+		return leaf_note(space, page, level, old, access);
+	if (old.kind == ENTRY_MARK)
+		return -VAS_EFAULT;
+	if (vma_level(vma) > 0)
+		return huge_fault_pool(space, vma, page, access);
+	if (!vma_is_ours(vma))
+		return -VAS_EIO;
+	if (old.kind == ENTRY_LEAF) {
+		/* Only in a table of its own does a frame's count say who else has it. */
+		if (!space_own(space, page, page + space_page_size(space)))
+			return -VAS_ENOMEM;
+		old = pagemap_lookup(&space->pages, page, &level);
+	}
+	if (access == VAS_WRITE && old.kind == ENTRY_ABSENT && huge_fault_anon(space, vma, page))
+		return 0;
+	if (access == VAS_WRITE && !(vma->flags & VAS_VM_SHARED))
+		return fault_private_write(space, vma, page, &old);
+	if (vma->file)
+		return fault_object(space, vma, page, &old, access);
+	return fault_zero_page(space, vma, page, &old);
+}
+
+/* ---- Many pages ----------------------------------------------------------------------------- */
+
+/* How mlock and MAP_POPULATE access a page; 0: they cannot. */
+static unsigned populate_access(const struct vma *vma)
+{
+	if (vma_is_private_writable(vma->flags))
+		return VAS_WRITE;
+	return vma->flags & VMA_ACCESS ? VAS_READ : 0;
+}
+
+static int64_t populate_vma(struct vas *space, struct vma *vma, uint64_t start, uint64_t end)
+{
+	unsigned access = populate_access(vma);
+
+	if (!access)
+		return -VAS_EFAULT;
+	if (access == VAS_READ && !(vma->flags & VAS_VM_READ))
+		access = vma->flags & VAS_VM_EXEC ? VAS_EXEC : VAS_READ;
+	for (uint64_t addr = start; addr < end; addr += space_page_size(space)) {
+		int64_t err = fault_page(space, vma, addr, (enum vas_access)access);
+
+		if (err)
+			return err == -VAS_EIO ? -VAS_EFAULT : err;
+	}
+	return 0;
+}
+
+int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end, bool keep_going)
+{
+	struct vma vma;
+
+	for (uint64_t addr = start;
+	     addr < end && vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
+	     addr = vma.end) {
+		int64_t err;
+
+		if ((vma.flags & (VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_LOCKONFAULT)) ||
+		    !vma_is_ours(&vma))
+			continue;
+		err = populate_vma(space, &vma, max_u64(vma.start, addr), min_u64(vma.end, end));
+		if (err && !keep_going)
+			return err;
+	}
+	return 0;
+}
+
+/* ---- Stacks --------------------------------------------------------------------------------- */
+
+static bool stack_limits_allow(struct vas *space, const struct vma *vma, uint64_t start)
+{
+	uint64_t npages = space_pages(space, vma->start - start);
+
+	if (!space_may_expand(space, vma->flags, npages))
+		return false;
+	if (vma->end - start > space->limit[VAS_RLIMIT_STACK].soft)
+		return false;
+	return !(vma->flags & VAS_VM_LOCKED) || space_may_lock(space, npages);
+}
+
+/* Grows a growsdown vma down to the page of addr, if nothing forbids it. */
+static bool stack_grow(struct vas *space, struct vma *vma, uint64_t addr)
+{
+	uint64_t start = align_down(addr, space_page_size(space));
+	uint64_t npages = space_pages(space, vma->start - start);
+	uint64_t gap = STACK_GUARD_PAGES * space_page_size(space);
+	struct vma below;
+
+	if (!(vma->flags & VAS_VM_GROWSDOWN) || start < space_floor(space) || npages > vma->pgoff)
+		return false;
+	if (vma_tree_before(&space->tree, vma->start, &below) &&
+	    !(below.flags & VAS_VM_GROWSDOWN) && (below.flags & VMA_ACCESS) &&
+	    start - below.end < gap)
+		return false;
+	/* It counts as written even if a limit then forbids the growth. */
+	vma_touch(space, vma);
+	if (!stack_limits_allow(space, vma, start))
+		return false;
+	/* The commit limit is asked whatever the flags; only what counts stays charged. */
+	if (!space_charge(space, npages))
+		return false;
+	if (!(vma->flags & VAS_VM_ACCOUNT))
+		space_uncharge(space, npages);
+	below = *vma;
+	below.start = start;
+	below.pgoff -= npages;
+	vma_tree_replace(&space->tree, vma->start, &below);
+	*vma = below;
+	space_count(space, vma->flags, npages);
+	if (vma->flags & VAS_VM_LOCKED)
+		space->locked += npages;
+	return true;
+}
+
+/* ---- The call ------------------------------------------------------------------------------- */
+
+static int64_t raise_signal(struct vas_signal *signal, int32_t signo, int32_t code, uint64_t addr)
+{
+	if (signal)
+		*signal = (struct vas_signal){.signo = signo, .code = code, .addr = addr};
+	return -VAS_EFAULT;
+}
+
+/* An address beyond the user's half. */
+static int64_t raise_beyond(const struct vas_format *format, struct vas_signal *signal,
+                            uint64_t addr)
+{
+	unsigned bits = format->page_shift + format->levels * format->index_bits;
+	uint64_t upper = addr >> (bits - 1), ones = ~(uint64_t)0 >> (bits - 1);
+
+	if (format->noncanonical_traps && upper != 0 && upper != ones)
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SI_KERNEL, 0);
+	return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
+}
+
+static bool vma_allows(const struct vas *space, const struct vma *vma, enum vas_access access)
+{
+	if (access == VAS_READ)
+		return vma->flags & space->system->format->readable;
+	return vma->flags & (access == VAS_WRITE ? VAS_VM_WRITE : VAS_VM_EXEC);
+}
+
+/* x86-64 reports a fetch from a page that is not there like a read; only when the page is there
+ * does it turn out that it may not be executed. */
+static bool fetch_reads_first(const struct vas *space, const struct vma *vma,
+                              enum vas_access access)
+{
+	return access == VAS_EXEC && space->system->format->fetch_reads_first &&
+	       vma_allows(space, vma, VAS_READ);
+}
+
+static int64_t fault(struct vas *space, uint64_t addr, enum vas_access access,
+                     struct vas_signal *signal)
+{
+	struct vma vma;
+	bool denied;
+	int64_t err;
+
+	if (addr >= vas_task_size(space))
+		return raise_beyond(space->system->format, signal, addr);
+	if (!vma_tree_find(&space->tree, addr, &vma) ||
+	    (vma.start > addr && !stack_grow(space, &vma, addr)))
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
+	denied = !vma_allows(space, &vma, access);
+	if (denied && !fetch_reads_first(space, &vma, access))
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_ACCERR, addr);
+	err = fault_page(space, &vma, addr, denied ? VAS_READ : access);
+	if (!err && denied)
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_ACCERR, addr);
+	if (err == -VAS_EFAULT)
+		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
+	if (err == -VAS_EIO)
+		return raise_signal(signal, VAS_SIGBUS, VAS_BUS_ADRERR, addr);
+	return err;
+}
+
+/* ---- Side by side --------------------------------------------------------------------------- */
+
+/* The frame for a page that is absent, with a reference for the leaf; FRAME_NONE: not so simple. */
+static uint32_t quick_frame(struct vas *space, const struct vma *vma, uint64_t addr,
+                            enum vas_access access)
+{
+	struct vas_system *system = space->system;
+
+	if (vma->file) {
+		if (!vma->file->object || (access == VAS_WRITE && !(vma->flags & VAS_VM_SHARED)))
+			return FRAME_NONE;
+		return object_find_get(vma->file->object, vma_pgoff(space, vma, addr),
+		                       access == VAS_WRITE);
+	}
+	if (access != VAS_WRITE)
+		return system->zero;
+	return vma->anon ? frame_alloc_zeroed(&system->frames) : FRAME_NONE;
+}
+
+/* The common fault, made while others fault in the same space: an absent page, its leaf table
+ * there. False: whatever it is, it is not that. */
+static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access)
+{
+	const uint64_t never = VAS_VM_HUGETLB | VAS_VM_OPAQUE | VAS_VM_SPECIAL;
+	struct frame_pool *frames = &space->system->frames;
+	uint64_t page = align_down(addr, space_page_size(space));
+	struct leaf_slot slot;
+	struct entry leaf;
+	struct vma vma;
+	uint32_t frame;
+
+	if (addr >= vas_task_size(space) || !vma_at(space, addr, &vma) || (vma.flags & never) ||
+	    !vma_allows(space, &vma, access))
+		return false;
+	slot = pagemap_leaf_slot(&space->pages, page);
+	frame = slot.table == FRAME_NONE ? FRAME_NONE : quick_frame(space, &vma, page, access);
+	if (frame == FRAME_NONE)
+		return false;
+	leaf = fault_leaf(space, &vma, frame, access);
+	if (pagemap_set_quick(&space->pages, slot, &leaf))
+		return true;
+	if (frame != space->system->zero && frame_put(frames, frame))
+		frame_free(frames, frame);
+	return false;
+}
+
+int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
+                  struct vas_signal *signal)
+{
+	bool done = false;
+	int64_t err;
+
+	if (signal)
+		*signal = (struct vas_signal){0};
+	if (space->system->port.threads) {
+		space_lock_shared(space);
+		done = fault_quick(space, addr, access);
+		space_unlock_shared(space);
+	}
+	if (done)
+		return 0;
+	space_lock(space);
+	err = fault(space, addr, access, signal);
+	space_unlock(space);
+	return err;
+}

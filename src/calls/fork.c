@@ -1,0 +1,90 @@
+/* fork.c - the memory half of fork(2): a copy-on-write copy of a space.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+/* The child's vma: without locks, watched by no userfaultfd; what was touched has an identity of
+ * its own. */
+static void child_vma(struct vas *child, struct vma *vma)
+{
+	vma->flags &= ~(uint64_t)(VMA_LOCKS | VAS_VM_HUGE_OWNER | VAS_VM_UFFD);
+	if (vma->flags & VAS_VM_WIPEONFORK)
+		vma->anon = 0;
+	else if (vma->anon)
+		vma->anon = (++child->system->anon_ids << 1) | 1;
+	if (vma->file)
+		file_get(vma->file);
+	vma_insert(child, vma);
+	space_count(child, vma->flags, vma_pages(child, vma));
+}
+
+/* Pages that a fault could find again in the object are not copied. */
+static bool pages_are_copied(const struct vma *vma)
+{
+	if (vma->flags & (VAS_VM_WIPEONFORK | VAS_VM_OPAQUE))
+		return false;
+	return vma->anon || (vma->flags & VAS_VM_MAYBE_GUARD);
+}
+
+static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma *vma,
+                        struct tlb_gather *gather)
+{
+	uint64_t npages = vma_pages(parent, vma);
+	struct vma copy = *vma;
+
+	if (vma->flags & VAS_VM_DONTCOPY)
+		return 0;
+	if (!space_reserve(child))
+		return -VAS_ENOMEM;
+	if ((vma->flags & VAS_VM_ACCOUNT) && !space_charge(child, npages))
+		return -VAS_ENOMEM;
+	child_vma(child, &copy);
+	if (pages_are_copied(vma) &&
+	    !pagemap_share(&child->pages, &parent->pages, vma->start, vma->end, gather))
+		return -VAS_ENOMEM;
+	return 0;
+}
+
+/* What a child has from its parent besides its memory. */
+static void inherit(struct vas *child, const struct vas *parent)
+{
+	child->mmap_base = parent->mmap_base;
+	child->legacy_base = parent->legacy_base;
+	child->legacy = parent->legacy;
+	child->start_brk = parent->start_brk;
+	child->brk = parent->brk;
+	child->data_len = parent->data_len;
+	child->start_stack = parent->start_stack;
+	child->capabilities = parent->capabilities;
+	for (unsigned i = 0; i < VAS_NRLIMITS; i++)
+		child->limit[i] = parent->limit[i];
+}
+
+int64_t vas_fork(struct vas *parent, struct vas **out)
+{
+	struct tlb_gather gather;
+	struct vas *child;
+	struct vma vma;
+	int64_t err = vas_create(parent->system, NULL, &child);
+
+	if (err)
+		return err;
+	/* Two spaces at once: only with the lock of the list (lock.h). */
+	write_lock(&parent->system->port, &parent->system->spaces_lock);
+	space_lock(parent);
+	space_lock(child);
+	inherit(child, parent);
+	/* What is shared must fault in the parent too before it is written. */
+	tlb_gather_begin(&gather, &parent->tlb);
+	for (uint64_t addr = 0; !err && vma_tree_find(&parent->tree, addr, &vma); addr = vma.end)
+		err = fork_vma(parent, child, &vma, &gather);
+	tlb_gather_end(&gather);
+	space_unlock(child);
+	space_unlock(parent);
+	write_unlock(&parent->system->port, &parent->system->spaces_lock);
+	if (err)
+		vas_destroy(child);
+	else
+		*out = child;
+	return err;
+}

@@ -1,0 +1,310 @@
+/* huge.c - large pages: the huge page pool behind MAP_HUGETLB, and transparent huge pages.
+ *
+ * A large page is one leaf at level 1 (2 MiB) or 2 (1 GiB) over a block of frames. The page map
+ * splits, moves and shares such leaves by itself; here they are made.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+/* A block of zeros for one page of this level, aligned as the hardware wants it. */
+static uint32_t block_alloc(struct vas *space, unsigned level)
+{
+	struct frame_pool *frames = &space->system->frames;
+	uint64_t size = format_span(space->system->format, level);
+	uint32_t block;
+
+	if (!is_aligned(frames->phys, size))
+		return FRAME_NONE;
+	block = frame_alloc(frames, level * space->system->format->index_bits);
+	if (block != FRAME_NONE)
+		memset(frame_host(frames, block), 0, (size_t)size);
+	return block;
+}
+
+static void block_put(struct vas *space, uint32_t block, unsigned level)
+{
+	struct frame_pool *frames = &space->system->frames;
+
+	for (uint32_t i = 0; i < format_frames(space->system->format, level); i++) {
+		if (frame_put(frames, block + i))
+			frame_free(frames, block + i);
+	}
+}
+
+/* ---- The pool ------------------------------------------------------------------------------- */
+
+/* Takes a promise of one page of the pool: the object's, if it was made to this vma, or one that
+ * nobody holds. */
+static bool pool_take(struct vas_system *system, const struct vma *vma, bool *was_reserved)
+{
+	struct vas_object *object = vma->file->object;
+	bool owner = vma->flags & (VAS_VM_SHARED | VAS_VM_HUGE_OWNER);
+	unsigned level = object->level;
+	uint64_t in_use = frame_count_huge(&system->frames, level);
+	bool taken = true;
+
+	spin_lock(&system->port, &system->lock);
+	*was_reserved = owner && object->reserved > 0;
+	if (*was_reserved) {
+		object->reserved--;
+		system->huge_reserved[level]--;
+	} else {
+		taken = in_use + system->huge_reserved[level] <
+		        system->settings.hugepages[level - 1];
+	}
+	spin_unlock(&system->port, &system->lock);
+	return taken;
+}
+
+static uint32_t pool_alloc(struct vas *space, const struct vma *vma)
+{
+	struct vas_object *object = vma->file->object;
+	struct vas_system *system = space->system;
+	uint32_t block;
+	bool was_reserved;
+
+	if (!pool_take(system, vma, &was_reserved))
+		return FRAME_NONE;
+	block = block_alloc(space, object->level);
+	if (block != FRAME_NONE)
+		frame_mark_huge(&system->frames, block, object->level);
+	else if (was_reserved)
+		system_adjust_huge(system, object, 1);
+	return block;
+}
+
+struct present {
+	uint64_t npages;
+};
+
+static bool count_present(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	struct present *present = ctx;
+
+	(void)addr;
+	(void)level;
+	present->npages += entry->kind == ENTRY_LEAF;
+	return true;
+}
+
+void huge_unmap(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end,
+                enum huge_unmap how)
+{
+	uint64_t npages = (end - start) >> format_shift(space->system->format, vma_level(vma));
+	struct present present = {0};
+	int64_t change;
+
+	if (vma_level(vma) == 0 || !(vma->flags & VAS_VM_HUGE_OWNER))
+		return;
+	pagemap_walk(&space->pages, start, end, count_present, &present);
+	change = how == HUGE_DISCARD ? (int64_t)present.npages
+	                             : -(int64_t)(npages - present.npages);
+	system_adjust_huge(space->system, vma->file->object, change);
+}
+
+/* Maps a block, whose references the leaf takes over, in place of `old`. */
+static bool block_map(struct vas *space, const struct vma *vma, uint64_t addr, uint32_t block,
+                      const struct entry *old, enum vas_access access)
+{
+	struct frame_pool *frames = &space->system->frames;
+	struct entry leaf = fault_leaf(space, vma, block, access);
+	unsigned level = vma_level(vma);
+	struct tlb_gather gather;
+
+	if (!pagemap_set(&space->pages, addr, level, &leaf))
+		return false;
+	if (old->kind != ENTRY_LEAF)
+		return true;
+	tlb_gather_begin(&gather, &space->tlb);
+	tlb_gather_range(&gather, addr, addr + format_span(space->system->format, level));
+	for (uint32_t i = 0;
+	     old->phys != leaf.phys && i < format_frames(space->system->format, level); i++)
+		tlb_gather_put(&gather, frame_of_phys(frames, old->phys) + i);
+	tlb_gather_end(&gather);
+	return true;
+}
+
+static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t addr,
+                                 const struct entry *old, enum vas_access access)
+{
+	struct vas_object *object = vma->file->object;
+	uint64_t index = vma_pgoff(space, vma, addr);
+	uint32_t block = object_find(object, index);
+
+	if (index >= object_npages(object))
+		return -VAS_EIO;
+	if (block == FRAME_NONE) {
+		uint32_t fresh = pool_alloc(space, vma);
+		bool ok;
+
+		if (fresh == FRAME_NONE)
+			return -VAS_EIO;
+		block = fresh;
+		ok = object_insert(object, index, &block);
+		if (!ok || block != fresh)
+			block_put(space, fresh, object->level);
+		if (!ok)
+			return -VAS_ENOMEM;
+	}
+	if (!block_map(space, vma, addr, block, old, access))
+		return -VAS_ENOMEM;
+	for (uint32_t i = 0; old->kind != ENTRY_LEAF && i < object_page_frames(object); i++)
+		frame_get(&space->system->frames, block + i);
+	return 0;
+}
+
+static int64_t pool_fault_private(struct vas *space, struct vma *vma, uint64_t addr,
+                                  const struct entry *old, enum vas_access access)
+{
+	struct frame_pool *frames = &space->system->frames;
+	struct vas_object *object = vma->file->object;
+	uint32_t block, source = FRAME_NONE;
+
+	if (old->kind == ENTRY_LEAF)
+		source = frame_of_phys(frames, old->phys);
+	if (source != FRAME_NONE && frame_refs(frames, source) == 1)
+		return block_map(space, vma, addr, source, old, access) ? 0 : -VAS_ENOMEM;
+	block = pool_alloc(space, vma);
+	if (block == FRAME_NONE)
+		return -VAS_EIO;
+	if (source != FRAME_NONE)
+		memcpy(frame_host(frames, block), frame_host(frames, source),
+		       (size_t)format_span(space->system->format, object->level));
+	if (!block_map(space, vma, addr, block, old, access)) {
+		block_put(space, block, object->level);
+		return -VAS_ENOMEM;
+	}
+	vma_touch(space, vma);
+	return 0;
+}
+
+int64_t huge_fault_pool(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access)
+{
+	uint64_t size = format_span(space->system->format, vma_level(vma));
+	uint64_t base = align_down(addr, size);
+	unsigned level;
+	struct entry old;
+
+	if (!space_own(space, base, base + size))
+		return -VAS_ENOMEM;
+	old = pagemap_lookup(&space->pages, base, &level);
+	if (vma->flags & VAS_VM_SHARED)
+		return pool_fault_shared(space, vma, base, &old, access);
+	return pool_fault_private(space, vma, base, &old, access);
+}
+
+/* ---- Transparent huge pages ----------------------------------------------------------------- */
+
+static bool vma_is_anonymous(const struct vma *vma)
+{
+	return !vma->file && !(vma->flags & (VAS_VM_SHARED | VAS_VM_OPAQUE | VAS_VM_SPECIAL));
+}
+
+static bool policy_allows(const struct vas *space, const struct vma *vma)
+{
+	const struct vas_settings *settings = &space->system->settings;
+
+	if (!settings->thp || (vma->flags & VAS_VM_NOHUGEPAGE))
+		return false;
+	return settings->thp_enabled == VAS_THP_ALWAYS ||
+	       (settings->thp_enabled == VAS_THP_MADVISE && (vma->flags & VAS_VM_HUGEPAGE));
+}
+
+bool huge_is_eligible(const struct vas *space, const struct vma *vma)
+{
+	uint64_t size = format_span(space->system->format, 1), first = align_up(vma->start, size);
+
+	return vma_is_anonymous(vma) && policy_allows(space, vma) && first < vma->end &&
+	       vma->end - first >= size;
+}
+
+bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr)
+{
+	uint64_t size = format_span(space->system->format, 1), base = align_down(addr, size);
+	struct entry leaf;
+	uint32_t block;
+
+	if (!vma_is_anonymous(vma) || !policy_allows(space, vma) || base < vma->start ||
+	    vma->end - base < size || !pagemap_is_empty(&space->pages, base, base + size))
+		return false;
+	block = block_alloc(space, 1);
+	if (block == FRAME_NONE)
+		return false;
+	leaf = fault_leaf(space, vma, block, VAS_WRITE);
+	if (!pagemap_set(&space->pages, base, 1, &leaf)) {
+		block_put(space, block, 1);
+		return false;
+	}
+	vma_touch(space, vma);
+	return true;
+}
+
+/* Copies the small pages from addr on into a block. False: something there is no page. */
+static bool block_fill(const struct vas *space, uint64_t addr, uint32_t block)
+{
+	const struct frame_pool *frames = &space->system->frames;
+
+	for (uint32_t i = 0; i < format_frames(space->system->format, 1); i++) {
+		uint64_t page = addr + i * space_page_size(space);
+		unsigned level;
+		struct entry e = pagemap_lookup(&space->pages, page, &level);
+
+		if (e.kind == ENTRY_MARK)
+			return false;
+		if (e.kind == ENTRY_LEAF)
+			memcpy(frame_host(frames, block + i),
+			       frame_host(frames, frame_of_phys(frames, e.phys)),
+			       (size_t)space_page_size(space));
+	}
+	return true;
+}
+
+static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
+{
+	uint64_t size = format_span(space->system->format, 1);
+	struct tlb_gather gather;
+	struct entry e, leaf;
+	unsigned level;
+	uint32_t block;
+	bool done;
+
+	e = pagemap_lookup(&space->pages, addr, &level);
+	if (e.kind == ENTRY_LEAF && level > 0)
+		return 0;
+	if (pagemap_is_empty(&space->pages, addr, addr + size))
+		return -VAS_EINVAL;
+	block = space_own(space, addr, addr + size) ? block_alloc(space, 1) : FRAME_NONE;
+	if (block == FRAME_NONE)
+		return -VAS_ENOMEM;
+	if (!block_fill(space, addr, block)) {
+		block_put(space, block, 1);
+		return -VAS_EINVAL;
+	}
+	leaf = fault_leaf(space, vma, block, vma->flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ);
+	tlb_gather_begin(&gather, &space->tlb);
+	done = pagemap_collapse(&space->pages, addr, 1, &leaf, &gather);
+	tlb_gather_end(&gather);
+	if (!done) {
+		block_put(space, block, 1);
+		return -VAS_ENOMEM;
+	}
+	vma_touch(space, vma);
+	return 0;
+}
+
+int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t size = format_span(space->system->format, 1);
+	uint64_t first = align_up(start, size), last = align_down(end, size);
+	int64_t err = 0;
+
+	if (!vma_is_anonymous(vma) || (vma->flags & VAS_VM_NOHUGEPAGE) || !vma->anon ||
+	    align_up(vma->start, size) >= align_down(vma->end, size) || first > last)
+		return -VAS_EINVAL;
+	for (uint64_t addr = first; addr < last; addr += size) {
+		int64_t one = collapse_one(space, vma, addr);
+
+		err = err ? err : one;
+	}
+	return err;
+}

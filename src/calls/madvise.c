@@ -1,0 +1,436 @@
+/* madvise.c - madvise(2).
+ *
+ * Advice is of three kinds: flags of vmas, which split and merge; what happens to pages; and making
+ * pages present. Advice that only concerns reclaim has no effect here, but its checks are Linux's.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+/* One vma's share of the range. */
+struct part {
+	struct vas *space;
+	struct vma vma;
+	uint64_t start, end;
+};
+
+/* ---- Flags ---------------------------------------------------------------------------------- */
+
+static bool vma_is_kernels(const struct vma *vma)
+{
+	return vma->flags & (VMA_KERNELS | VAS_VM_SPECIAL);
+}
+
+static bool vma_can_be_ksm(const struct vma *vma)
+{
+	return !vma_is_kernels(vma) && !(vma->flags & (VAS_VM_SHARED | VAS_VM_MAYSHARE |
+	                                               VAS_VM_HUGETLB | VAS_VM_DROPPABLE));
+}
+
+/* The vma's flags after the advice, or an error; advice that sets no flags answers them as they
+ * are. */
+static int64_t advised_flags(const struct vma *vma, uint64_t advice, uint64_t *out)
+{
+	uint64_t flags = vma->flags;
+
+	switch (advice) {
+	case VAS_MADV_NORMAL:
+		flags &= ~(VAS_VM_RAND_READ | VAS_VM_SEQ_READ);
+		break;
+	case VAS_MADV_SEQUENTIAL:
+		flags = (flags & ~VAS_VM_RAND_READ) | VAS_VM_SEQ_READ;
+		break;
+	case VAS_MADV_RANDOM:
+		flags = (flags & ~VAS_VM_SEQ_READ) | VAS_VM_RAND_READ;
+		break;
+	case VAS_MADV_DONTFORK:
+		flags |= VAS_VM_DONTCOPY;
+		break;
+	case VAS_MADV_DOFORK:
+		if (flags & VAS_VM_IO)
+			return -VAS_EINVAL;
+		flags &= ~VAS_VM_DONTCOPY;
+		break;
+	case VAS_MADV_WIPEONFORK:
+		if (vma->file || (flags & VAS_VM_SHARED))
+			return -VAS_EINVAL;
+		flags |= VAS_VM_WIPEONFORK;
+		break;
+	case VAS_MADV_KEEPONFORK:
+		if (flags & VAS_VM_DROPPABLE)
+			return -VAS_EINVAL;
+		flags &= ~VAS_VM_WIPEONFORK;
+		break;
+	case VAS_MADV_DONTDUMP:
+		flags |= VAS_VM_DONTDUMP;
+		break;
+	case VAS_MADV_DODUMP:
+		if ((!(flags & VAS_VM_HUGETLB) && (flags & VMA_KERNELS)) ||
+		    (flags & VAS_VM_DROPPABLE))
+			return -VAS_EINVAL;
+		flags &= ~VAS_VM_DONTDUMP;
+		break;
+	case VAS_MADV_MERGEABLE:
+		if (vma_can_be_ksm(vma))
+			flags |= VAS_VM_MERGEABLE;
+		break;
+	case VAS_MADV_UNMERGEABLE:
+		flags &= ~VAS_VM_MERGEABLE;
+		break;
+	case VAS_MADV_HUGEPAGE:
+		flags = (flags & ~VAS_VM_NOHUGEPAGE) | VAS_VM_HUGEPAGE;
+		break;
+	case VAS_MADV_NOHUGEPAGE:
+		flags = (flags & ~VAS_VM_HUGEPAGE) | VAS_VM_NOHUGEPAGE;
+		break;
+	}
+	*out = flags;
+	return 0;
+}
+
+static int64_t advise_flags(struct part *part, uint64_t advice)
+{
+	uint64_t flags;
+	int64_t err = advised_flags(&part->vma, advice, &flags);
+
+	if (err || flags == part->vma.flags)
+		return err;
+	if (!space_reserve(part->space))
+		return -VAS_ENOMEM;
+	return vma_modify(part->space, &part->vma, part->start, part->end, flags);
+}
+
+/* ---- Pages ---------------------------------------------------------------------------------- */
+
+static int64_t part_zap(const struct part *part)
+{
+	struct vas *space = part->space;
+	struct tlb_gather gather;
+
+	if (!space_cut(space, part->start, part->end))
+		return -VAS_ENOMEM;
+	tlb_gather_begin(&gather, &space->tlb);
+	pagemap_zap(&space->pages, part->start, part->end, &gather);
+	tlb_gather_end(&gather);
+	return 0;
+}
+
+/* Huge pages are dropped whole, what reaches into the last one counts as not asked for. */
+static int64_t advise_dontneed(struct part *part, uint64_t advice)
+{
+	uint64_t size = format_span(part->space->system->format, vma_level(&part->vma));
+	uint64_t refused = VAS_VM_PFNMAP;
+
+	if (advice == VAS_MADV_DONTNEED)
+		refused |= VAS_VM_LOCKED;
+	if ((part->vma.flags & refused) || !is_aligned(part->start, size))
+		return -VAS_EINVAL;
+	part->end = align_down(part->end, size);
+	huge_unmap(part->space, &part->vma, part->start, part->end, HUGE_DISCARD);
+	return part_zap(part);
+}
+
+/* Without memory pressure the pages that MADV_FREE gives up are never taken. */
+static int64_t advise_free(const struct part *part)
+{
+	if (part->vma.file || (part->vma.flags & (VAS_VM_LOCKED | VAS_VM_PFNMAP | VAS_VM_HUGETLB)))
+		return -VAS_EINVAL;
+	return 0;
+}
+
+static int64_t advise_remove(struct part *part)
+{
+	uint64_t size = format_span(part->space->system->format, vma_level(&part->vma));
+	const struct vma *vma = &part->vma;
+	const uint64_t shared = VAS_VM_SHARED | VAS_VM_MAYWRITE;
+	uint64_t first, last;
+
+	if (vma->flags & VAS_VM_LOCKED)
+		return -VAS_EINVAL;
+	if (!vma->file || !vma->file->object)
+		return -VAS_EINVAL;
+	if ((vma->flags & shared) != shared)
+		return -VAS_EACCES;
+	if (!(vma->file->info.mode & VAS_FILE_SHMEM) && vma_level(vma) == 0)
+		return -VAS_EOPNOTSUPP;
+	/* Of huge pages only whole ones go. */
+	part->start = align_up(part->start, size);
+	part->end = max_u64(align_down(part->end, size), part->start);
+	first = vma_pgoff(part->space, vma, part->start);
+	last = vma_pgoff(part->space, vma, part->end);
+	if (!rmap_zap(vma->file->object, first, last, false))
+		return -VAS_ENOMEM;
+	object_drop(vma->file->object, first, last);
+	return 0;
+}
+
+/* Reclaim: there is no swap, so anonymous pages stay; see docs/differences.md for file pages. */
+static int64_t advise_reclaim(const struct part *part)
+{
+	return part->vma.flags & (VAS_VM_LOCKED | VAS_VM_PFNMAP | VAS_VM_HUGETLB) ? -VAS_EINVAL : 0;
+}
+
+static bool vma_can_be_guarded(const struct vas *space, const struct vma *vma, uint64_t advice)
+{
+	uint64_t refused = VMA_KERNELS | VAS_VM_SPECIAL | VAS_VM_HUGETLB;
+
+	if (advice == VAS_MADV_GUARD_INSTALL)
+		refused |= VAS_VM_LOCKED;
+	return !(vma->flags & refused) && (!vma->file || linux_guards_files(space));
+}
+
+static int64_t advise_guard_install(struct part *part)
+{
+	const struct entry guard = {.kind = ENTRY_MARK, .mark = MARK_GUARD};
+	struct vas *space = part->space;
+	int64_t err;
+
+	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_INSTALL))
+		return -VAS_EINVAL;
+	/* Linux ties the page tables to an identity here, so that fork copies the guards. */
+	if (!(part->vma.flags & VAS_VM_SHARED) && !part->vma.file)
+		vma_touch(space, &part->vma);
+	if (linux_notes_guards(space)) {
+		part->vma.flags |= VAS_VM_MAYBE_GUARD;
+		vma_tree_replace(&space->tree, part->vma.start, &part->vma);
+	}
+	err = part_zap(part);
+	for (uint64_t addr = part->start; addr < part->end && !err;
+	     addr += space_page_size(space)) {
+		if (!pagemap_set(&space->pages, addr, 0, &guard))
+			err = -VAS_ENOMEM;
+	}
+	return err;
+}
+
+struct unguard {
+	struct vas *space;
+	struct tlb_gather *gather;
+};
+
+static bool unguard_entry(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	struct unguard *unguard = ctx;
+	struct vas *space = unguard->space;
+
+	(void)level;
+	if (entry->kind == ENTRY_MARK && entry->mark == MARK_GUARD)
+		pagemap_clear(&space->pages, addr, addr + space_page_size(space), unguard->gather);
+	return true;
+}
+
+static int64_t advise_guard_remove(const struct part *part)
+{
+	struct vas *space = part->space;
+	struct tlb_gather gather;
+	struct unguard unguard = {space, &gather};
+
+	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_REMOVE))
+		return -VAS_EINVAL;
+	tlb_gather_begin(&gather, &space->tlb);
+	pagemap_walk(&space->pages, part->start, part->end, unguard_entry, &unguard);
+	tlb_gather_end(&gather);
+	return 0;
+}
+
+/* ---- Dispatch ------------------------------------------------------------------------------- */
+
+static bool advice_discards(uint64_t advice)
+{
+	switch (advice) {
+	case VAS_MADV_FREE:
+	case VAS_MADV_DONTNEED:
+	case VAS_MADV_DONTNEED_LOCKED:
+	case VAS_MADV_REMOVE:
+	case VAS_MADV_DONTFORK:
+	case VAS_MADV_WIPEONFORK:
+	case VAS_MADV_GUARD_INSTALL:
+		return true;
+	}
+	return false;
+}
+
+/* A seal keeps what cannot be written from being discarded instead. */
+static bool seal_forbids(const struct vma *vma, uint64_t advice)
+{
+	return (vma->flags & VAS_VM_SEALED) && advice_discards(advice) && !vma->file &&
+	       !(vma->flags & VAS_VM_SHARED) && !(vma->flags & VAS_VM_WRITE);
+}
+
+static int64_t advise_part(struct part *part, uint64_t advice)
+{
+	if (seal_forbids(&part->vma, advice))
+		return -VAS_EPERM;
+	switch (advice) {
+	case VAS_MADV_REMOVE:
+		return advise_remove(part);
+	case VAS_MADV_WILLNEED:
+		return 0;
+	case VAS_MADV_COLD:
+	case VAS_MADV_PAGEOUT:
+		return advise_reclaim(part);
+	case VAS_MADV_FREE:
+		return advise_free(part);
+	case VAS_MADV_DONTNEED:
+	case VAS_MADV_DONTNEED_LOCKED:
+		return advise_dontneed(part, advice);
+	case VAS_MADV_COLLAPSE:
+		return huge_collapse(part->space, &part->vma, part->start, part->end);
+	case VAS_MADV_GUARD_INSTALL:
+		return advise_guard_install(part);
+	case VAS_MADV_GUARD_REMOVE:
+		return advise_guard_remove(part);
+	}
+	return advise_flags(part, advice);
+}
+
+/* Applies the advice to all that is mapped in the range; gaps are reported at the end. */
+static int64_t advise_range(struct vas *space, uint64_t start, uint64_t end, uint64_t advice)
+{
+	struct part part = {.space = space};
+	int64_t gap = 0;
+
+	while (start < end) {
+		int64_t err;
+
+		if (!vma_tree_find(&space->tree, start, &part.vma))
+			return -VAS_ENOMEM;
+		if (part.vma.start > start) {
+			gap = -VAS_ENOMEM;
+			start = part.vma.start;
+			if (start >= end)
+				break;
+		}
+		part.start = start;
+		part.end = start = min_u64(end, part.vma.end);
+		err = advise_part(&part, advice);
+		if (err)
+			return err;
+	}
+	return gap;
+}
+
+static int64_t populate_part(struct vas *space, struct vma *vma, uint64_t start, uint64_t end,
+                             enum vas_access access)
+{
+	uint64_t right = access == VAS_WRITE ? VAS_VM_WRITE : VAS_VM_READ;
+
+	if ((vma->flags & (VAS_VM_IO | VAS_VM_PFNMAP)) || !(vma->flags & right))
+		return -VAS_EINVAL;
+	if (!vma_is_ours(vma))
+		return 0;
+	for (uint64_t addr = start; addr < end; addr += space_page_size(space)) {
+		int64_t err = fault_page(space, vma, addr, access);
+
+		if (err)
+			return err == -VAS_EIO ? -VAS_EFAULT : err;
+	}
+	return 0;
+}
+
+/* POPULATE_READ and POPULATE_WRITE stop at the first page that cannot be had. */
+static int64_t populate_range(struct vas *space, uint64_t start, uint64_t end, uint64_t advice)
+{
+	enum vas_access access = advice == VAS_MADV_POPULATE_WRITE ? VAS_WRITE : VAS_READ;
+	int64_t err = 0;
+	struct vma vma;
+
+	while (start < end && !err) {
+		uint64_t part_end;
+
+		if (!vma_at(space, start, &vma))
+			return -VAS_ENOMEM;
+		part_end = min_u64(end, vma.end);
+		err = populate_part(space, &vma, start, part_end, access);
+		start = part_end;
+	}
+	return err;
+}
+
+/* Which advice a kernel of this version and configuration knows. */
+static bool advice_is_known(const struct vas *space, uint64_t advice)
+{
+	const struct vas_settings *settings = &space->system->settings;
+
+	switch (advice) {
+	case VAS_MADV_MERGEABLE:
+	case VAS_MADV_UNMERGEABLE:
+		return settings->ksm;
+	case VAS_MADV_HUGEPAGE:
+	case VAS_MADV_NOHUGEPAGE:
+		return settings->thp;
+	case VAS_MADV_COLLAPSE:
+		return settings->thp && linux_madv_collapse(space);
+	case VAS_MADV_GUARD_INSTALL:
+	case VAS_MADV_GUARD_REMOVE:
+		return linux_madv_guard(space);
+	case VAS_MADV_DONTNEED_LOCKED:
+		return linux_madv_dontneed_locked(space);
+	case VAS_MADV_POPULATE_READ:
+	case VAS_MADV_POPULATE_WRITE:
+		return linux_madv_populate(space);
+	case VAS_MADV_COLD:
+	case VAS_MADV_PAGEOUT:
+		return linux_madv_reclaim(space);
+	case VAS_MADV_FREE:
+		return linux_madv_free(space);
+	case VAS_MADV_WIPEONFORK:
+	case VAS_MADV_KEEPONFORK:
+		return linux_madv_wipeonfork(space);
+	case VAS_MADV_HWPOISON:
+	case VAS_MADV_SOFT_OFFLINE:
+		return settings->memory_failure;
+	}
+	return advice <= VAS_MADV_WILLNEED || advice == VAS_MADV_DONTNEED ||
+	       (advice >= VAS_MADV_REMOVE && advice <= VAS_MADV_DOFORK) ||
+	       advice == VAS_MADV_DONTDUMP || advice == VAS_MADV_DODUMP;
+}
+
+/* Removing pages from an object reaches all spaces that map it. */
+static void lock_for(struct vas *space, uint64_t advice)
+{
+	if ((uint32_t)advice == VAS_MADV_REMOVE)
+		system_lock_all(space->system);
+	else
+		space_lock(space);
+}
+
+static void unlock_for(struct vas *space, uint64_t advice)
+{
+	if ((uint32_t)advice == VAS_MADV_REMOVE)
+		system_unlock_all(space->system);
+	else
+		space_unlock(space);
+}
+
+static int64_t advise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
+{
+	uint64_t rounded = space_align(space, len), end = addr + rounded;
+
+	advice = (uint32_t)advice; /* an int */
+	if (!advice_is_known(space, advice) || !space_aligned(space, addr))
+		return -VAS_EINVAL;
+	if ((len && !rounded) || end < addr)
+		return -VAS_EINVAL;
+	if (end == addr)
+		return 0;
+	switch (advice) {
+	case VAS_MADV_HWPOISON:
+	case VAS_MADV_SOFT_OFFLINE:
+		/* There is no failing memory to speak of. */
+		return space->capabilities & VAS_CAP_SYS_ADMIN ? -VAS_EOPNOTSUPP : -VAS_EPERM;
+	case VAS_MADV_POPULATE_READ:
+	case VAS_MADV_POPULATE_WRITE:
+		return populate_range(space, addr, end, advice);
+	}
+	return advise_range(space, addr, end, advice);
+}
+
+int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
+{
+	int64_t result;
+
+	lock_for(space, advice);
+	result = advise(space, addr, len, advice);
+	unlock_for(space, advice);
+	return result;
+}

@@ -1,0 +1,198 @@
+/* mlock.c - mlock(2), mlock2(2), munlock(2), mlockall(2), munlockall(2).
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+/* Sets the lock flags of [start, end), which lies in *vma, to `locks`. */
+static int64_t lock_part(struct vas *space, struct vma *vma, uint64_t start, uint64_t end,
+                         uint64_t locks)
+{
+	uint64_t old = vma->flags, flags = (old & ~(uint64_t)VMA_LOCKS) | locks;
+	uint64_t npages = space_pages(space, end - start);
+	int64_t err;
+
+	if (flags == old || !vma_is_lockable(vma->flags))
+		return 0;
+	err = vma_modify(space, vma, start, end, flags);
+	if (err)
+		return err;
+	if (flags & ~old & VAS_VM_LOCKED)
+		space->locked += npages;
+	else if (old & ~flags & VAS_VM_LOCKED)
+		space->locked -= npages;
+	return 0;
+}
+
+/* The same for a range of vmas; -ENOMEM at a gap, what lies before it is changed. */
+static int64_t lock_range(struct vas *space, uint64_t start, uint64_t end, uint64_t locks)
+{
+	struct vma vma;
+
+	if (end < start)
+		return -VAS_EINVAL;
+	while (start < end) {
+		uint64_t part_end;
+		int64_t err;
+
+		if (!vma_at(space, start, &vma) || !space_reserve(space))
+			return -VAS_ENOMEM;
+		part_end = min_u64(end, vma.end);
+		err = lock_part(space, &vma, start, part_end, locks);
+		if (err)
+			return err;
+		start = part_end;
+	}
+	return 0;
+}
+
+/* Pages of [start, start + len) that are locked already. */
+static uint64_t locked_pages(const struct vas *space, uint64_t start, uint64_t len)
+{
+	uint64_t end = start + len < start ? ~(uint64_t)0 : start + len, npages = 0;
+	struct vma vma;
+
+	for (uint64_t addr = start; vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
+	     addr = vma.end) {
+		if (vma.flags & VAS_VM_LOCKED)
+			npages += space_pages(space,
+			                      min_u64(vma.end, end) - max_u64(vma.start, addr));
+	}
+	return npages;
+}
+
+/* What failing to make pages present means to who called mlock. */
+static int64_t lock_errno(int64_t err)
+{
+	if (err == -VAS_EFAULT)
+		return -VAS_ENOMEM;
+	return err == -VAS_ENOMEM ? -VAS_EAGAIN : err;
+}
+
+static int64_t lock(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
+{
+	uint64_t start = align_down(addr, space_page_size(space));
+	int64_t err;
+
+	if (!space_can_lock(space))
+		return -VAS_EPERM;
+	len = space_align(space, len + (addr - start));
+	if (!space_may_lock(space, space_pages(space, len)) &&
+	    !space_may_lock(space, space_pages(space, len) - locked_pages(space, start, len)))
+		return -VAS_ENOMEM;
+	err = lock_range(space, start, start + len, locks);
+	if (err)
+		return err;
+	return lock_errno(fault_populate(space, start, start + len, false));
+}
+
+int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = lock(space, addr, len, VAS_VM_LOCKED);
+	space_unlock(space);
+	return result;
+}
+
+static int64_t lock_pages2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	if (!linux_mlock2(space))
+		return -VAS_ENOSYS;
+	flags = (uint32_t)flags; /* an int */
+	if (flags & ~(uint64_t)VAS_MLOCK_ONFAULT)
+		return -VAS_EINVAL;
+	return lock(space, addr, len, flags ? VMA_LOCKS : VAS_VM_LOCKED);
+}
+
+int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = lock_pages2(space, addr, len, flags);
+	space_unlock(space);
+	return result;
+}
+
+static int64_t unlock_pages(struct vas *space, uint64_t addr, uint64_t len)
+{
+	uint64_t start = align_down(addr, space_page_size(space));
+
+	len = space_align(space, len + (addr - start));
+	return lock_range(space, start, start + len, 0);
+}
+
+int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = unlock_pages(space, addr, len);
+	space_unlock(space);
+	return result;
+}
+
+/* The lock flags of all vmas; what may not be changed stays as it is, as on Linux. -ENOMEM: vas has
+ * no memory left for it. */
+static int64_t lock_all(struct vas *space, uint64_t locks)
+{
+	struct vma vma;
+
+	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+		if (!space_reserve(space))
+			return -VAS_ENOMEM;
+		lock_part(space, &vma, vma.start, vma.end, locks);
+	}
+	return 0;
+}
+
+static int64_t lock_everything(struct vas *space, uint64_t mcl)
+{
+	uint64_t flags = (uint32_t)mcl; /* an int */
+	const uint64_t known = VAS_MCL_CURRENT | VAS_MCL_FUTURE | VAS_MCL_ONFAULT;
+	uint64_t locks = flags & VAS_MCL_ONFAULT ? VMA_LOCKS : VAS_VM_LOCKED;
+	uint64_t limit = space_pages(space, space->limit[VAS_RLIMIT_MEMLOCK].soft);
+	int64_t err;
+
+	if (!flags || (flags & ~known) || flags == VAS_MCL_ONFAULT)
+		return -VAS_EINVAL;
+	if (!space_can_lock(space))
+		return -VAS_EPERM;
+	if ((flags & VAS_MCL_CURRENT) && space->size > limit &&
+	    !(space->capabilities & VAS_CAP_IPC_LOCK))
+		return -VAS_ENOMEM;
+	space->def_flags = flags & VAS_MCL_FUTURE ? locks : 0;
+	if (!(flags & VAS_MCL_CURRENT))
+		return 0;
+	err = lock_all(space, locks);
+	if (!err)
+		fault_populate(space, 0, vas_task_size(space), true);
+	return err;
+}
+
+int64_t vas_mlockall(struct vas *space, uint64_t mcl)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = lock_everything(space, mcl);
+	space_unlock(space);
+	return result;
+}
+
+static int64_t unlock_everything(struct vas *space)
+{
+	space->def_flags = 0;
+	return lock_all(space, 0);
+}
+
+int64_t vas_munlockall(struct vas *space)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = unlock_everything(space);
+	space_unlock(space);
+	return result;
+}

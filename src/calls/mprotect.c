@@ -1,0 +1,161 @@
+/* mprotect.c - mprotect(2).
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+#define PROT_GROWS (VAS_PROT_GROWSDOWN | VAS_PROT_GROWSUP)
+#define PROT_KNOWN (VAS_PROT_READ | VAS_PROT_WRITE | VAS_PROT_EXEC | VAS_PROT_SEM)
+
+/* One call on its way. */
+struct protection {
+	struct vas *space;
+	uint64_t start, end; /* what is still to be changed */
+	uint64_t prot;       /* VMA_ACCESS */
+	bool absent;         /* no page is present there */
+};
+
+/* The commit flag after the change: private memory that becomes writable is charged; what becomes
+ * read-only and was never written is not any more. -ENOMEM: the charge is refused. */
+static int64_t recharge(struct vas *space, const struct vma *vma, uint64_t npages, uint64_t *flags)
+{
+	const uint64_t settled = VAS_VM_ACCOUNT | VAS_VM_WRITE | VAS_VM_HUGETLB | VAS_VM_SHARED |
+	                         VAS_VM_NORESERVE;
+
+	if (*flags & VAS_VM_WRITE) {
+		if (!space_may_expand(space, *flags, npages) &&
+		    space_may_expand(space, vma->flags, npages))
+			return -VAS_ENOMEM;
+		if (!(vma->flags & settled)) {
+			if (!space_charge(space, npages))
+				return -VAS_ENOMEM;
+			*flags |= VAS_VM_ACCOUNT;
+		}
+	} else if ((vma->flags & VAS_VM_ACCOUNT) && !vma->file && !vma->anon) {
+		*flags &= ~VAS_VM_ACCOUNT;
+	}
+	return 0;
+}
+
+static void protect_pages(struct vas *space, uint64_t start, uint64_t end, unsigned rights)
+{
+	struct tlb_gather gather;
+
+	tlb_gather_begin(&gather, &space->tlb);
+	pagemap_protect(&space->pages, start, end, rights, &gather);
+	tlb_gather_end(&gather);
+}
+
+/* Changes what begins at p->start and ends at `end`, in *vma. */
+static int64_t protect_part(const struct protection *p, struct vma *vma, uint64_t end,
+                            uint64_t flags)
+{
+	struct vas *space = p->space;
+	uint64_t start = p->start, npages = space_pages(space, end - start), old = vma->flags;
+	int64_t err;
+
+	if (old & VAS_VM_SEALED)
+		return -VAS_EPERM;
+	if (flags == old)
+		return 0;
+	err = recharge(space, vma, npages, &flags);
+	if (err)
+		return err;
+	err = vma_modify(space, vma, start, end, flags);
+	if (err) {
+		if (flags & ~old & VAS_VM_ACCOUNT)
+			space_uncharge(space, npages);
+		return err;
+	}
+	if (old & ~flags & VAS_VM_ACCOUNT)
+		space_uncharge(space, npages);
+	if (!p->absent)
+		protect_pages(space, start, end, vma_rights(space, flags));
+	space_discount(space, old, npages);
+	space_count(space, flags, npages);
+	/* Locked private memory that becomes writable is copied now, not at the first write. */
+	if ((old & (VAS_VM_WRITE | VAS_VM_SHARED | VAS_VM_LOCKED)) == VAS_VM_LOCKED &&
+	    (flags & VAS_VM_WRITE))
+		fault_populate(space, start, end, true);
+	return 0;
+}
+
+static int64_t protect_range(struct protection *p)
+{
+	struct vma vma;
+	int64_t err = 0;
+
+	while (p->start < p->end && !err) {
+		uint64_t end, flags;
+
+		if (!vma_seek(p->space, p->start, &vma))
+			return -VAS_ENOMEM;
+		end = min_u64(p->end, vma.end);
+		flags = (vma.flags & ~(uint64_t)VMA_ACCESS) | p->prot;
+		if (flags & ~(flags >> VMA_MAY_SHIFT) & VMA_ACCESS)
+			return -VAS_EACCES;
+		err = protect_part(p, &vma, end, flags);
+		p->start = end;
+	}
+	return err;
+}
+
+/* What changing pages needs: memory for the vmas, and tables of the space's own. */
+static bool protect_prepare(struct protection *p)
+{
+	uint64_t end = min_u64(p->end, vas_task_size(p->space));
+
+	p->absent = pagemap_is_empty(&p->space->pages, p->start, end);
+	return space_reserve(p->space) && (p->absent || space_own(p->space, p->start, end));
+}
+
+/* Where the change begins with PROT_GROWSDOWN: at the start of the stack. */
+static int64_t grows_start(struct vas *space, uint64_t grows, uint64_t end, uint64_t *start)
+{
+	struct vma vma;
+
+	if (!vma_tree_seek(&space->tree, *start, &vma))
+		return -VAS_ENOMEM;
+	if (grows & VAS_PROT_GROWSDOWN) {
+		if (vma.start >= end)
+			return -VAS_ENOMEM;
+		if (!(vma.flags & VAS_VM_GROWSDOWN))
+			return -VAS_EINVAL;
+		*start = vma.start;
+		return 0;
+	}
+	if (vma.start > *start)
+		return -VAS_ENOMEM;
+	return grows & VAS_PROT_GROWSUP ? -VAS_EINVAL : 0;
+}
+
+static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
+{
+	struct protection p = {.space = space, .start = addr, .prot = mmap_prot_flags(prot)};
+	uint64_t grows = prot & PROT_GROWS;
+	int64_t err;
+
+	prot &= ~(uint64_t)PROT_GROWS;
+	if (grows == PROT_GROWS || !space_aligned(space, addr))
+		return -VAS_EINVAL;
+	if (len == 0)
+		return 0;
+	p.end = addr + space_align(space, len);
+	if (p.end <= addr)
+		return -VAS_ENOMEM;
+	if (prot & ~(uint64_t)PROT_KNOWN)
+		return -VAS_EINVAL;
+	err = grows_start(space, grows, p.end, &p.start);
+	if (err)
+		return err;
+	return protect_prepare(&p) ? protect_range(&p) : -VAS_ENOMEM;
+}
+
+int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = protect(space, addr, len, prot);
+	space_unlock(space);
+	return result;
+}

@@ -1,0 +1,477 @@
+/* mremap.c - mremap(2): grow, shrink and move a mapping by moving page-table entries.
+ *
+ * A call is checked, classified, and carried out for one vma; a move that keeps its size
+ * (MREMAP_FIXED, since Linux 6.17) does so for each vma of the range in turn. "Placed" means that
+ * new_addr counts: FIXED or DONTUNMAP.
+ *
+ * Linux's order of checks and effects is visible (errno, what a late error leaves behind) and is
+ * kept here step by step; the cases under tests/cases/mremap show each.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+/* One remapping of one vma. The lengths are whole pages. */
+struct remap {
+	struct vas *space;
+	uint64_t old, old_len;
+	uint64_t new, new_len; /* new: where to, once decided */
+	uint64_t flags;
+	bool equal;     /* the sizes, as this version compares them */
+	bool shrinks;   /* new_len < old_len, */
+	uint64_t delta; /* and their difference in pages, as the call asked for them */
+	struct vma vma; /* the vma that holds `old` */
+};
+
+static bool is_placed(const struct remap *r)
+{
+	return r->flags & (VAS_MREMAP_FIXED | VAS_MREMAP_DONTUNMAP);
+}
+
+/* ---- Checks --------------------------------------------------------------------------------- */
+
+static bool ranges_overlap(const struct remap *r)
+{
+	return r->old + r->old_len > r->new && r->new + r->new_len > r->old;
+}
+
+static uint64_t known_flags(const struct vas *space)
+{
+	return VAS_MREMAP_MAYMOVE | (linux_mremap_fixed(space) ? VAS_MREMAP_FIXED : 0) |
+	       (linux_mremap_dontunmap(space) ? VAS_MREMAP_DONTUNMAP : 0);
+}
+
+/* What can be said without looking at the space. */
+static int64_t check_arguments(const struct remap *r)
+{
+	const struct vas *space = r->space;
+	uint64_t task_size = vas_task_size(space);
+
+	if ((r->flags & ~known_flags(space)) || !space_aligned(space, r->old) || r->new_len == 0)
+		return -VAS_EINVAL;
+	if (r->new_len > task_size && (is_placed(r) || linux_mremap_moves_many(space)))
+		return -VAS_EINVAL;
+	if (!is_placed(r))
+		return 0;
+	if (r->new > task_size - r->new_len || !space_aligned(space, r->new) ||
+	    !(r->flags & VAS_MREMAP_MAYMOVE))
+		return -VAS_EINVAL;
+	if ((r->flags & VAS_MREMAP_DONTUNMAP) && !r->equal)
+		return -VAS_EINVAL;
+	if (ranges_overlap(r))
+		return -VAS_EINVAL;
+	/* A move may split the source twice and the target twice: refused while that might fail. */
+	if (linux_mremap_counts_first(space) &&
+	    space->tree.count + 2 + 3 >= space->system->settings.max_map_count)
+		return -VAS_ENOMEM;
+	return 0;
+}
+
+/* Growing (or cutting while moving): the limits. */
+static int64_t check_resize(const struct remap *r)
+{
+	uint64_t npages = r->delta, pgoff = vma_pgoff(r->space, &r->vma, r->old);
+
+	if (pgoff + space_pages(r->space, r->new_len) < pgoff)
+		return -VAS_EINVAL;
+	if (r->vma.flags & (VAS_VM_DONTEXPAND | VAS_VM_PFNMAP))
+		return -VAS_EFAULT;
+	if ((r->vma.flags & VAS_VM_LOCKED) &&
+	    (!space_may_lock(r->space, npages) || !linux_locked_memory_grows(r->space)))
+		return -VAS_EAGAIN;
+	if (!space_may_expand(r->space, r->vma.flags, npages))
+		return -VAS_ENOMEM;
+	return 0;
+}
+
+/* Whether DONTUNMAP may leave such a vma behind. */
+static bool can_stay_mapped(const struct vas *space, const struct vma *vma)
+{
+	if (vma->flags & (VAS_VM_DONTEXPAND | VAS_VM_PFNMAP))
+		return false;
+	return linux_dontunmap_files(space) || (!vma->file && !(vma->flags & VAS_VM_SHARED));
+}
+
+/* Whether the vma may be remapped so at all. */
+static int64_t check_vma(const struct remap *r)
+{
+	uint64_t in_vma = r->new_len < r->old_len ? r->new_len : r->old_len;
+
+	if (r->old_len == 0 && !(r->vma.flags & VAS_VM_MAYSHARE) &&
+	    linux_duplicates_only_shared(r->space))
+		return -VAS_EINVAL;
+	if ((r->flags & VAS_MREMAP_DONTUNMAP) && !can_stay_mapped(r->space, &r->vma))
+		return -VAS_EINVAL;
+	if (in_vma > r->vma.end - r->old)
+		return -VAS_EFAULT;
+	return r->new_len > r->old_len ? check_resize(r) : 0;
+}
+
+/* ---- In place ------------------------------------------------------------------------------- */
+
+static int64_t shrink(struct remap *r)
+{
+	int64_t err = 0;
+
+	if (r->new_len < r->old_len)
+		err = munmap_range(r->space, r->old + r->new_len, r->old_len - r->new_len);
+	return err ? err : (int64_t)r->old;
+}
+
+static bool can_grow_in_place(const struct remap *r)
+{
+	const struct vma *vma = &r->vma;
+	uint64_t end = vma->end + (r->new_len - r->old_len);
+	struct place whole = {.hint = vma->start, .len = end - vma->start, .fixed = true};
+	struct vma next;
+
+	if (r->old_len == 0 || r->old + r->old_len != vma->end || end <= vma->end)
+		return false;
+	if (vma_tree_find(&r->space->tree, vma->end, &next) && next.start < end)
+		return false;
+	return space_place(r->space, &whole) >= 0;
+}
+
+static int64_t grow_in_place(struct remap *r)
+{
+	struct vas *space = r->space;
+	uint64_t end = r->vma.end, npages = r->delta, flags = r->vma.flags;
+
+	if ((flags & VAS_VM_ACCOUNT) && !space_charge(space, npages))
+		return -VAS_ENOMEM;
+	vma_extend(space, &r->vma, end + (r->new_len - r->old_len));
+	space_count(space, flags, npages);
+	if (flags & VAS_VM_LOCKED) {
+		space->locked += npages;
+		fault_populate(space, end, r->old + r->new_len, true);
+	}
+	return (int64_t)r->old;
+}
+
+/* ---- Moving --------------------------------------------------------------------------------- */
+
+/* Where the mapping goes: where mmap would put it, at the hint, or at the fixed address. */
+static int64_t choose_target(struct remap *r)
+{
+	struct place place = {
+		.hint = is_placed(r) ? r->new : 0,
+		.len = r->new_len,
+		.fixed = r->flags &VAS_MREMAP_FIXED,
+		.shared = r->vma.flags &VAS_VM_MAYSHARE,
+		.file = r->vma.file,
+		.level = vma_level(&r->vma),
+		.offset = vma_pgoff(r->space, &r->vma, r->old) * space_page_size(r->space),
+		.from = r->old,
+		.from_len = r->old_len,
+	};
+	int64_t addr = space_place(r->space, &place);
+
+	if (addr < 0)
+		return addr;
+	r->new = (uint64_t)addr;
+	return 0;
+}
+
+/* Commit charge of what the move adds; a shrinking one must find room for what it has cut off,
+ * which Linux then forgets to give back (docs/differences.md). */
+static uint64_t move_charge(const struct remap *r)
+{
+	if (!(r->vma.flags & VAS_VM_ACCOUNT))
+		return 0;
+	return r->flags & VAS_MREMAP_DONTUNMAP ? space_pages(r->space, r->new_len) : r->delta;
+}
+
+static bool charge_move(const struct remap *r)
+{
+	if (!space_charge(r->space, move_charge(r)))
+		return false;
+	if (r->shrinks)
+		space_uncharge(r->space, move_charge(r));
+	return true;
+}
+
+static void uncharge_move(const struct remap *r)
+{
+	if (!r->shrinks)
+		space_uncharge(r->space, move_charge(r));
+}
+
+/* The tables of the target are made, and room for the vmas: the rest cannot fail. */
+static bool prepare_move(struct remap *r)
+{
+	struct vas *space = r->space;
+	struct tlb_gather gather;
+	bool ok;
+
+	if (!space_reserve(space) || !space_cut(space, r->old, r->old + r->old_len) ||
+	    !space_cut(space, r->new, r->new + r->new_len))
+		return false;
+	tlb_gather_begin(&gather, &space->tlb);
+	ok = pagemap_prepare_move(&space->pages, r->old, r->new, r->old_len, &gather);
+	tlb_gather_end(&gather);
+	return ok;
+}
+
+/* The vma at the target. Anonymous memory that was never written takes the page offset of its new
+ * place, as if mapped there; everything else keeps its own. */
+static void place_target(struct remap *r)
+{
+	struct vas *space = r->space;
+	struct vma vma = r->vma;
+
+	vma.start = r->new;
+	vma.end = r->new + r->new_len;
+	vma.pgoff = vma_pgoff(space, &r->vma, r->old);
+	if (!vma.file && !vma.anon)
+		vma.pgoff = space_pages(space, r->new);
+	if (vma.file)
+		file_get(vma.file);
+	space_count(space, vma.flags, space_pages(space, r->new_len));
+	if (vma.flags & VAS_VM_LOCKED)
+		space->locked += space_pages(space, r->new_len);
+	vma_place(space, &vma, JOIN_MOVED);
+}
+
+/* No userfaultfd here asks for the event of a move, so what has moved is not watched any more; but
+ * it was while it was placed, and has joined nothing. */
+static void unwatch_target(struct remap *r)
+{
+	struct vma target;
+
+	if (!(r->vma.flags & VAS_VM_UFFD) || !vma_seek(r->space, r->new, &target))
+		return;
+	target.flags &= ~VAS_VM_UFFD;
+	vma_tree_replace(&r->space->tree, target.start, &target);
+}
+
+/* DONTUNMAP: the source stays, empty. All of it loses its locks, even if only a part moved, and if
+ * all of it moved it counts as never written. */
+static void leave_source(struct remap *r)
+{
+	struct vas *space = r->space;
+	struct vma source;
+
+	if (!vma_seek(space, r->old, &source))
+		return;
+	if (source.flags & VAS_VM_LOCKED) {
+		uint64_t npages = vma_pages(space, &source);
+
+		space->locked -= npages;
+		if (space->system->settings.leak_locked && linux_dontunmap_leaks_locked(space))
+			space->leaked += npages;
+	}
+	source.flags &= ~(uint64_t)VMA_LOCKS;
+	if (source.start == r->old && source.end == r->old + r->old_len)
+		source.anon = 0;
+	vma_tree_replace(&space->tree, source.start, &source);
+}
+
+/* The reserve of huge pages has moved along too. */
+static void disown_source(const struct remap *r)
+{
+	struct vma vma;
+
+	if (!vma_seek(r->space, r->old, &vma))
+		return;
+	vma.flags &= ~(uint64_t)VAS_VM_HUGE_OWNER;
+	vma_tree_replace(&r->space->tree, vma.start, &vma);
+}
+
+/* The source goes. Its charge has moved along, so what unmapping gives back is taken first. */
+static void drop_source(struct remap *r)
+{
+	struct vas *space = r->space;
+	struct unmap source = {
+		.space = space,
+		.start = r->old,
+		.end = r->old + r->old_len,
+		.mapped = r->old_len > 0,
+		.absent = true, /* they have moved */
+	};
+
+	if (r->vma.flags & VAS_VM_ACCOUNT)
+		space_recharge(space, space_pages(space, r->old_len));
+	if (r->vma.flags & VAS_VM_HUGE_OWNER) {
+		munmap_split(&source);
+		disown_source(r);
+	}
+	munmap_commit(&source);
+}
+
+static int64_t move(struct remap *r)
+{
+	struct vas *space = r->space;
+	bool whole = r->old == r->vma.start && r->old_len == vma_len(&r->vma);
+	uint64_t peak = space->peak;
+	struct tlb_gather gather;
+
+	if (space->tree.count + 3 >= space->system->settings.max_map_count)
+		return -VAS_ENOMEM;
+	if ((r->vma.flags & VAS_VM_SPECIAL) && !whole)
+		return -VAS_EINVAL;
+	if (!charge_move(r))
+		return -VAS_ENOMEM;
+	if (!prepare_move(r)) {
+		uncharge_move(r);
+		return -VAS_ENOMEM;
+	}
+	place_target(r);
+	unwatch_target(r);
+	tlb_gather_begin(&gather, &space->tlb);
+	pagemap_move(&space->pages, r->old, r->new, r->old_len, &gather);
+	tlb_gather_end(&gather);
+	if (r->flags & VAS_MREMAP_DONTUNMAP)
+		leave_source(r);
+	else
+		drop_source(r);
+	space->peak = max_u64(peak, space->size); /* both ends at once were only our way there */
+	if ((r->vma.flags & VAS_VM_LOCKED) && r->new_len > r->old_len)
+		fault_populate(space, r->new + r->old_len, r->new + r->new_len, true);
+	return (int64_t)r->new;
+}
+
+/* FIXED or DONTUNMAP: makes room at the target, cuts the tail, then moves. From here on an error
+ * leaves behind what was done before it. */
+static int64_t move_placed(struct remap *r)
+{
+	struct vas *space = r->space;
+	int64_t err = linux_mremap_moves_many(space) ? check_vma(r) : 0;
+
+	if (!err && (r->flags & VAS_MREMAP_FIXED))
+		err = munmap_range(space, r->new, r->new_len);
+	if (!err && !vma_seek(space, r->old, &r->vma))
+		err = -VAS_EFAULT;
+	if (!err && r->old_len > r->new_len) {
+		err = munmap_range(space, r->old + r->new_len, r->old_len - r->new_len);
+		r->old_len = r->new_len;
+		if (!err && !vma_seek(space, r->old, &r->vma))
+			err = -VAS_EFAULT;
+	}
+	if (!err && !linux_mremap_moves_many(space))
+		err = check_vma(r);
+	if (!err && (r->flags & VAS_MREMAP_DONTUNMAP) &&
+	    !space_may_expand(space, r->vma.flags, space_pages(space, r->old_len)))
+		err = -VAS_ENOMEM;
+	if (!err)
+		err = choose_target(r);
+	return err ? err : move(r);
+}
+
+static int64_t grow(struct remap *r)
+{
+	int64_t err;
+
+	if (can_grow_in_place(r))
+		return grow_in_place(r);
+	if (!(r->flags & VAS_MREMAP_MAYMOVE))
+		return -VAS_ENOMEM;
+	err = choose_target(r);
+	return err ? err : move(r);
+}
+
+/* ---- The call ------------------------------------------------------------------------------- */
+
+/* Huge pages move whole and never grow. Linux looks at new_addr here even if it does not count. */
+static int64_t check_hugetlb(struct remap *r)
+{
+	uint64_t size = format_span(r->space->system->format, vma_level(&r->vma));
+
+	if (!(r->vma.flags & VAS_VM_HUGETLB))
+		return 0;
+	if (!linux_mremap_hugetlb(r->space))
+		return -VAS_EINVAL;
+	r->old_len = align_up(r->old_len, size);
+	r->new_len = align_up(r->new_len, size);
+	if (!is_aligned(r->old | r->new, size) || r->new_len > r->old_len)
+		return -VAS_EINVAL;
+	return 0;
+}
+
+static int64_t remap_one(struct remap *r)
+{
+	int64_t err;
+
+	if (!vma_seek(r->space, r->old, &r->vma))
+		return -VAS_EFAULT;
+	if (r->vma.flags & VAS_VM_SEALED)
+		return -VAS_EPERM;
+	err = check_hugetlb(r);
+	if (err)
+		return err;
+	r->shrinks = r->new_len < r->old_len;
+	r->delta = space_pages(r->space,
+	                       r->shrinks ? r->old_len - r->new_len : r->new_len - r->old_len);
+	if (r->new_len <= r->old_len && !is_placed(r))
+		return shrink(r);
+	if (is_placed(r))
+		return move_placed(r);
+	err = check_vma(r);
+	return err ? err : grow(r);
+}
+
+/* A vma that can only be moved by itself. */
+static bool moves_alone(const struct vma *vma)
+{
+	return (vma->flags & VAS_VM_UFFD) ||
+	       (vma->file && (vma->file->info.mode & VAS_FILE_OWN_AREA));
+}
+
+/* Each vma of the range goes to the same distance; gaps stay gaps, and what lies at the target
+ * behind a gap stays too. An error leaves the vmas before it moved. */
+static int64_t remap_each(const struct remap *r)
+{
+	uint64_t end = r->old + r->old_len;
+	struct vma vma;
+
+	if (!vma_at(r->space, r->old, &vma))
+		return -VAS_EFAULT;
+	for (uint64_t addr = r->old;
+	     addr < end && vma_tree_find(&r->space->tree, addr, &vma) && vma.start < end;
+	     addr = vma.end) {
+		struct remap one = *r;
+		int64_t err;
+
+		one.old = max_u64(vma.start, r->old);
+		one.old_len = one.new_len = min_u64(vma.end, end) - one.old;
+		one.new = r->new + (one.old - r->old);
+		if (moves_alone(&vma) && (one.old > r->old || vma.end < end))
+			return -VAS_EFAULT;
+		err = remap_one(&one);
+		if (err < 0)
+			return err;
+	}
+	return (int64_t)r->new;
+}
+
+static int64_t remap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
+                     uint64_t flags, uint64_t new_addr)
+{
+	struct remap r = {
+		.space = space,
+		.old = old_addr,
+		.old_len = space_align(space, old_len),
+		.new = new_addr,
+		.new_len = space_align(space, new_len),
+		.flags = flags,
+	};
+	bool many = linux_mremap_moves_many(space);
+	int64_t err;
+
+	r.equal = many ? r.old_len == r.new_len : old_len == new_len;
+	err = check_arguments(&r);
+	if (err)
+		return err;
+	if (many && (flags & VAS_MREMAP_FIXED) && r.old_len == r.new_len)
+		return remap_each(&r);
+	return remap_one(&r);
+}
+
+int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
+                   uint64_t flags, uint64_t new_addr)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = remap(space, old_addr, old_len, new_len, flags, new_addr);
+	space_unlock(space);
+	return result;
+}

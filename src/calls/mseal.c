@@ -1,0 +1,54 @@
+/* mseal.c - mseal(2).
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+static bool range_is_mapped(const struct vas *space, uint64_t start, uint64_t end)
+{
+	struct vma vma;
+
+	while (start < end) {
+		if (!vma_at(space, start, &vma))
+			return false;
+		start = vma.end;
+	}
+	return true;
+}
+
+static int64_t seal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	uint64_t end = addr + space_align(space, len);
+	struct vma vma;
+
+	if (!linux_mseal(space))
+		return -VAS_ENOSYS;
+	if (flags || !space_aligned(space, addr) || (len && space_align(space, len) == 0) ||
+	    end < addr)
+		return -VAS_EINVAL;
+	if (!range_is_mapped(space, addr, end))
+		return -VAS_ENOMEM;
+	while (addr < end) {
+		uint64_t part_end;
+		int64_t err = 0;
+
+		if (!vma_at(space, addr, &vma) || !space_reserve(space))
+			return -VAS_ENOMEM;
+		part_end = min_u64(end, vma.end);
+		if (!(vma.flags & VAS_VM_SEALED))
+			err = vma_modify(space, &vma, addr, part_end, vma.flags | VAS_VM_SEALED);
+		if (err)
+			return err;
+		addr = part_end;
+	}
+	return 0;
+}
+
+int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = seal(space, addr, len, flags);
+	space_unlock(space);
+	return result;
+}

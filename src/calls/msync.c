@@ -1,0 +1,119 @@
+/* msync.c - msync(2) and mincore(2): what calls ask of the page cache.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+static int64_t sync_part(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t first = vma_pgoff(space, vma, start), last = vma_pgoff(space, vma, end);
+
+	if (!(vma->flags & VAS_VM_SHARED) || !vma->file || !vma->file->object ||
+	    !object_is_written_back(vma->file->object))
+		return 0;
+	/* First make the next write fault, so that none is missed after the page was written. */
+	rmap_clean(vma->file->object, first, last);
+	return object_sync(vma->file->object, first, last);
+}
+
+static int64_t sync_range(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	uint64_t end = addr + space_align(space, len);
+	int64_t gap = 0;
+	struct vma vma;
+
+	flags = (uint32_t)flags; /* an int */
+	if ((flags & ~(uint64_t)(VAS_MS_ASYNC | VAS_MS_INVALIDATE | VAS_MS_SYNC)) ||
+	    !space_aligned(space, addr) ||
+	    (flags & (VAS_MS_ASYNC | VAS_MS_SYNC)) == (VAS_MS_ASYNC | VAS_MS_SYNC))
+		return -VAS_EINVAL;
+	if (end < addr)
+		return -VAS_ENOMEM;
+	while (addr < end) {
+		uint64_t part_end;
+		int64_t err = 0;
+
+		if (!vma_tree_find(&space->tree, addr, &vma))
+			return -VAS_ENOMEM;
+		if (vma.start > addr) {
+			if (vma.start >= end)
+				return -VAS_ENOMEM;
+			gap = -VAS_ENOMEM;
+			addr = vma.start;
+		}
+		if ((flags & VAS_MS_INVALIDATE) && (vma.flags & VAS_VM_LOCKED))
+			return -VAS_EBUSY;
+		part_end = min_u64(end, vma.end);
+		if (flags & VAS_MS_SYNC)
+			err = sync_part(space, &vma, addr, part_end);
+		if (err)
+			return err;
+		addr = part_end;
+	}
+	return gap;
+}
+
+int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	int64_t result;
+
+	system_lock_all(space->system);
+	result = sync_range(space, addr, len, flags);
+	system_unlock_all(space->system);
+	return result;
+}
+
+/* ---- mincore -------------------------------------------------------------------------------- */
+
+/* Whether the page is in memory: mapped here, or in the file's cache. */
+static bool page_in_core(const struct vas *space, const struct vma *vma, uint64_t addr)
+{
+	unsigned level;
+	struct entry e = pagemap_lookup(&space->pages, addr, &level);
+
+	if (e.kind == ENTRY_LEAF)
+		return true;
+	if (!vma->file || !vma->file->object)
+		return false;
+	return object_find(vma->file->object, vma_pgoff(space, vma, addr)) != FRAME_NONE;
+}
+
+/* Answers for up to n pages from addr on, to the end of its vma at the most; 0: nothing mapped. */
+static uint64_t pages_in_core(struct vas *space, uint64_t addr, uint64_t n, uint8_t *answers)
+{
+	uint64_t done = 0;
+	struct vma vma;
+
+	space_lock_shared(space);
+	if (vma_at(space, addr, &vma)) {
+		for (; done < n && addr < vma.end; addr += space_page_size(space))
+			answers[done++] = page_in_core(space, &vma, addr);
+	}
+	space_unlock_shared(space);
+	return done;
+}
+
+int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec)
+{
+	uint64_t task_size = vas_task_size(space), page = space_page_size(space);
+	uint64_t npages = space_pages(space, len) + !space_aligned(space, len);
+	uint8_t answers[64];
+
+	if (!space_aligned(space, addr))
+		return -VAS_EINVAL;
+	if (addr > task_size || len > task_size - addr)
+		return -VAS_ENOMEM;
+	if (vec > task_size || npages > task_size - vec)
+		return -VAS_EFAULT;
+	while (npages > 0) {
+		uint64_t n = pages_in_core(space, addr, min_u64(npages, sizeof(answers)), answers);
+
+		if (n == 0)
+			return -VAS_ENOMEM;
+		addr += n * page;
+		if (vas_write(space, vec, answers, n, NULL) < 0)
+			return -VAS_EFAULT;
+		vec += n;
+		npages -= n;
+	}
+	return 0;
+}

@@ -1,0 +1,131 @@
+/* munmap.c - munmap(2), and unmapping for the calls that replace or move.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calls/calls.h"
+
+void munmap_look(struct unmap *u, struct vas *space, uint64_t start, uint64_t end)
+{
+	*u = (struct unmap){.space = space, .start = start, .end = end};
+	u->mapped = vma_overlaps(space, start, end);
+}
+
+bool munmap_reserve(struct unmap *u)
+{
+	u->absent = !u->mapped || pagemap_is_empty(&u->space->pages, u->start, u->end);
+	return space_reserve(u->space) && (u->absent || space_cut(u->space, u->start, u->end));
+}
+
+/* What Linux looks at before it splits the vma that `start` lies inside of. */
+static int64_t check_first(const struct unmap *u, const struct vma *vma)
+{
+	if (u->end < vma->end && space_full(u->space))
+		return -VAS_ENOMEM;
+	if (vma->flags & VAS_VM_SEALED)
+		return -VAS_EPERM;
+	return vma_check_split(u->space, vma, u->start);
+}
+
+static int64_t check_each(const struct unmap *u, const struct vma *vma)
+{
+	if (vma->flags & VAS_VM_SEALED)
+		return -VAS_EPERM;
+	return u->end < vma->end ? vma_check_split(u->space, vma, u->end) : 0;
+}
+
+int64_t munmap_check(struct unmap *u)
+{
+	struct vas *space = u->space;
+	struct vma vma;
+	int64_t err;
+
+	for (uint64_t addr = u->start;
+	     addr < u->end && vma_tree_find(&space->tree, addr, &vma) && vma.start < u->end;
+	     addr = vma.end) {
+		uint64_t start = max_u64(vma.start, addr), end = min_u64(vma.end, u->end);
+
+		err = vma.start < addr ? check_first(u, &vma) : 0;
+		if (err)
+			return err;
+		err = check_each(u, &vma);
+		if (err) {
+			vma_split(space, u->start);
+			return err;
+		}
+		u->npages += space_pages(space, end - start);
+		if (vma.flags & VAS_VM_ACCOUNT)
+			u->charged += space_pages(space, end - start);
+	}
+	return 0;
+}
+
+void munmap_split(const struct unmap *u)
+{
+	vma_split(u->space, u->start);
+	vma_split(u->space, u->end);
+}
+
+/* Takes pages of a vma out of the counters. */
+static void discount_pages(struct vas *space, const struct vma *vma, uint64_t npages)
+{
+	space_discount(space, vma->flags, npages);
+	if (vma->flags & VAS_VM_LOCKED)
+		space->locked -= npages;
+	if (vma->flags & VAS_VM_ACCOUNT)
+		space_uncharge(space, npages);
+}
+
+/* The pages go all at once: the range was cut at its ends, and a table that fork shared may reach
+ * over the border of two vmas within it. */
+void munmap_commit(const struct unmap *u)
+{
+	struct vas *space = u->space;
+	struct tlb_gather gather;
+	struct vma vma;
+
+	for (uint64_t addr = u->start;
+	     addr < u->end && vma_tree_seek(&space->tree, addr, &vma) && vma.start < u->end;
+	     addr = vma.end) {
+		uint64_t start = max_u64(vma.start, u->start), end = min_u64(vma.end, u->end);
+
+		huge_unmap(space, &vma, start, end, HUGE_UNMAP);
+		discount_pages(space, &vma, space_pages(space, end - start));
+		vma_cut(space, &vma, start, end);
+	}
+	if (u->absent)
+		return;
+	tlb_gather_begin(&gather, &space->tlb);
+	pagemap_clear(&space->pages, u->start, u->end, &gather);
+	tlb_gather_end(&gather);
+}
+
+int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
+{
+	uint64_t task_size = vas_task_size(space);
+	struct unmap unmap;
+	int64_t err;
+
+	if (!space_aligned(space, start) || start > task_size || len > task_size - start)
+		return -VAS_EINVAL;
+	len = space_align(space, len);
+	if (len == 0)
+		return -VAS_EINVAL;
+	munmap_look(&unmap, space, start, start + len);
+	if (!unmap.mapped)
+		return 0;
+	if (!munmap_reserve(&unmap))
+		return -VAS_ENOMEM;
+	err = munmap_check(&unmap);
+	if (!err)
+		munmap_commit(&unmap);
+	return err;
+}
+
+int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = munmap_range(space, addr, len);
+	space_unlock(space);
+	return result;
+}

@@ -1,0 +1,167 @@
+/* frame.c - a buddy allocator over the region's frames.
+ *
+ * Free blocks of 2^order frames are aligned to their size and linked by order; a block's buddy is
+ * found by flipping one bit of its index. Freeing joins buddies, so blocks taken apart by partial
+ * unmapping come back together by themselves.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "memory/frame.h"
+
+static void block_link(struct frame_pool *pool, uint32_t index, unsigned order)
+{
+	struct frame *f = &pool->frame[index];
+
+	f->state = FRAME_FREE;
+	f->order = (uint8_t)order;
+	f->prev = FRAME_NONE;
+	f->next = pool->free[order];
+	if (f->next != FRAME_NONE)
+		pool->frame[f->next].prev = index;
+	pool->free[order] = index;
+}
+
+static void block_unlink(struct frame_pool *pool, uint32_t index)
+{
+	struct frame *f = &pool->frame[index];
+
+	if (f->prev != FRAME_NONE)
+		pool->frame[f->prev].next = f->next;
+	else
+		pool->free[f->order] = f->next;
+	if (f->next != FRAME_NONE)
+		pool->frame[f->next].prev = f->prev;
+	f->state = FRAME_USED;
+}
+
+/* Frees 2^order frames whose counts are 0, joined with its free buddies. */
+static void block_free(struct frame_pool *pool, uint32_t index, unsigned order)
+{
+	pool->nfree += (uint64_t)1 << order;
+	while (order + 1 < FRAME_ORDERS) {
+		uint32_t buddy = index ^ (1u << order);
+
+		if (buddy >= pool->count || pool->frame[buddy].state != FRAME_FREE ||
+		    pool->frame[buddy].order != order)
+			break;
+		block_unlink(pool, buddy);
+		index &= ~(1u << order);
+		order++;
+	}
+	block_link(pool, index, order);
+}
+
+/* Hands all frames from `reserved` on to the free lists, as the largest aligned blocks that fit. */
+void frame_pool_init(struct frame_pool *pool, uint32_t reserved)
+{
+	uint32_t index = reserved;
+
+	pool->reserved = reserved;
+	for (unsigned order = 0; order < FRAME_ORDERS; order++)
+		pool->free[order] = FRAME_NONE;
+	while (index < pool->count) {
+		unsigned order = FRAME_ORDERS - 1;
+
+		while (!is_aligned(index, (uint64_t)1 << order) ||
+		       pool->count - index < (uint32_t)1 << order)
+			order--;
+		pool->nfree += (uint64_t)1 << order;
+		block_link(pool, index, order);
+		index += 1u << order;
+	}
+}
+
+static bool may_alloc(struct frame_pool *pool)
+{
+	if (pool->fail_after == 0)
+		return false;
+	if (pool->fail_after > 0)
+		pool->fail_after--;
+	return true;
+}
+
+bool frame_may_alloc(struct frame_pool *pool)
+{
+	bool may;
+
+	spin_lock(pool->port, &pool->lock);
+	may = may_alloc(pool);
+	spin_unlock(pool->port, &pool->lock);
+	return may;
+}
+
+static uint32_t block_alloc_order(struct frame_pool *pool, unsigned order)
+{
+	unsigned from = order;
+	uint32_t index;
+
+	if (!may_alloc(pool))
+		return FRAME_NONE;
+	while (from < FRAME_ORDERS && pool->free[from] == FRAME_NONE)
+		from++;
+	if (from == FRAME_ORDERS)
+		return FRAME_NONE;
+	index = pool->free[from];
+	block_unlink(pool, index);
+	while (from > order) {
+		from--;
+		block_link(pool, index + (1u << from), from);
+	}
+	for (uint32_t i = 0; i < 1u << order; i++) {
+		pool->frame[index + i].refs = 1;
+		pool->frame[index + i].live = 0;
+		pool->frame[index + i].order = 0;
+		pool->frame[index + i].lock = (struct spin){0};
+		pool->frame[index + i].state = FRAME_USED;
+	}
+	pool->nfree -= (uint64_t)1 << order;
+	return index;
+}
+
+uint32_t frame_alloc(struct frame_pool *pool, unsigned order)
+{
+	uint32_t index;
+
+	spin_lock(pool->port, &pool->lock);
+	index = block_alloc_order(pool, order);
+	spin_unlock(pool->port, &pool->lock);
+	return index;
+}
+
+uint32_t frame_alloc_zeroed(struct frame_pool *pool)
+{
+	uint32_t index = frame_alloc(pool, 0);
+
+	if (index != FRAME_NONE)
+		memset(frame_host(pool, index), 0, (size_t)1 << pool->page_shift);
+	return index;
+}
+
+void frame_free(struct frame_pool *pool, uint32_t index)
+{
+	struct frame *f = &pool->frame[index];
+
+	vas_assert(f->refs == 0 && f->state != FRAME_FREE);
+	spin_lock(pool->port, &pool->lock);
+	if (f->order > 0)
+		pool->nhuge[f->order]--;
+	block_free(pool, index, 0);
+	spin_unlock(pool->port, &pool->lock);
+}
+
+void frame_mark_huge(struct frame_pool *pool, uint32_t index, unsigned level)
+{
+	spin_lock(pool->port, &pool->lock);
+	pool->frame[index].order = (uint8_t)level;
+	pool->nhuge[level]++;
+	spin_unlock(pool->port, &pool->lock);
+}
+
+uint64_t frame_count_huge(struct frame_pool *pool, unsigned level)
+{
+	uint64_t n;
+
+	spin_lock(pool->port, &pool->lock);
+	n = pool->nhuge[level];
+	spin_unlock(pool->port, &pool->lock);
+	return n;
+}

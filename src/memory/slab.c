@@ -1,0 +1,130 @@
+/* slab.c - small objects out of frames: each slab is one frame cut into objects of one size.
+ *
+ * A slab begins with its header; free objects are chained through their first bytes. Slabs with
+ * room are linked by class; a slab that becomes empty gives its frame back.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "memory/slab.h"
+
+struct slab {
+	struct slab *next, *prev; /* in the partial list of its class */
+	void *free;               /* first free object */
+	uint32_t live;            /* objects handed out */
+	uint32_t class;
+};
+
+#define SLAB_HEADER 64 /* keeps objects on cache lines */
+
+static const uint16_t class_size[SLAB_CLASSES] = {64, 128, 256, 496, 960, SLAB_MAX};
+
+_Static_assert(sizeof(struct slab) <= SLAB_HEADER, "a slab's header has grown");
+
+static unsigned class_of(size_t size)
+{
+	unsigned class = 0;
+
+	while (class_size[class] < size)
+		class ++;
+	return class;
+}
+
+static void slab_link(struct slab_cache *cache, struct slab *slab)
+{
+	slab->prev = NULL;
+	slab->next = cache->partial[slab->class];
+	if (slab->next)
+		slab->next->prev = slab;
+	cache->partial[slab->class] = slab;
+}
+
+static void slab_unlink(struct slab_cache *cache, struct slab *slab)
+{
+	if (slab->prev)
+		slab->prev->next = slab->next;
+	else
+		cache->partial[slab->class] = slab->next;
+	if (slab->next)
+		slab->next->prev = slab->prev;
+}
+
+static struct slab *slab_new(struct slab_cache *cache, unsigned class)
+{
+	size_t page = (size_t)1 << cache->frames->page_shift;
+	uint32_t index = frame_alloc(cache->frames, 0);
+	struct slab *slab;
+
+	if (index == FRAME_NONE)
+		return NULL;
+	slab = frame_host(cache->frames, index);
+	slab->free = NULL;
+	slab->live = 0;
+	slab->class = class;
+	for (size_t at = SLAB_HEADER; at + class_size[class] <= page; at += class_size[class]) {
+		void **object = (void **)(void *)((uint8_t *)slab + at);
+
+		*object = slab->free;
+		slab->free = object;
+	}
+	slab_link(cache, slab);
+	cache->nslabs++;
+	return slab;
+}
+
+static void *object_take(struct slab_cache *cache, unsigned class)
+{
+	struct slab *slab = cache->partial[class];
+	void *object;
+
+	if (slab) {
+		if (!frame_may_alloc(cache->frames))
+			return NULL;
+	} else {
+		slab = slab_new(cache, class);
+		if (!slab)
+			return NULL;
+	}
+	object = slab->free;
+	slab->free = *(void **)object;
+	slab->live++;
+	if (!slab->free)
+		slab_unlink(cache, slab);
+	return object;
+}
+
+void *slab_alloc(struct slab_cache *cache, size_t size)
+{
+	unsigned class = class_of(size);
+	void *object;
+
+	vas_assert(size <= SLAB_MAX);
+	spin_lock(cache->frames->port, &cache->lock);
+	object = object_take(cache, class);
+	spin_unlock(cache->frames->port, &cache->lock);
+	return object ? memset(object, 0, class_size[class]) : NULL;
+}
+
+static void object_give(struct slab_cache *cache, void *object)
+{
+	struct frame_pool *frames = cache->frames;
+	uint32_t index = frame_of_host(frames, object);
+	struct slab *slab = frame_host(frames, index);
+
+	vas_assert(slab->live > 0);
+	if (!slab->free)
+		slab_link(cache, slab);
+	*(void **)object = slab->free;
+	slab->free = object;
+	if (--slab->live > 0)
+		return;
+	slab_unlink(cache, slab);
+	cache->nslabs--;
+	if (frame_put(frames, index))
+		frame_free(frames, index);
+}
+
+void slab_free(struct slab_cache *cache, void *object)
+{
+	spin_lock(cache->frames->port, &cache->lock);
+	object_give(cache, object);
+	spin_unlock(cache->frames->port, &cache->lock);
+}

@@ -1,0 +1,25 @@
+/* slab.h - small objects (tree nodes, spaces, files) out of frames.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_SLAB_H
+#define VAS_SLAB_H
+
+#include "memory/frame.h"
+
+#define SLAB_CLASSES 6
+
+struct slab_cache {
+	struct frame_pool *frames;
+	struct spin lock;                   /* guards all below */
+	struct slab *partial[SLAB_CLASSES]; /* slabs with room, by size class */
+	uint64_t nslabs;
+};
+
+/* The largest object. */
+#define SLAB_MAX ((size_t)1984)
+
+/* `size` bytes, zeroed, aligned to 16; NULL: no memory. */
+VAS_INTERNAL void *slab_alloc(struct slab_cache *cache, size_t size);
+VAS_INTERNAL void slab_free(struct slab_cache *cache, void *object);
+
+#endif

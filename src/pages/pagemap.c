@@ -1,0 +1,306 @@
+/* pagemap.c - the page map over whatever holds it: tables of the hardware, or software trees.
+ *
+ * A range is a series of pieces, each in one tree: on hardware always one.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "pages/pagetree.h"
+#include "memory/slab.h"
+
+/* The first piece of [addr, end). */
+static bool piece_next(const struct pagemap *pm, uint64_t addr, uint64_t end, struct piece *piece)
+{
+	if (pm->software)
+		return tree_piece(pm, addr, end, piece);
+	*piece = (struct piece){
+		.table = pm->table, .start = addr, .end = end, .first = false, .last = false};
+	return addr < end;
+}
+
+bool pagemap_init(struct pagemap *pm, const struct vas_format *format, struct slab_cache *slab,
+                  uint32_t zero, bool software)
+{
+	*pm = (struct pagemap){
+		.table = {.format = format,
+	                  .frames = slab->frames,
+	                  .zero = zero,
+	                  .top = format->levels - 1u},
+		.software = software,
+		.records = {.slab = slab},
+	};
+	return software || pagetable_init(&pm->table);
+}
+
+void pagemap_destroy(struct pagemap *pm)
+{
+	if (!pm->software)
+		pagetable_destroy(&pm->table);
+	vma_tree_destroy(&pm->records);
+}
+
+/* ---- One entry ------------------------------------------------------------------------------ */
+
+struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *level)
+{
+	struct piece piece;
+
+	if (!pm->software)
+		return pagetable_lookup(&pm->table, addr, level);
+	*level = 0;
+	if (!tree_piece(pm, addr, addr + 1, &piece))
+		return (struct entry){.kind = ENTRY_ABSENT};
+	return pagetable_lookup(&piece.table, addr + piece.shift, level);
+}
+
+bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end)
+{
+	struct piece piece;
+
+	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
+		if (!pagetable_is_empty(&piece.table, piece.start + piece.shift,
+		                        piece.end + piece.shift))
+			return false;
+	}
+	return true;
+}
+
+struct leaf_slot pagemap_leaf_slot(const struct pagemap *pm, uint64_t addr)
+{
+	struct piece piece;
+
+	if (!piece_next(pm, addr, addr + 1, &piece))
+		return (struct leaf_slot){.table = FRAME_NONE};
+	return pagetable_leaf_slot(&piece.table, addr + piece.shift);
+}
+
+bool pagemap_set_quick(struct pagemap *pm, struct leaf_slot slot, const struct entry *leaf)
+{
+	uint64_t *word = table_words(&pm->table, slot.table) + slot.index;
+	struct frame_pool *frames = pm->table.frames;
+	struct frame *f = &frames->frame[slot.table];
+	bool empty;
+
+	spin_lock(frames->port, &f->lock);
+	empty = *word == 0;
+	if (empty) {
+		__atomic_store_n(word, pm->table.format->encode(leaf, 0), __ATOMIC_RELEASE);
+		f->live++;
+	}
+	spin_unlock(frames->port, &f->lock);
+	return empty;
+}
+
+bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	pm->marked |= entry->kind == ENTRY_MARK;
+	pm->large |= level > 0;
+	if (pm->software)
+		return tree_set(pm, addr, level, entry);
+	return pagetable_set(&pm->table, addr, level, entry);
+}
+
+bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level, const struct entry *leaf,
+                      struct tlb_gather *gather)
+{
+	struct piece piece;
+
+	if (pm->software && !tree_align(pm, addr, level, gather))
+		return false;
+	if (!piece_next(pm, addr, addr + 1, &piece))
+		return false;
+	pm->large = true;
+	pagetable_collapse(&piece.table, addr + piece.shift, level, leaf, gather);
+	return true;
+}
+
+/* ---- Ranges --------------------------------------------------------------------------------- */
+
+bool pagemap_cut(struct pagemap *pm, uint64_t addr)
+{
+	struct piece piece;
+
+	return !piece_next(pm, addr, addr + 1, &piece) ||
+	       pagetable_cut(&piece.table, addr + piece.shift);
+}
+
+bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end)
+{
+	struct piece piece;
+
+	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
+		if (!pagetable_own(&piece.table, piece.start + piece.shift,
+		                   piece.end + piece.shift))
+			return false;
+	}
+	return true;
+}
+
+static void clear(struct pagemap *pm, uint64_t start, uint64_t end, enum marks marks,
+                  struct tlb_gather *gather)
+{
+	struct piece piece;
+
+	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
+		struct tlb_gather inner; /* in the tree's addresses */
+
+		tlb_gather_begin(&inner, gather->domain);
+		inner.condemned = gather->condemned;
+		pagetable_clear(&piece.table, piece.start + piece.shift, piece.end + piece.shift,
+		                marks, &inner);
+		gather->condemned = inner.condemned;
+		if (inner.start < inner.end)
+			tlb_gather_range(gather,
+			                 max_u64(inner.start, piece.start + piece.shift) -
+			                         piece.shift,
+			                 min_u64(inner.end, piece.end + piece.shift) - piece.shift);
+		if (pm->software)
+			tree_drop(pm, &piece, gather);
+	}
+}
+
+void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end, struct tlb_gather *gather)
+{
+	clear(pm, start, end, CLEAR_MARKS, gather);
+}
+
+void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end, struct tlb_gather *gather)
+{
+	clear(pm, start, end, KEEP_MARKS, gather);
+}
+
+void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned rights,
+                     struct tlb_gather *gather)
+{
+	struct piece piece;
+
+	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end)
+		pagetable_protect(&piece.table, piece.start + piece.shift, piece.end + piece.shift,
+		                  rights);
+	tlb_gather_range(gather, start, end);
+}
+
+bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
+                          struct tlb_gather *gather)
+{
+	if (pm->software)
+		return tree_prepare_move(pm, from, to, len, gather);
+	return pagetable_prepare_move(&pm->table, &pm->table, from, to, len, gather);
+}
+
+void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
+                  struct tlb_gather *gather)
+{
+	if (pm->software)
+		tree_move(pm, from, to, len, gather);
+	else
+		pagetable_move(&pm->table, &pm->table, from, to, len, gather);
+}
+
+bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uint64_t end,
+                   struct tlb_gather *gather)
+{
+	struct piece piece;
+	bool ok = true;
+
+	to->marked |= from->marked;
+	to->large |= from->large;
+	tlb_gather_range(gather, start, end);
+	for (uint64_t addr = start; ok && piece_next(from, addr, end, &piece); addr = piece.end) {
+		if (to->software)
+			ok = tree_share(to, &piece);
+		else
+			ok = pagetable_share(&to->table, &piece.table, addr, end, !to->marked);
+	}
+	return ok;
+}
+
+/* ---- Looking -------------------------------------------------------------------------------- */
+
+/* Tells a visitor the guest's addresses. */
+struct shifted {
+	pagemap_visit *visit;
+	void *ctx;
+	uint64_t shift;
+};
+
+static bool visit_shifted(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	const struct shifted *shifted = ctx;
+
+	return shifted->visit(shifted->ctx, addr - shifted->shift, level, entry);
+}
+
+bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_t end, pagemap_visit *visit,
+                  void *ctx)
+{
+	struct piece piece;
+
+	if (!pm->software)
+		return pagetable_walk(&pm->table, start, end, visit, ctx);
+	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
+		struct shifted shifted = {visit, ctx, piece.shift};
+
+		if (!pagetable_walk(&piece.table, piece.start + piece.shift,
+		                    piece.end + piece.shift, visit_shifted, &shifted))
+			return false;
+	}
+	return true;
+}
+
+unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr, struct pagemap_step *steps)
+{
+	struct piece piece;
+
+	if (!piece_next(pm, addr, addr + 1, &piece))
+		return 0;
+	return pagetable_trace(&piece.table, addr + piece.shift, steps);
+}
+
+bool pagemap_is_shared(const struct pagemap *pm, uint64_t addr, uint64_t *end)
+{
+	uint64_t span = format_span(pm->table.format, 1);
+	struct pagemap_step steps[VAS_LEVELS_MAX];
+	struct piece piece;
+	bool shared = false;
+	unsigned n;
+
+	*end = addr + format_page_size(pm->table.format);
+	if (!piece_next(pm, addr, addr + span, &piece) || piece.start > addr)
+		return false;
+	n = pagetable_trace(&piece.table, addr + piece.shift, steps);
+	for (unsigned i = 0; i < n; i++)
+		shared |= frame_refs(pm->table.frames, steps[i].table) > 1;
+	*end = align_down(addr + piece.shift, span) + span - piece.shift;
+	*end = min_u64(*end, piece.end);
+	return shared;
+}
+
+/* ---- Counting and checking ------------------------------------------------------------------ */
+
+void pagemap_recount(const struct pagemap *pm, uint32_t step)
+{
+	struct piece piece;
+
+	for (uint64_t addr = 0; piece_next(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
+		pagetable_recount(&piece.table, step);
+}
+
+uint64_t pagemap_count_tables(const struct pagemap *pm)
+{
+	struct piece piece;
+	uint64_t ntables = 0;
+
+	for (uint64_t addr = 0; piece_next(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
+		ntables += pagetable_count_tables(&piece.table);
+	return ntables;
+}
+
+const char *pagemap_check(const struct pagemap *pm)
+{
+	const char *broken = pm->software ? tree_check(pm) : NULL;
+	struct piece piece;
+
+	for (uint64_t addr = 0; !broken && piece_next(pm, addr, ~(uint64_t)0, &piece);
+	     addr = piece.end)
+		broken = pagetable_check(&piece.table);
+	return broken;
+}

@@ -1,0 +1,145 @@
+/* pagemap.h - the one question: which frame is behind this page, with what rights?
+ *
+ * The calls see only this interface. It owns the tables and the references that leaves hold on
+ * frames; it knows nothing of vmas. Addresses and lengths are page aligned and below the end of
+ * the format's addresses. What can run out of memory says so and is done before anything else is
+ * changed; the rest cannot fail.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_PAGEMAP_H
+#define VAS_PAGEMAP_H
+
+#include "format/format.h"
+#include "memory/frame.h"
+#include "pages/tlb.h"
+#include "tree/vma_tree.h"
+
+/* One radix tree of tables: all there is on hardware, the pages of one record in software.
+ *
+ * After fork, two maps share tables: a table's count is the number of entries that point to it, and
+ * what it holds (references on frames and tables) it holds once. An entry that points to a table
+ * which is or was shared has no right to write, so neither has anything below it; a map that wants
+ * to change something below such an entry first owns the table: copies it, or, if it has become
+ * the only user, gives the right back.
+ *
+ * Invariants (verified by pagetable_check):
+ *   a table's frame has live == its words that are not zero; only the root may have live == 0
+ *   every leaf but those of the zero frame holds a reference on each of its frames
+ *   an entry with the right to write points to a table that nobody shares
+ *   nobody shares a root */
+struct pagetable {
+	const struct vas_format *format;
+	struct frame_pool *frames;
+	uint32_t zero; /* the shared frame of zeros: never counted, never written */
+	uint32_t root;
+	unsigned top; /* the root's level */
+};
+
+/* A space's pages: in the tables that an MMU walks, or in software trees (pagetree.c). */
+struct pagemap {
+	struct pagetable table;  /* of the hardware; without a root in software */
+	bool software;           /* then the pages are in `records` */
+	bool large;              /* a leaf above level 0 was set in it once */
+	bool marked;             /* a mark was set in it once: its tables are not shared */
+	struct vma_tree records; /* see pagetree.c */
+};
+
+/* An empty map, in tables of this format. */
+VAS_INTERNAL bool pagemap_init(struct pagemap *pm, const struct vas_format *format,
+                               struct slab_cache *slab, uint32_t zero, bool software);
+
+/* Frees the root; everything has been cleared. */
+VAS_INTERNAL void pagemap_destroy(struct pagemap *pm);
+
+/* The entry that decides over addr, and its level: a leaf, a mark, or absent. */
+VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *level);
+
+/* Whether nothing, no leaf and no mark, is in [start, end). */
+VAS_INTERNAL bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end);
+
+/* For faults that share the space's lock. The leaf table of addr, if there is one and it and
+ * those above are this map's own: its words are written under the table's lock. */
+struct leaf_slot {
+	uint32_t table; /* FRAME_NONE: there is none */
+	unsigned index;
+};
+VAS_INTERNAL struct leaf_slot pagemap_leaf_slot(const struct pagemap *pm, uint64_t addr);
+
+/* Puts a leaf there, if nothing is. False: something is. */
+VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, struct leaf_slot slot,
+                                    const struct entry *leaf);
+
+/* Puts a leaf or mark at addr; takes over the reference the caller holds on its frames. What was
+ * there is overwritten: the caller drops its frame. False: no memory, nothing changed. */
+VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,
+                              const struct entry *entry);
+
+/* Puts a large leaf where smaller leaves are, in tables of this map's own (pagemap_own), whose
+ * frames are dropped. False: no memory, nothing changed. */
+VAS_INTERNAL bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level,
+                                   const struct entry *leaf, struct tlb_gather *gather);
+
+/* Splits large leaves and owns shared tables, so that none crosses addr. False: no memory. */
+VAS_INTERNAL bool pagemap_cut(struct pagemap *pm, uint64_t addr);
+
+/* Owns all tables of [start, end), so that every entry can be changed. False: no memory. */
+VAS_INTERNAL bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end);
+
+/* Removes all leaves and marks of [start, end), drops their frames and frees empty tables. No
+ * leaf and no shared table crosses a border (pagemap_cut). pagemap_zap leaves the marks. */
+VAS_INTERNAL void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end,
+                                struct tlb_gather *gather);
+VAS_INTERNAL void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end,
+                              struct tlb_gather *gather);
+
+/* Gives the leaves of [start, end), whose tables are owned, these rights, but lets no leaf become
+ * writable that is not: the next write faults and decides. */
+VAS_INTERNAL void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned rights,
+                                  struct tlb_gather *gather);
+
+/* Makes the tables that moving [from, from + len) to `to` will need. Nothing is mapped at the
+ * target; the ranges do not overlap. False: no memory, nothing changed. */
+VAS_INTERNAL bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
+                                       struct tlb_gather *gather);
+
+/* Moves all leaves and marks; a frame's bytes and references are not touched. */
+VAS_INTERNAL void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
+                               struct tlb_gather *gather);
+
+/* Calls `visit` for each leaf and mark that begins in [start, end), in order, until it returns
+ * false; false then. It may change or zap the entry it is shown, nothing else. */
+typedef bool pagemap_visit(void *ctx, uint64_t addr, unsigned level, const struct entry *entry);
+VAS_INTERNAL bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_t end,
+                               pagemap_visit *visit, void *ctx);
+
+/* Makes `to`, empty in [start, end), show the same pages there as `from`; afterwards neither may
+ * write to them before it has faulted. No leaf crosses a border. Whole tables are shared, the rest
+ * is copied. False: no memory; what was done stays, and is right. */
+VAS_INTERNAL bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start,
+                                uint64_t end, struct tlb_gather *gather);
+
+/* The word of addr at each level from the top; how many levels there were, at least one on
+ * hardware. */
+struct pagemap_step {
+	unsigned level;
+	uint32_t table;
+	unsigned index;
+	uint64_t word;
+};
+VAS_INTERNAL unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr,
+                                    struct pagemap_step *steps);
+
+/* Whether others may share the tables over addr; *end: up to where that is the answer. */
+VAS_INTERNAL bool pagemap_is_shared(const struct pagemap *pm, uint64_t addr, uint64_t *end);
+
+/* Adds `step` (1 or -1) to the count of each frame the map refers to, once for each reference; a
+ * shared table's own references are counted once, so all maps that share it must be visited. */
+VAS_INTERNAL void pagemap_recount(const struct pagemap *pm, uint32_t step);
+
+/* The tables of the map, shared ones included, but for those of the format's top level. */
+VAS_INTERNAL uint64_t pagemap_count_tables(const struct pagemap *pm);
+
+/* NULL, or the words of the invariant that does not hold. */
+VAS_INTERNAL const char *pagemap_check(const struct pagemap *pm);
+
+#endif

@@ -1,0 +1,468 @@
+/* pagetable.c - pages in the tables that an MMU walks.
+ *
+ * Levels are numbers and formats are data: one set of loops serves every geometry. Moving stands in
+ * pagetable_move.c, what maps share after fork in pagetable_share.c.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "pages/pagetable.h"
+
+/* ---- Tables --------------------------------------------------------------------------------- */
+
+/* A new empty table below *word, or FRAME_NONE. */
+static uint32_t table_make(struct pagetable *pt, uint32_t parent, uint64_t *word, unsigned level)
+{
+	uint32_t table = frame_alloc_zeroed(pt->frames);
+	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
+
+	if (table == FRAME_NONE)
+		return FRAME_NONE;
+	e.phys = frame_phys(pt->frames, table);
+	word_write(pt, parent, word, pt->format->encode(&e, level));
+	return table;
+}
+
+struct spot spot_find(const struct pagetable *pt, uint64_t addr, unsigned level)
+{
+	struct spot spot = {.table = pt->root, .level = pt->top};
+
+	for (;; spot.level--) {
+		spot.word = table_words(pt, spot.table) +
+		            format_index(pt->format, addr, spot.level);
+		if (spot.level == level || !leads_on(pt, *spot.word, spot.level))
+			return spot;
+		spot.table = word_frame_of(pt, *spot.word);
+	}
+}
+
+struct spot spot_own(struct pagetable *pt, uint64_t addr, unsigned level)
+{
+	struct spot spot = {.table = pt->root, .level = pt->top};
+
+	for (;; spot.level--) {
+		spot.word = table_words(pt, spot.table) +
+		            format_index(pt->format, addr, spot.level);
+		if (spot.level == level || !leads_on(pt, *spot.word, spot.level))
+			return spot;
+		if (!word_writable(pt, *spot.word) && !table_own(pt, spot.word, spot.level)) {
+			spot.word = NULL;
+			return spot;
+		}
+		spot.table = word_frame_of(pt, *spot.word);
+	}
+}
+
+struct spot spot_make(struct pagetable *pt, uint64_t addr, unsigned level)
+{
+	struct spot spot = spot_own(pt, addr, level);
+
+	if (!spot.word)
+		return spot;
+	while (spot.level > level) {
+		vas_assert(*spot.word == 0);
+		spot.table = table_make(pt, spot.table, spot.word, spot.level);
+		spot.word = NULL;
+		if (spot.table == FRAME_NONE)
+			break;
+		spot.level--;
+		spot.word = table_words(pt, spot.table) +
+		            format_index(pt->format, addr, spot.level);
+	}
+	return spot;
+}
+
+bool pagetable_init(struct pagetable *pt)
+{
+	pt->root = frame_alloc_zeroed(pt->frames);
+	return pt->root != FRAME_NONE;
+}
+
+void pagetable_destroy(struct pagetable *pt)
+{
+	vas_assert(pt->frames->frame[pt->root].live == 0);
+	if (frame_put(pt->frames, pt->root))
+		frame_free(pt->frames, pt->root);
+	pt->root = FRAME_NONE;
+}
+
+/* ---- One entry ------------------------------------------------------------------------------ */
+
+/* Faults that share the space's lock write leaf words meanwhile, one at a time. */
+static uint64_t word_read(const struct pagetable *pt, uint32_t table, uint64_t addr, unsigned level)
+{
+	const uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
+
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+struct entry pagetable_lookup(const struct pagetable *pt, uint64_t addr, unsigned *out)
+{
+	/* A miss of the software TLB costs this walk: what it needs of the format stands in
+	 * variables of its own, not read again at each level. */
+	const struct vas_format *format = pt->format;
+	const uint64_t table_mask = format->table_mask, table_bits = format->table_bits;
+	const uint64_t ro_mask = format->table_ro_mask, ro_bits = format->table_ro_bits;
+	const uint64_t phys_mask = format->phys_mask, phys = pt->frames->phys;
+	const unsigned phys_shift = format->phys_shift, bits = format->index_bits;
+	const uint64_t index_mask = format_entries(format) - 1;
+	const uint8_t *const memory = pt->frames->memory;
+	const uint64_t *words = table_words(pt, pt->root);
+	unsigned level = pt->top, shift = format_shift(format, level);
+	bool writable = true;
+	struct entry e;
+	uint64_t word;
+
+	for (;; level--, shift -= bits) {
+		word = __atomic_load_n(words + ((addr >> shift) & index_mask), __ATOMIC_ACQUIRE);
+		if (level == 0 || (word & table_mask) != table_bits)
+			break;
+		writable = writable && (ro_mask == 0 || (word & ro_mask) != ro_bits);
+		words = (const uint64_t *)(const void *)(memory +
+		                                         (((word & phys_mask) << phys_shift) -
+		                                          phys));
+	}
+	*out = level;
+	e = word_decode(pt, word, level);
+	if (!writable)
+		e.rights &= ~(unsigned)RIGHT_WRITE;
+	return e;
+}
+
+struct leaf_slot pagetable_leaf_slot(const struct pagetable *pt, uint64_t addr)
+{
+	struct leaf_slot slot = {pt->root, format_index(pt->format, addr, 0)};
+
+	for (unsigned level = pt->top; level > 0; level--) {
+		uint64_t word = word_read(pt, slot.table, addr, level);
+
+		if (!leads_on(pt, word, level) || !word_writable(pt, word))
+			return (struct leaf_slot){.table = FRAME_NONE};
+		slot.table = word_frame_of(pt, word);
+	}
+	return slot;
+}
+
+/* Frees the tables on the way to addr that hold nothing: no CPU has seen them. */
+static void path_trim(struct pagetable *pt, uint64_t addr)
+{
+	for (unsigned level = 0; level < pt->top; level++) {
+		struct spot below = spot_find(pt, addr, level), above;
+
+		if (below.level > level || pt->frames->frame[below.table].live > 0)
+			continue;
+		above = spot_find(pt, addr, level + 1);
+		word_write(pt, above.table, above.word, 0);
+		if (frame_put(pt->frames, below.table))
+			frame_free(pt->frames, below.table);
+	}
+}
+
+bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	struct spot spot = spot_make(pt, addr, level);
+
+	if (!spot.word) {
+		path_trim(pt, addr);
+		return false;
+	}
+	word_write(pt, spot.table, spot.word, pt->format->encode(entry, level));
+	return true;
+}
+
+/* Each of its frames has a reference of its own, so none changes. */
+bool leaf_split(struct pagetable *pt, struct spot spot)
+{
+	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
+	struct entry leaf = word_decode(pt, *spot.word, spot.level);
+	uint32_t table = frame_alloc(pt->frames, 0);
+	unsigned below = spot.level - 1;
+	uint64_t *words;
+
+	if (table == FRAME_NONE)
+		return false;
+	words = table_words(pt, table);
+	for (unsigned i = 0; i < format_entries(pt->format); i++) {
+		words[i] = pt->format->encode(&leaf, below);
+		leaf.phys += format_span(pt->format, below);
+	}
+	pt->frames->frame[table].live = (uint16_t)format_entries(pt->format);
+	e.phys = frame_phys(pt->frames, table);
+	word_write(pt, spot.table, spot.word, pt->format->encode(&e, spot.level));
+	return true;
+}
+
+bool pagetable_cut(struct pagetable *pt, uint64_t addr)
+{
+	unsigned level = 0;
+
+	/* The lowest level at which an entry begins at addr: what lies above is crossed. */
+	while (level < pt->top && is_aligned(addr, format_span(pt->format, level + 1)))
+		level++;
+	for (;;) {
+		struct spot spot = spot_own(pt, addr, level);
+
+		if (!spot.word)
+			return false;
+		if (spot.level == level || !word_has_frame(pt->format, *spot.word))
+			return true;
+		if (!leaf_split(pt, spot))
+			return false;
+	}
+}
+
+static bool table_own_range(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
+                            uint64_t end)
+{
+	uint64_t next;
+
+	for (uint64_t addr = start; addr < end; addr = next) {
+		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
+
+		next = min_u64(end, slot_limit(pt, addr, level));
+		if (!leads_on(pt, *word, level))
+			continue;
+		if (!word_writable(pt, *word) && !table_own(pt, word, level))
+			return false;
+		if (level > 1 &&
+		    !table_own_range(pt, word_frame_of(pt, *word), level - 1, addr, next))
+			return false;
+	}
+	return true;
+}
+
+bool pagetable_own(struct pagetable *pt, uint64_t start, uint64_t end)
+{
+	return table_own_range(pt, pt->root, pt->top, start, end);
+}
+
+/* ---- Ranges --------------------------------------------------------------------------------- */
+
+static void leaf_release(struct pagetable *pt, uint64_t word, unsigned level,
+                         struct tlb_gather *gather)
+{
+	uint32_t frame = word_frame_of(pt, word), n = format_frames(pt->format, level);
+
+	if (frame == pt->zero)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		tlb_gather_put(gather, frame + i);
+}
+
+static void table_clear(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
+                        uint64_t end, enum marks marks, struct tlb_gather *gather);
+
+/* No table but the root is empty, so a word that lies whole in the range says it all. */
+static bool table_is_empty(const struct pagetable *pt, uint32_t table, unsigned level,
+                           uint64_t start, uint64_t end)
+{
+	uint64_t next;
+
+	for (uint64_t addr = start; addr < end; addr = next) {
+		uint64_t word = word_read(pt, table, addr, level);
+
+		next = min_u64(end, slot_limit(pt, addr, level));
+		if (word == 0)
+			continue;
+		if (!leads_on(pt, word, level) || next - addr == format_span(pt->format, level) ||
+		    !table_is_empty(pt, word_frame_of(pt, word), level - 1, addr, next))
+			return false;
+	}
+	return true;
+}
+
+/* Clears what is below a word that leads to a table. True: the table is gone, or is others'. */
+static bool table_empty(struct pagetable *pt, uint64_t word, unsigned level, uint64_t start,
+                        uint64_t end, enum marks marks, struct tlb_gather *gather)
+{
+	uint64_t span = format_span(pt->format, level);
+	uint32_t below = word_frame_of(pt, word);
+
+	if (!word_writable(pt, word)) {
+		/* The range was cut: all that is in the table goes. */
+		vas_assert(table_is_empty(pt, below, level - 1, align_down(start, span), start));
+		vas_assert(table_is_empty(pt, below, level - 1, end, align_up(end, span)));
+		if (table_leave(pt, below))
+			return true;
+	}
+	if (pt->frames->frame[below].live > 0)
+		table_clear(pt, below, level - 1, start, end, marks, gather);
+	if (pt->frames->frame[below].live > 0)
+		return false;
+	tlb_gather_put(gather, below);
+	return true;
+}
+
+static void table_clear(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
+                        uint64_t end, enum marks marks, struct tlb_gather *gather)
+{
+	uint64_t next;
+
+	for (uint64_t addr = start; addr < end; addr = next) {
+		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
+
+		next = min_u64(end, slot_limit(pt, addr, level));
+		if (*word == 0)
+			continue;
+		if (leads_on(pt, *word, level)) {
+			if (!table_empty(pt, *word, level, addr, next, marks, gather))
+				continue;
+		} else {
+			bool leaf = word_has_frame(pt->format, *word);
+
+			if (!leaf && marks == KEEP_MARKS)
+				continue;
+			vas_assert(next - addr == format_span(pt->format, level));
+			if (leaf)
+				leaf_release(pt, *word, level, gather);
+		}
+		tlb_gather_range(gather, addr, next);
+		word_write(pt, table, word, 0);
+	}
+}
+
+void pagetable_clear(struct pagetable *pt, uint64_t start, uint64_t end, enum marks marks,
+                     struct tlb_gather *gather)
+{
+	table_clear(pt, pt->root, pt->top, start, end, marks, gather);
+}
+
+static void table_trim(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
+                       uint64_t end, struct tlb_gather *gather)
+{
+	uint64_t next;
+
+	for (uint64_t addr = start; addr < end; addr = next) {
+		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
+		uint32_t below = word_frame_of(pt, *word);
+
+		next = min_u64(end, slot_limit(pt, addr, level));
+		if (!leads_on(pt, *word, level) || !word_writable(pt, *word))
+			continue;
+		if (level > 1)
+			table_trim(pt, below, level - 1, addr, next, gather);
+		if (pt->frames->frame[below].live > 0)
+			continue;
+		tlb_gather_put(gather, below);
+		tlb_gather_range(gather, addr, next);
+		word_write(pt, table, word, 0);
+	}
+}
+
+void pagetable_trim(struct pagetable *pt, uint64_t start, uint64_t end, struct tlb_gather *gather)
+{
+	table_trim(pt, pt->root, pt->top, start, end, gather);
+}
+
+void pagetable_collapse(struct pagetable *pt, uint64_t addr, unsigned level,
+                        const struct entry *leaf, struct tlb_gather *gather)
+{
+	struct spot spot = spot_find(pt, addr, level);
+	uint32_t table = word_frame_of(pt, *spot.word);
+
+	vas_assert(leads_on(pt, *spot.word, level) && word_writable(pt, *spot.word));
+	table_clear(pt, table, level - 1, addr, addr + format_span(pt->format, level), CLEAR_MARKS,
+	            gather);
+	tlb_gather_put(gather, table);
+	tlb_gather_range(gather, addr, addr + format_span(pt->format, level));
+	*spot.word = pt->format->encode(leaf, level);
+}
+
+static void table_protect(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
+                          uint64_t end, unsigned rights)
+{
+	uint64_t next;
+
+	if (level == 0) {
+		unsigned n = (unsigned)((end - start) >> pt->format->page_shift);
+
+		pt->format->protect(table_words(pt, table) + format_index(pt->format, start, 0), n,
+		                    0, rights);
+		return;
+	}
+	for (uint64_t addr = start; addr < end; addr = next) {
+		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
+
+		next = min_u64(end, slot_limit(pt, addr, level));
+		if (leads_on(pt, *word, level)) {
+			table_protect(pt, word_frame_of(pt, *word), level - 1, addr, next, rights);
+		} else if (*word != 0) {
+			vas_assert(next - addr == format_span(pt->format, level));
+			pt->format->protect(word, 1, level, rights);
+		}
+	}
+}
+
+void pagetable_protect(struct pagetable *pt, uint64_t start, uint64_t end, unsigned rights)
+{
+	table_protect(pt, pt->root, pt->top, start, end, rights);
+}
+
+/* ---- Looking -------------------------------------------------------------------------------- */
+
+bool pagetable_is_empty(const struct pagetable *pt, uint64_t start, uint64_t end)
+{
+	return pt->frames->frame[pt->root].live == 0 ||
+	       table_is_empty(pt, pt->root, pt->top, start, end);
+}
+
+struct walk {
+	const struct pagetable *pt;
+	pagemap_visit *visit;
+	void *ctx;
+};
+
+/* `writable`: what the tables above allow. */
+static bool table_walk(const struct walk *walk, uint32_t table, unsigned level, uint64_t start,
+                       uint64_t end, unsigned writable)
+{
+	const struct pagetable *pt = walk->pt;
+	uint64_t next;
+
+	for (uint64_t addr = start; addr < end; addr = next) {
+		uint64_t word = table_words(pt, table)[format_index(pt->format, addr, level)];
+		struct entry e;
+		bool go_on = true;
+
+		next = min_u64(end, slot_limit(pt, addr, level));
+		if (word == 0)
+			continue;
+		e = word_decode(pt, word, level);
+		if (e.kind == ENTRY_TABLE) {
+			go_on = table_walk(walk, frame_of_phys(pt->frames, e.phys), level - 1, addr,
+			                   next, writable & e.rights);
+		} else {
+			e.rights &= ~(unsigned)RIGHT_WRITE | writable;
+			go_on = walk->visit(walk->ctx, addr, level, &e);
+		}
+		if (!go_on)
+			return false;
+	}
+	return true;
+}
+
+bool pagetable_walk(const struct pagetable *pt, uint64_t start, uint64_t end, pagemap_visit *visit,
+                    void *ctx)
+{
+	struct walk walk = {pt, visit, ctx};
+
+	return table_walk(&walk, pt->root, pt->top, start, end, RIGHT_WRITE);
+}
+
+unsigned pagetable_trace(const struct pagetable *pt, uint64_t addr, struct pagemap_step *steps)
+{
+	uint32_t table = pt->root;
+	unsigned n = 0;
+
+	for (unsigned level = pt->top;; level--) {
+		struct pagemap_step *step = &steps[n++];
+		struct entry e;
+
+		step->level = level;
+		step->table = table;
+		step->index = format_index(pt->format, addr, level);
+		step->word = table_words(pt, table)[step->index];
+		e = word_decode(pt, step->word, level);
+		if (e.kind != ENTRY_TABLE)
+			return n;
+		table = frame_of_phys(pt->frames, e.phys);
+	}
+}

@@ -1,0 +1,166 @@
+/* pagetable.h - one radix tree of tables: words, tables, positions, and what is done with ranges.
+ *
+ * The functions named as those of pagemap.h do the same within one tree. In software an address of
+ * the tree is not the guest's: a gather is told the tree's.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_PAGETABLE_H
+#define VAS_PAGETABLE_H
+
+#include "pages/pagemap.h"
+
+static inline uint64_t *table_words(const struct pagetable *pt, uint32_t table)
+{
+	return frame_host(pt->frames, table);
+}
+
+static inline struct entry word_decode(const struct pagetable *pt, uint64_t word, unsigned level)
+{
+	return pt->format->decode(word, level);
+}
+
+/* Whether a word of this level leads to a table; and the first frame of a table or leaf. */
+static inline bool leads_on(const struct pagetable *pt, uint64_t word, unsigned level)
+{
+	return level > 0 && word_is_table(pt->format, word);
+}
+
+static inline uint32_t word_frame_of(const struct pagetable *pt, uint64_t word)
+{
+	return frame_of_phys(pt->frames, word_phys(pt->format, word));
+}
+
+static inline bool word_writable(const struct pagetable *pt, uint64_t word)
+{
+	return word_table_writable(pt->format, word);
+}
+
+/* Where the entry that covers addr at `level` ends. */
+static inline uint64_t slot_limit(const struct pagetable *pt, uint64_t addr, unsigned level)
+{
+	uint64_t span = format_span(pt->format, level);
+
+	return align_down(addr, span) + span;
+}
+
+static inline void word_write(struct pagetable *pt, uint32_t table, uint64_t *word, uint64_t value)
+{
+	struct frame *f = &pt->frames->frame[table];
+
+	f->live = (uint16_t)(f->live + (value != 0) - (*word != 0));
+	*word = value;
+}
+
+static inline unsigned live_words(const uint64_t *words, unsigned n)
+{
+	unsigned live = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		live += words[i] != 0;
+	return live;
+}
+
+/* The addresses under the root that holds addr. */
+static inline uint64_t block_start(const struct pagetable *pt, uint64_t addr)
+{
+	return align_down(addr, format_span(pt->format, pt->top + 1));
+}
+
+static inline uint64_t block_end(const struct pagetable *pt, uint64_t addr)
+{
+	return block_start(pt, addr) + format_span(pt->format, pt->top + 1);
+}
+
+/* A position in the tables: one word, the table it stands in, its level. */
+struct spot {
+	uint64_t *word;
+	uint32_t table;
+	unsigned level;
+};
+
+/* Descends to the entry of addr at `level`; stops above it where no table leads on. */
+VAS_INTERNAL struct spot spot_find(const struct pagetable *pt, uint64_t addr, unsigned level);
+
+/* As spot_find, but owns the tables on the way. word NULL: no memory. */
+VAS_INTERNAL struct spot spot_own(struct pagetable *pt, uint64_t addr, unsigned level);
+
+/* As spot_own, but makes the tables that are missing. word NULL: no memory; tables made on the way
+ * then stay, empty, for the caller to clear. */
+VAS_INTERNAL struct spot spot_make(struct pagetable *pt, uint64_t addr, unsigned level);
+
+/* ---- The whole tree, and ranges of it ---- */
+
+/* An empty root. False: no memory. */
+VAS_INTERNAL bool pagetable_init(struct pagetable *pt);
+VAS_INTERNAL void pagetable_destroy(struct pagetable *pt);
+
+VAS_INTERNAL struct entry pagetable_lookup(const struct pagetable *pt, uint64_t addr,
+                                           unsigned *level);
+VAS_INTERNAL bool pagetable_is_empty(const struct pagetable *pt, uint64_t start, uint64_t end);
+VAS_INTERNAL struct leaf_slot pagetable_leaf_slot(const struct pagetable *pt, uint64_t addr);
+VAS_INTERNAL bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned level,
+                                const struct entry *entry);
+VAS_INTERNAL void pagetable_collapse(struct pagetable *pt, uint64_t addr, unsigned level,
+                                     const struct entry *leaf, struct tlb_gather *gather);
+VAS_INTERNAL bool pagetable_cut(struct pagetable *pt, uint64_t addr);
+VAS_INTERNAL bool pagetable_own(struct pagetable *pt, uint64_t start, uint64_t end);
+
+enum marks { KEEP_MARKS, CLEAR_MARKS };
+VAS_INTERNAL void pagetable_clear(struct pagetable *pt, uint64_t start, uint64_t end,
+                                  enum marks marks, struct tlb_gather *gather);
+VAS_INTERNAL void pagetable_protect(struct pagetable *pt, uint64_t start, uint64_t end,
+                                    unsigned rights);
+VAS_INTERNAL bool pagetable_walk(const struct pagetable *pt, uint64_t start, uint64_t end,
+                                 pagemap_visit *visit, void *ctx);
+VAS_INTERNAL unsigned pagetable_trace(const struct pagetable *pt, uint64_t addr,
+                                      struct pagemap_step *steps);
+
+/* From one tree to another, or within one. */
+VAS_INTERNAL bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target,
+                                         uint64_t from, uint64_t to, uint64_t len,
+                                         struct tlb_gather *gather);
+VAS_INTERNAL void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t from,
+                                 uint64_t to, uint64_t len, struct tlb_gather *gather);
+
+/* ---- Trees that software takes apart ---- */
+
+/* What lies from addr on becomes a tree of its own: root FRAME_NONE if that is nothing. What is
+ * left may be nothing too. False: no memory, nothing changed. */
+VAS_INTERNAL bool pagetable_split(struct pagetable *pt, uint64_t addr, struct pagetable *other);
+
+/* Splits the large leaves in [start, end) whose size does not divide `shift`. */
+VAS_INTERNAL bool pagetable_split_leaves(struct pagetable *pt, uint64_t start, uint64_t end,
+                                         uint64_t shift);
+
+/* Makes the tree, below whose root addr is, as high as `top`. False: no memory, and not so high. */
+VAS_INTERNAL bool pagetable_raise(struct pagetable *pt, uint64_t addr, unsigned top);
+
+/* Makes it as low as what is in it allows, and tells where its addresses begin then. */
+VAS_INTERNAL uint64_t pagetable_lower(struct pagetable *pt, uint64_t addr);
+
+/* ---- Sharing and checking ---- */
+
+/* Tables are shared only where all of them is wanted, and only if `whole_tables`. */
+VAS_INTERNAL bool pagetable_share(struct pagetable *to, struct pagetable *from, uint64_t start,
+                                  uint64_t end, bool whole_tables);
+
+VAS_INTERNAL void pagetable_recount(const struct pagetable *pt, uint32_t step);
+VAS_INTERNAL uint64_t pagetable_count_tables(const struct pagetable *pt);
+VAS_INTERNAL const char *pagetable_check(const struct pagetable *pt);
+
+/* ---- Parts for these ---- */
+
+/* Frees the tables in [start, end) that hold nothing. */
+VAS_INTERNAL void pagetable_trim(struct pagetable *pt, uint64_t start, uint64_t end,
+                               struct tlb_gather *gather);
+
+/* Replaces the large leaf at `spot` by a table of leaves one level down. False: no memory. */
+VAS_INTERNAL bool leaf_split(struct pagetable *pt, struct spot spot);
+
+/* The table below *word, a word of `level`, becomes this map's own. False: no memory. */
+VAS_INTERNAL bool table_own(struct pagetable *pt, uint64_t *word, unsigned level);
+
+/* Lets go of a table if others have it too; they keep what is in it. */
+VAS_INTERNAL bool table_leave(struct pagetable *pt, uint32_t table);
+
+#endif

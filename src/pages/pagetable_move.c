@@ -1,0 +1,300 @@
+/* pagetable_move.c - moving pages by moving the words of the tables.
+ *
+ * A move takes, at every point, the largest step that both addresses allow: a run of words between
+ * two tables of the highest level at which entries (tables, large leaves) go whole, down to runs of
+ * leaves between leaf tables. Bytes and references are never touched.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "pages/pagetable.h"
+
+/* A move from one tree to another, or within one. */
+struct move {
+	struct pagetable *source, *target;
+	uint64_t from, to, len;
+};
+
+/* The highest level at which entries can go whole from `done` on. */
+static unsigned move_level(const struct move *move, uint64_t done)
+{
+	const struct vas_format *format = move->source->format;
+	unsigned level = move->source->top;
+
+	if (level > move->target->top)
+		level = move->target->top;
+	while (level > 0 &&
+	       (!is_aligned((move->from + done) | (move->to + done), format_span(format, level)) ||
+	        move->len - done < format_span(format, level)))
+		level--;
+	return level;
+}
+
+/* One step of a move: a run of words of one table, or a stretch where nothing is. */
+struct move_step {
+	struct spot source;
+	unsigned level;
+	unsigned nwords;
+	uint64_t len;
+	bool empty; /* nothing to move in this step */
+};
+
+static struct move_step move_plan(const struct move *move, uint64_t done)
+{
+	const struct vas_format *format = move->source->format;
+	uint64_t from = move->from + done, to = move->to + done, len = move->len - done;
+	unsigned level = move_level(move, done), entries = format_entries(format);
+	struct move_step step = {.level = level, .source = spot_find(move->source, from, level)};
+	uint64_t n = len >> format_shift(format, level);
+
+	if (*step.source.word == 0 && step.source.level > level) {
+		step.len = min_u64(len, slot_limit(move->source, from, step.source.level) - from);
+		step.empty = true;
+		return step;
+	}
+	n = min_u64(n, entries - format_index(format, from, level));
+	n = min_u64(n, entries - format_index(format, to, level));
+	if (step.source.level > level)
+		n = 1; /* a large leaf, to be split before anything moves */
+	step.nwords = (unsigned)n;
+	step.len = n << format_shift(format, level);
+	step.empty = step.source.level == level &&
+	             move->source->frames->frame[step.source.table].live == 0;
+	return step;
+}
+
+bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target, uint64_t from,
+                            uint64_t to, uint64_t len, struct tlb_gather *gather)
+{
+	struct move move = {source, target, from, to, len};
+	uint64_t done = 0;
+
+	while (done < len) {
+		struct move_step step = move_plan(&move, done);
+		bool ok = true;
+
+		if (!step.empty) {
+			step.source = spot_own(source, from + done, step.level);
+			ok = step.source.word != NULL;
+		}
+		if (ok && !step.empty && step.source.level > step.level) {
+			/* A large leaf that cannot go whole: split it and look again. */
+			if (leaf_split(source, step.source))
+				continue;
+			ok = false;
+		} else if (ok && !step.empty) {
+			ok = spot_make(target, to + done, step.level).word != NULL;
+		}
+		if (!ok) {
+			pagetable_clear(target, to, to + len, CLEAR_MARKS, gather);
+			return false;
+		}
+		done += step.len;
+	}
+	return true;
+}
+
+/* How many of the n words at `spot` are not zero: what is shorter is counted, they or the rest. */
+static unsigned run_live(const struct pagetable *pt, struct spot spot, unsigned n)
+{
+	const uint64_t *first = table_words(pt, spot.table);
+	unsigned before = (unsigned)(spot.word - first);
+	unsigned after = format_entries(pt->format) - before - n;
+
+	if (n <= before + after)
+		return live_words(spot.word, n);
+	return pt->frames->frame[spot.table].live - live_words(first, before) -
+	       live_words(spot.word + n, after);
+}
+
+/* Moves a run of words, `live` of which are not zero, from one table to another, or within one. */
+static void run_move(struct frame_pool *frames, struct spot from, struct spot to, unsigned n,
+                     unsigned live)
+{
+	struct frame *source = &frames->frame[from.table], *target = &frames->frame[to.table];
+
+	memcpy(to.word, from.word, n * sizeof(uint64_t));
+	memset(from.word, 0, n * sizeof(uint64_t));
+	source->live = (uint16_t)(source->live - live);
+	target->live = (uint16_t)(target->live + live);
+}
+
+void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t from, uint64_t to,
+                    uint64_t len, struct tlb_gather *gather)
+{
+	struct move move = {source, target, from, to, len};
+	bool hollow = false; /* a table was made for a run that holds nothing */
+	uint64_t done = 0;
+
+	while (done < len) {
+		struct move_step step = move_plan(&move, done);
+		unsigned live = step.empty ? 0 : run_live(source, step.source, step.nwords);
+
+		if (live == 0) {
+			hollow |= step.source.level == step.level;
+		} else {
+			struct spot spot = spot_make(target, to + done, step.level);
+
+			vas_assert(spot.word && step.source.level == step.level);
+			run_move(source->frames, step.source, spot, step.nwords, live);
+			tlb_gather_range(gather, from + done, from + done + step.len);
+		}
+		done += step.len;
+	}
+	pagetable_clear(source, from, from + len, CLEAR_MARKS, gather); /* the tables left empty */
+	if (hollow)
+		pagetable_trim(target, to, to + len, gather);
+}
+
+/* ---- Trees taken apart ---------------------------------------------------------------------- */
+
+static bool table_split_leaves(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
+                               uint64_t end, uint64_t shift)
+{
+	uint64_t next, span = format_span(pt->format, level);
+
+	for (uint64_t addr = start; level > 0 && addr < end; addr = next) {
+		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
+		struct spot spot = {.word = word, .table = table, .level = level};
+
+		next = min_u64(end, slot_limit(pt, addr, level));
+		if (!word_has_frame(pt->format, *word))
+			continue;
+		if (!leads_on(pt, *word, level)) {
+			if (is_aligned(shift, span))
+				continue;
+			if (!leaf_split(pt, spot))
+				return false;
+		}
+		if (!table_split_leaves(pt, word_frame_of(pt, *word), level - 1, addr, next, shift))
+			return false;
+	}
+	return true;
+}
+
+bool pagetable_split_leaves(struct pagetable *pt, uint64_t start, uint64_t end, uint64_t shift)
+{
+	return pagetable_own(pt, start, end) &&
+	       table_split_leaves(pt, pt->root, pt->top, start, end, shift);
+}
+
+/* Frees what was taken for the tables of a split and is not used. */
+static void tables_give_back(struct pagetable *pt, const uint32_t *table, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (pt->frames->frame[table[i]].live == 0 && frame_put(pt->frames, table[i]))
+			frame_free(pt->frames, table[i]);
+	}
+}
+
+/* The words of a table from `first` on go to the same places of another. */
+static void words_split(struct pagetable *pt, uint32_t from, uint32_t to, unsigned first)
+{
+	struct spot source = {.word = table_words(pt, from) + first, .table = from};
+	struct spot target = {.word = table_words(pt, to) + first, .table = to};
+	unsigned n = format_entries(pt->format) - first;
+
+	if (n > 0)
+		run_move(pt->frames, source, target, n, run_live(pt, source, n));
+}
+
+/* Links the tables that a split has filled or emptied, from `level` up to the roots. */
+static void split_link(struct pagetable *pt, uint64_t addr, unsigned level, const uint32_t *left,
+                       const uint32_t *right)
+{
+	struct frame *frame = pt->frames->frame;
+	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
+
+	for (; level < pt->top; level++) {
+		unsigned index = format_index(pt->format, addr, level + 1);
+
+		if (frame[left[level]].live == 0) {
+			word_write(pt, left[level + 1], table_words(pt, left[level + 1]) + index,
+			           0);
+			if (frame_put(pt->frames, left[level]))
+				frame_free(pt->frames, left[level]);
+		}
+		if (frame[right[level]].live == 0)
+			continue;
+		e.phys = frame_phys(pt->frames, right[level]);
+		word_write(pt, right[level + 1], table_words(pt, right[level + 1]) + index,
+		           pt->format->encode(&e, level + 1));
+	}
+}
+
+bool pagetable_split(struct pagetable *pt, uint64_t addr, struct pagetable *other)
+{
+	uint32_t left[VAS_LEVELS_MAX], right[VAS_LEVELS_MAX];
+	unsigned level = pt->top;
+
+	if (!pagetable_cut(pt, addr))
+		return false;
+	for (unsigned i = 0; i <= pt->top; i++) {
+		right[i] = frame_alloc_zeroed(pt->frames);
+		if (right[i] == FRAME_NONE) {
+			tables_give_back(pt, right, i);
+			return false;
+		}
+	}
+	for (left[level] = pt->root;; level--) {
+		bool inside = !is_aligned(addr, format_span(pt->format, level));
+		unsigned index = format_index(pt->format, addr, level);
+		uint64_t word = table_words(pt, left[level])[index];
+
+		words_split(pt, left[level], right[level], index + inside);
+		if (!inside || !leads_on(pt, word, level))
+			break;
+		left[level - 1] = word_frame_of(pt, word);
+	}
+	split_link(pt, addr, level, left, right);
+	*other = *pt;
+	other->root = right[pt->top];
+	if (pt->frames->frame[other->root].live == 0)
+		other->root = FRAME_NONE;
+	tables_give_back(pt, right, pt->top + 1);
+	return true;
+}
+
+uint64_t pagetable_lower(struct pagetable *pt, uint64_t addr)
+{
+	const struct frame *frame = pt->frames->frame;
+
+	addr = block_start(pt, addr);
+	while (pt->top > 0 && frame[pt->root].live == 1) {
+		uint64_t *words = table_words(pt, pt->root);
+		uint32_t root = pt->root;
+		unsigned i = 0;
+
+		while (words[i] == 0)
+			i++;
+		if (!leads_on(pt, words[i], pt->top) || !word_writable(pt, words[i]))
+			break;
+		addr += i * format_span(pt->format, pt->top);
+		pt->root = word_frame_of(pt, words[i]);
+		pt->top--;
+		word_write(pt, root, &words[i], 0);
+		if (frame_put(pt->frames, root))
+			frame_free(pt->frames, root);
+	}
+	return addr;
+}
+
+bool pagetable_raise(struct pagetable *pt, uint64_t addr, unsigned top)
+{
+	while (pt->top < top) {
+		struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
+		uint32_t root = FRAME_NONE;
+
+		if (pt->frames->frame[pt->root].live > 0) {
+			root = frame_alloc_zeroed(pt->frames);
+			if (root == FRAME_NONE)
+				return false;
+			e.phys = frame_phys(pt->frames, pt->root);
+			word_write(pt, root,
+			           table_words(pt, root) +
+			                   format_index(pt->format, addr, pt->top + 1),
+			           pt->format->encode(&e, pt->top + 1));
+			pt->root = root;
+		}
+		pt->top++;
+	}
+	return true;
+}

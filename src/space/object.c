@@ -1,0 +1,666 @@
+/* object.c - shared anonymous memory, memory files, and files behind the embedder's callbacks.
+ *
+ * Pages hang off a radix tree whose nodes are frames of 64-bit words. A leaf word is a frame index
+ * and a dirty bit; the tree is as high as its largest index needs.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "space/object.h"
+#include "space/space.h"
+
+#define WORD_DIRTY ((uint64_t)1)
+#define WORD_FRAME_SHIFT 1
+
+/* ---- The radix tree ------------------------------------------------------------------------- */
+
+static void object_lock(struct vas_object *object)
+{
+	spin_lock(&object->system->port, &object->lock);
+}
+
+static void object_unlock(struct vas_object *object)
+{
+	spin_unlock(&object->system->port, &object->lock);
+}
+
+static struct frame_pool *object_pool(const struct vas_object *object)
+{
+	return &object->system->frames;
+}
+
+static unsigned node_bits(const struct vas_object *object)
+{
+	return object_pool(object)->page_shift - 3;
+}
+
+static uint64_t *node_words(const struct vas_object *object, uint32_t node)
+{
+	return frame_host(object_pool(object), node);
+}
+
+static uint32_t word_frame(uint64_t word)
+{
+	return (uint32_t)(word >> WORD_FRAME_SHIFT);
+}
+
+static unsigned node_slot(const struct vas_object *object, uint64_t index, unsigned level)
+{
+	unsigned bits = node_bits(object);
+
+	return (unsigned)(index >> (level * bits)) & ((1u << bits) - 1);
+}
+
+/* Whether a tree of this height has a place for index. */
+static bool height_reaches(const struct vas_object *object, uint64_t index)
+{
+	unsigned bits = object->height * node_bits(object);
+
+	return bits >= 64 || index >> bits == 0;
+}
+
+static void node_write(struct vas_object *object, uint32_t node, uint64_t *word, uint64_t value)
+{
+	struct frame *f = &object_pool(object)->frame[node];
+
+	f->live = (uint16_t)(f->live + (value != 0) - (*word != 0));
+	*word = value;
+}
+
+/* The leaf word of index and the node it stands in, or NULL. */
+static uint64_t *word_find(const struct vas_object *object, uint64_t index, uint32_t *node)
+{
+	uint64_t *word = NULL;
+
+	if (object->height == 0 || !height_reaches(object, index))
+		return NULL;
+	*node = object->root;
+	for (unsigned level = object->height; level-- > 0;) {
+		word = node_words(object, *node) + node_slot(object, index, level);
+		if (level > 0 && *word == 0)
+			return NULL;
+		if (level > 0)
+			*node = word_frame(*word);
+	}
+	return word;
+}
+
+/* Makes the tree one level higher. An empty root just stands for more. */
+static bool root_raise(struct vas_object *object)
+{
+	uint32_t node;
+
+	if (object->height > 0 && object_pool(object)->frame[object->root].live == 0) {
+		object->height++;
+		return true;
+	}
+	node = frame_alloc_zeroed(object_pool(object));
+	if (node == FRAME_NONE)
+		return false;
+	if (object->height > 0)
+		node_write(object, node, node_words(object, node),
+		           (uint64_t)object->root << WORD_FRAME_SHIFT);
+	object->root = node;
+	object->height++;
+	object->ntables++;
+	return true;
+}
+
+static void node_release(struct vas_object *object, uint32_t node)
+{
+	if (frame_put(object_pool(object), node))
+		frame_free(object_pool(object), node);
+	object->ntables--;
+}
+
+/* Frees what is empty on the way to index; below an emptied root nothing is left. */
+static void path_prune(struct vas_object *object, uint64_t index)
+{
+	for (;;) {
+		uint32_t node = object->root, parent = FRAME_NONE;
+		uint64_t *above = NULL;
+		unsigned level = object->height;
+
+		while (level-- > 1 && object_pool(object)->frame[node].live > 0) {
+			uint64_t *word = node_words(object, node) + node_slot(object, index, level);
+
+			if (*word == 0)
+				return;
+			parent = node;
+			above = word;
+			node = word_frame(*word);
+		}
+		if (object->height == 0 || object_pool(object)->frame[node].live > 0)
+			return;
+		node_release(object, node);
+		if (above) {
+			node_write(object, parent, above, 0);
+		} else {
+			object->root = FRAME_NONE;
+			object->height = 0;
+			return;
+		}
+	}
+}
+
+/* The leaf word of index, its nodes made. NULL: no memory, nothing left behind. */
+static uint64_t *word_make(struct vas_object *object, uint64_t index, uint32_t *node)
+{
+	while (object->height == 0 || !height_reaches(object, index)) {
+		if (!root_raise(object)) {
+			path_prune(object, 0);
+			return NULL;
+		}
+	}
+	*node = object->root;
+	for (unsigned level = object->height - 1; level > 0; level--) {
+		uint64_t *word = node_words(object, *node) + node_slot(object, index, level);
+
+		if (*word == 0) {
+			uint32_t below = frame_alloc_zeroed(object_pool(object));
+
+			if (below == FRAME_NONE) {
+				path_prune(object, index);
+				return NULL;
+			}
+			object->ntables++;
+			node_write(object, *node, word, (uint64_t)below << WORD_FRAME_SHIFT);
+		}
+		*node = word_frame(*word);
+	}
+	return node_words(object, *node) + node_slot(object, index, 0);
+}
+
+/* Calls visit for each word of the leaf nodes in [first, last) that is not zero. */
+typedef int64_t word_visit(void *ctx, uint64_t index, uint32_t node, uint64_t *word);
+
+static int64_t node_walk(const struct vas_object *object, uint32_t node, unsigned level,
+                         uint64_t base, uint64_t first, uint64_t last, word_visit *visit, void *ctx)
+{
+	unsigned shift = level * node_bits(object);
+	int64_t err = 0;
+
+	for (unsigned slot = 0; slot < 1u << node_bits(object) && !err; slot++) {
+		uint64_t low = base + ((uint64_t)slot << shift);
+		uint64_t high = add_saturated(low, ((uint64_t)1 << shift) - 1);
+		uint64_t *word = node_words(object, node) + slot;
+
+		if (*word == 0 || high < first || low >= last)
+			continue;
+		if (level == 0)
+			err = visit(ctx, low, node, word);
+		else
+			err = node_walk(object, word_frame(*word), level - 1, low, first, last,
+			                visit, ctx);
+	}
+	return err;
+}
+
+static int64_t object_walk(const struct vas_object *object, uint64_t first, uint64_t last,
+                           word_visit *visit, void *ctx)
+{
+	if (object->height == 0 || first >= last)
+		return 0;
+	return node_walk(object, object->root, object->height - 1, 0, first, last, visit, ctx);
+}
+
+/* ---- Pages ---------------------------------------------------------------------------------- */
+
+uint64_t object_npages(const struct vas_object *object)
+{
+	unsigned shift = object_pool(object)->page_shift;
+
+	return (object->size >> shift) + !is_aligned(object->size, (uint64_t)1 << shift);
+}
+
+static uint32_t find(const struct vas_object *object, uint64_t index)
+{
+	uint32_t node;
+	uint64_t *word = word_find(object, index, &node);
+
+	return word ? word_frame(*word) : FRAME_NONE;
+}
+
+uint32_t object_find(struct vas_object *object, uint64_t index)
+{
+	uint32_t frame;
+
+	object_lock(object);
+	frame = find(object, index);
+	object_unlock(object);
+	return frame;
+}
+
+uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty)
+{
+	uint32_t node, frame = FRAME_NONE;
+	uint64_t *word;
+
+	object_lock(object);
+	word = word_find(object, index, &node);
+	if (word && *word) {
+		frame = word_frame(*word);
+		frame_get(object_pool(object), frame);
+		*word |= dirty ? WORD_DIRTY : 0;
+	}
+	object_unlock(object);
+	return frame;
+}
+
+uint32_t object_page_frames(const struct vas_object *object)
+{
+	return format_frames(object->system->format, object->level);
+}
+
+bool object_insert(struct vas_object *object, uint64_t index, uint32_t *frame)
+{
+	uint64_t *word;
+	uint32_t node;
+
+	object_lock(object);
+	word = word_make(object, index, &node);
+	if (word && *word) {
+		*frame = word_frame(*word);
+	} else if (word) {
+		node_write(object, node, word, (uint64_t)*frame << WORD_FRAME_SHIFT);
+		object->npages++;
+	}
+	object_unlock(object);
+	return word != NULL;
+}
+
+int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame)
+{
+	struct frame_pool *pool = object_pool(object);
+	uint32_t fresh;
+	int64_t err = 0;
+
+	if (index >= object_npages(object))
+		return -VAS_EIO;
+	*frame = object_find(object, index);
+	if (*frame != FRAME_NONE)
+		return 0;
+	*frame = fresh = frame_alloc_zeroed(pool);
+	if (fresh == FRAME_NONE)
+		return -VAS_ENOMEM;
+	/* Read without the lock; another space may be faster. */
+	if (object->ops && object->ops->read_page(object->ctx, index, frame_host(pool, fresh)) < 0)
+		err = -VAS_EIO;
+	if (!err && !object_insert(object, index, frame))
+		err = -VAS_ENOMEM;
+	if ((err || *frame != fresh) && frame_put(pool, fresh))
+		frame_free(pool, fresh);
+	return err;
+}
+
+void object_dirty(struct vas_object *object, uint64_t index)
+{
+	uint64_t *word;
+	uint32_t node;
+
+	object_lock(object);
+	word = word_find(object, index, &node);
+	if (word && *word)
+		*word |= WORD_DIRTY;
+	object_unlock(object);
+}
+
+bool object_is_dirty(struct vas_object *object, uint64_t index)
+{
+	const uint64_t *word;
+	uint32_t node;
+	bool dirty;
+
+	object_lock(object);
+	word = word_find(object, index, &node);
+	dirty = word && (*word & WORD_DIRTY);
+	object_unlock(object);
+	return dirty;
+}
+
+struct writeback {
+	struct vas_object *object;
+	bool last; /* what cannot be written is lost */
+	int64_t err;
+};
+
+/* One page that fails does not keep the others from being written. */
+static int64_t word_sync(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
+{
+	struct writeback *writeback = ctx;
+	struct vas_object *object = writeback->object;
+	const struct vas_object_ops *ops = object->ops;
+	void *page = frame_host(object_pool(object), word_frame(*word));
+	int64_t err;
+
+	(void)node;
+	if (!(*word & WORD_DIRTY))
+		return 0;
+	err = ops->write_page(object->ctx, index, page);
+	if (err >= 0) {
+		*word &= ~WORD_DIRTY;
+		return 0;
+	}
+	if (writeback->last && ops->lose_page)
+		ops->lose_page(object->ctx, index, page, err);
+	if (!writeback->err)
+		writeback->err = err;
+	return 0;
+}
+
+static int64_t write_back(struct vas_object *object, uint64_t first, uint64_t last, bool for_good)
+{
+	struct writeback writeback = {.object = object, .last = for_good};
+
+	if (object_is_written_back(object))
+		object_walk(object, first, last, word_sync, &writeback);
+	return writeback.err;
+}
+
+int64_t object_sync(struct vas_object *object, uint64_t first, uint64_t last)
+{
+	return write_back(object, first, last, false);
+}
+
+static int64_t word_drop(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
+{
+	struct vas_object *object = ctx;
+	uint32_t frame = word_frame(*word);
+
+	(void)index;
+	node_write(object, node, word, 0);
+	object->npages--;
+	for (uint32_t i = 0; i < object_page_frames(object); i++) {
+		if (frame_put(object_pool(object), frame + i))
+			frame_free(object_pool(object), frame + i);
+	}
+	return 0;
+}
+
+/* Frees the nodes below `node` that have become empty. */
+static void node_prune(struct vas_object *object, uint32_t node, unsigned level)
+{
+	for (unsigned slot = 0; level > 0 && slot < 1u << node_bits(object); slot++) {
+		uint64_t *word = node_words(object, node) + slot;
+		uint32_t below = word_frame(*word);
+
+		if (*word == 0)
+			continue;
+		node_prune(object, below, level - 1);
+		if (object_pool(object)->frame[below].live == 0) {
+			node_release(object, below);
+			node_write(object, node, word, 0);
+		}
+	}
+}
+
+void object_drop(struct vas_object *object, uint64_t first, uint64_t last)
+{
+	object_walk(object, first, last, word_drop, object);
+	if (object->height == 0)
+		return;
+	node_prune(object, object->root, object->height - 1);
+	if (object_pool(object)->frame[object->root].live == 0) {
+		node_release(object, object->root);
+		object->root = FRAME_NONE;
+		object->height = 0;
+	}
+}
+
+bool system_reserve_huge(struct vas_system *system, struct vas_object *object, uint64_t npages,
+                         uint64_t in_use)
+{
+	uint64_t pool = system->settings.hugepages[object->level - 1], taken;
+	bool there;
+
+	spin_lock(&system->port, &system->lock);
+	taken = in_use + system->huge_reserved[object->level];
+	there = taken <= pool && npages <= pool - taken;
+	if (there) {
+		object->reserved += npages;
+		system->huge_reserved[object->level] += npages;
+	}
+	spin_unlock(&system->port, &system->lock);
+	return there;
+}
+
+void system_adjust_huge(struct vas_system *system, struct vas_object *object, int64_t npages)
+{
+	spin_lock(&system->port, &system->lock);
+	if (npages < 0 && (uint64_t)-npages > object->reserved)
+		npages = -(int64_t)object->reserved;
+	object->reserved += (uint64_t)npages;
+	system->huge_reserved[object->level] += (uint64_t)npages;
+	spin_unlock(&system->port, &system->lock);
+}
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+static void ref_get(struct vas_system *system, uint32_t *refs)
+{
+	if (system->port.threads)
+		__atomic_fetch_add(refs, 1, __ATOMIC_RELAXED);
+	else
+		++*refs;
+}
+
+/* True: that was the last. */
+static bool ref_put(struct vas_system *system, uint32_t *refs)
+{
+	if (system->port.threads)
+		return __atomic_fetch_sub(refs, 1, __ATOMIC_ACQ_REL) == 1;
+	return --*refs == 0;
+}
+
+int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops *ops, void *ctx,
+                          uint64_t size, struct vas_object **out)
+{
+	struct vas_object *object = slab_alloc(&system->slab, sizeof(*object));
+
+	if (!object)
+		return -VAS_ENOMEM;
+	object->system = system;
+	object->ops = ops;
+	object->ctx = ctx;
+	object->size = size;
+	object->refs = 1;
+	object->root = FRAME_NONE;
+	spin_lock(&system->port, &system->objects_lock);
+	object->next = system->objects;
+	if (object->next)
+		object->next->prev = object;
+	system->objects = object;
+	spin_unlock(&system->port, &system->objects_lock);
+	*out = object;
+	return 0;
+}
+
+void *vas_object_ctx(const struct vas_object *object)
+{
+	return object->ctx;
+}
+
+void vas_object_put(struct vas_object *object)
+{
+	struct vas_system *system = object->system;
+
+	if (!ref_put(system, &object->refs))
+		return;
+	/* What was written through mappings reaches the file now at the latest. */
+	write_back(object, 0, ~(uint64_t)0, true);
+	object_drop(object, 0, ~(uint64_t)0);
+	spin_lock(&system->port, &system->objects_lock);
+	if (object->prev)
+		object->prev->next = object->next;
+	else
+		system->objects = object->next;
+	if (object->next)
+		object->next->prev = object->prev;
+	spin_unlock(&system->port, &system->objects_lock);
+	spin_lock(&system->port, &system->lock);
+	system->committed -= object->charged;
+	system->huge_reserved[object->level] -= object->reserved;
+	spin_unlock(&system->port, &system->lock);
+	if (object->ops && object->ops->release)
+		object->ops->release(object->ctx);
+	slab_free(&system->slab, object);
+}
+
+struct vas_file *file_named(struct vas_system *system, const struct vas_file_info *info)
+{
+	struct vas_file *file = slab_alloc(&system->slab, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->system = system;
+	file->info = *info;
+	if (!file->info.path)
+		file->info.path = "";
+	file->refs = 1;
+	return file;
+}
+
+int64_t vas_file_open(struct vas_object *object, const struct vas_file_info *info,
+                      struct vas_file **out)
+{
+	struct vas_file *file = file_named(object->system, info);
+
+	if (!file)
+		return -VAS_ENOMEM;
+	ref_get(object->system, &object->refs);
+	file->object = object;
+	*out = file;
+	return 0;
+}
+
+void file_get(struct vas_file *file)
+{
+	ref_get(file->system, &file->refs);
+}
+
+void vas_file_put(struct vas_file *file)
+{
+	struct vas_object *object = file->object;
+
+	if (!ref_put(file->system, &file->refs))
+		return;
+	slab_free(&file->system->slab, file);
+	if (object)
+		vas_object_put(object);
+}
+
+const struct vas_file_info *vas_file_info(const struct vas_file *file)
+{
+	return &file->info;
+}
+
+/* A file of its own object, which nobody else can open. */
+static struct vas_file *file_private(struct vas_system *system, const struct vas_file_info *info,
+                                     uint64_t size)
+{
+	struct vas_object *object;
+	struct vas_file *file = NULL;
+
+	if (vas_object_create(system, NULL, NULL, size, &object) < 0)
+		return NULL;
+	if (vas_file_open(object, info, &file) < 0)
+		file = NULL;
+	vas_object_put(object);
+	return file;
+}
+
+struct vas_file *file_hugetlb(struct vas_system *system, unsigned level, uint64_t len)
+{
+	const struct vas_file_info info = {
+		.mode = VAS_FILE_READ | VAS_FILE_WRITE,
+		.minor = 0x11,
+		.inode = system_next(system, &system->inodes),
+		.path = "/anon_hugepage (deleted)",
+	};
+	struct vas_file *file = file_private(system, &info, len);
+
+	if (file)
+		file->object->level = level;
+	return file;
+}
+
+struct vas_file *file_shared_anon(struct vas_system *system, uint64_t npages)
+{
+	const struct vas_file_info info = {
+		.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM,
+		.minor = 1,
+		.inode = system_next(system, &system->inodes),
+		.path = "/dev/zero (deleted)",
+	};
+
+	return file_private(system, &info, npages << system->frames.page_shift);
+}
+
+/* ---- Checking ------------------------------------------------------------------------------- */
+
+struct object_census {
+	const struct vas_object *object;
+	void (*visit)(void *, uint32_t);
+	void *ctx;
+	uint64_t npages, ntables, last;
+	const char *broken;
+};
+
+static void census_page(struct object_census *census, uint64_t index, uint64_t word)
+{
+	census->npages++;
+	census->last = index;
+	for (uint32_t i = 0; census->visit && i < object_page_frames(census->object); i++)
+		census->visit(census->ctx, word_frame(word) + i);
+}
+
+static void census_node(struct object_census *census, uint32_t node, unsigned level, uint64_t base)
+{
+	const struct vas_object *object = census->object;
+	unsigned live = 0;
+
+	census->ntables++;
+	if (census->visit)
+		census->visit(census->ctx, node);
+	for (uint64_t slot = 0; slot < 1u << node_bits(object); slot++) {
+		uint64_t word = node_words(object, node)[slot];
+		uint64_t index = base + (slot << (level * node_bits(object)));
+
+		if (word == 0)
+			continue;
+		live++;
+		if (level > 0)
+			census_node(census, word_frame(word), level - 1, index);
+		else
+			census_page(census, index, word);
+	}
+	if (live == 0 || object_pool(object)->frame[node].live != live)
+		census->broken = "a radix node counts its words and is not empty";
+}
+
+static void object_census(struct object_census *census)
+{
+	const struct vas_object *object = census->object;
+
+	if (object->height > 0)
+		census_node(census, object->root, object->height - 1, 0);
+}
+
+void object_frames(const struct vas_object *object, void (*visit)(void *, uint32_t), void *ctx)
+{
+	struct object_census census = {.object = object, .visit = visit, .ctx = ctx};
+
+	object_census(&census);
+}
+
+const char *object_check(const struct vas_object *object)
+{
+	struct object_census census = {.object = object};
+
+	object_census(&census);
+	if (!census.broken && census.npages != object->npages)
+		census.broken = "npages is the number of an object's pages";
+	if (!census.broken && census.ntables != object->ntables)
+		census.broken = "ntables is the number of an object's radix nodes";
+	if (!census.broken && object->npages > 0 && census.last >= object_npages(object))
+		census.broken = "no page of an object lies past its end";
+	return census.broken;
+}

@@ -1,0 +1,102 @@
+/* object.h - what stands behind shared memory and files: pages by index, and open files.
+ *
+ * An object is an inode's page cache: a radix tree of frames, filled with zeros or by the
+ * embedder's callbacks. A file is an open file description of it. Neither knows who maps it; the
+ * object keeps one reference on each of its frames, every leaf that maps one another.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_OBJECT_H
+#define VAS_OBJECT_H
+
+#include "vas/vas.h"
+#include "memory/frame.h"
+#include "memory/slab.h"
+
+/* Invariants (verified by object_check):
+ *   a radix node has live == its words that are not zero, and is not empty
+ *   npages is the number of pages in the tree, ntables that of radix nodes
+ *   no page lies past the end: index < pages(size) */
+struct vas_object {
+	struct vas_object *next, *prev; /* in system->objects */
+	struct spin lock;               /* guards the radix tree */
+	struct vas_system *system;
+	const struct vas_object_ops *ops;
+	void *ctx;
+	uint64_t size;            /* bytes */
+	uint32_t refs;            /* atomic if there are threads */
+	uint32_t root;            /* radix node, or FRAME_NONE */
+	unsigned height;          /* radix levels; 0: empty */
+	uint64_t npages, ntables; /* a large page counts as one */
+	uint64_t charged;         /* pages of commit charge given back with the object */
+	unsigned level;    /* of its pages: 0, or those of the huge page pool (MAP_HUGETLB) */
+	uint64_t reserved; /* pages of the pool that are kept for it and not yet in use */
+};
+
+struct vas_file {
+	struct vas_object *object; /* NULL: only a name (special and opaque mappings) */
+	struct vas_system *system;
+	struct vas_file_info info;
+	uint32_t refs; /* atomic if there are threads */
+};
+
+VAS_INTERNAL void file_get(struct vas_file *file);
+
+/* A file that is only a name, for maps. NULL: no memory. */
+VAS_INTERNAL struct vas_file *file_named(struct vas_system *system,
+                                         const struct vas_file_info *info);
+
+/* Shared anonymous memory of `npages` pages: a memory file with the name Linux shows. */
+VAS_INTERNAL struct vas_file *file_shared_anon(struct vas_system *system, uint64_t npages);
+
+/* Memory of the huge page pool for MAP_HUGETLB, `level` 1 or 2. NULL: no memory. */
+VAS_INTERNAL struct vas_file *file_hugetlb(struct vas_system *system, unsigned level, uint64_t len);
+
+/* The frame of page `index`, made present if need be; no reference is taken. 0; -EIO: past the
+ * end, or the callback failed; -ENOMEM. */
+VAS_INTERNAL int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame);
+
+/* Gives the object a page: takes over the reference on *frame (and on those behind it, if pages are
+ * large). If it has the page already, *frame becomes that one. False: no memory. */
+VAS_INTERNAL bool object_insert(struct vas_object *object, uint64_t index, uint32_t *frame);
+
+/* Frames in one page of the object. */
+VAS_INTERNAL uint32_t object_page_frames(const struct vas_object *object);
+
+/* The frame if it is present, or FRAME_NONE; with a reference for the caller, and the page marked
+ * as written if `dirty`. */
+VAS_INTERNAL uint32_t object_find(struct vas_object *object, uint64_t index);
+VAS_INTERNAL uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty);
+
+/* Keeps pages of the huge page pool for the object, if besides those in use there are as many. */
+VAS_INTERNAL bool system_reserve_huge(struct vas_system *system, struct vas_object *object,
+                                      uint64_t npages, uint64_t in_use);
+
+/* Keeps so many more, or fewer (negative), whatever the pool has. */
+VAS_INTERNAL void system_adjust_huge(struct vas_system *system, struct vas_object *object,
+                                     int64_t npages);
+
+/* Remembers that the page was written through a mapping: it is to be written back. */
+VAS_INTERNAL void object_dirty(struct vas_object *object, uint64_t index);
+
+VAS_INTERNAL bool object_is_dirty(struct vas_object *object, uint64_t index);
+
+static inline bool object_is_written_back(const struct vas_object *object)
+{
+	return object->ops && object->ops->write_page;
+}
+
+/* Writes back the dirty pages of [first, last), those after one that fails too. 0 or the first
+ * error; what was not written stays dirty. */
+VAS_INTERNAL int64_t object_sync(struct vas_object *object, uint64_t first, uint64_t last);
+
+/* Lets go of the pages of [first, last): nothing maps them any more. */
+VAS_INTERNAL void object_drop(struct vas_object *object, uint64_t first, uint64_t last);
+
+VAS_INTERNAL uint64_t object_npages(const struct vas_object *object);
+
+/* Calls visit for each frame the object holds: pages and radix nodes. */
+VAS_INTERNAL void object_frames(const struct vas_object *object, void (*visit)(void *, uint32_t),
+                                void *ctx);
+VAS_INTERNAL const char *object_check(const struct vas_object *object);
+
+#endif

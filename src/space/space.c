@@ -1,0 +1,421 @@
+/* space.c - systems and spaces: their life, limits and counters.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "space/space.h"
+#include "space/vma.h"
+
+/* ---- Systems -------------------------------------------------------------------------------- */
+
+void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages)
+{
+	*settings = (struct vas_settings){
+		.mmap_min_addr = 65536,
+		.lsm_mmap_min_addr = 65536,
+		.max_map_count = 65530,
+		.ram_pages = ram_pages,
+		.overcommit_ratio = 50,
+		.admin_reserve_kbytes = 8192,
+		.user_reserve_kbytes = 131072,
+		.thp = true,
+		.ksm = true,
+		.memory_failure = true,
+	};
+}
+
+int64_t vas_system_create(const struct vas_config *config, struct vas_system **out)
+{
+	const struct vas_format *format = config->format ? config->format : &vas_format_x86_64;
+	uint64_t page = format_page_size(format);
+	uint64_t count = config->port.memory_len >> format->page_shift;
+	uint64_t records = align_up(sizeof(struct vas_system), 64);
+	struct vas_system *system = config->port.memory;
+
+	if (!system || !is_aligned((uintptr_t)system | config->port.phys, page) ||
+	    !is_aligned(config->port.memory_len, page) || count > UINT32_MAX)
+		return -VAS_EINVAL;
+	if (config->port.memory_len < VAS_MEMORY_MIN)
+		return -VAS_ENOMEM;
+	memset(system, 0, sizeof(*system));
+	system->port = config->port;
+	system->settings = config->settings;
+	system->format = format;
+	system->software = config->software || !config->format;
+	system->version = config->linux_version ? config->linux_version : VAS_LINUX_LATEST;
+	system->frames = (struct frame_pool){
+		.frame = (struct frame *)(void *)((uint8_t *)system + records),
+		.memory = config->port.memory,
+		.phys = config->port.phys,
+		.port = &system->port,
+		.count = (uint32_t)count,
+		.page_shift = format->page_shift,
+		.fail_after = -1,
+	};
+	if (!config->port.zeroed)
+		memset(system->frames.frame, 0, count * sizeof(struct frame));
+	records = align_up(records + count * sizeof(struct frame), page);
+	frame_pool_init(&system->frames, (uint32_t)(records >> format->page_shift));
+	system->slab.frames = &system->frames;
+	system->zero = frame_alloc_zeroed(&system->frames);
+	*out = system;
+	return system->zero == FRAME_NONE ? -VAS_ENOMEM : 0;
+}
+
+struct vas_settings *vas_system_settings(struct vas_system *system)
+{
+	return &system->settings;
+}
+
+uint32_t vas_system_version(const struct vas_system *system)
+{
+	return system->version;
+}
+
+uint64_t vas_system_page_size(const struct vas_system *system)
+{
+	return format_page_size(system->format);
+}
+
+void vas_system_frames(const struct vas_system *system, uint64_t *total, uint64_t *free)
+{
+	*total = system->frames.count - system->frames.reserved;
+	*free = system->frames.nfree;
+}
+
+uint64_t vas_system_committed(const struct vas_system *system)
+{
+	return system->committed;
+}
+
+void vas_system_fail_after(struct vas_system *system, int64_t n)
+{
+	system->frames.fail_after = n < 0 ? -1 : n;
+}
+
+void system_lock_all(struct vas_system *system)
+{
+	write_lock(&system->port, &system->spaces_lock);
+	for (struct vas *space = system->spaces; space; space = space->next)
+		space_lock(space);
+}
+
+void system_unlock_all(struct vas_system *system)
+{
+	for (struct vas *space = system->spaces; space; space = space->next)
+		space_unlock(space);
+	write_unlock(&system->port, &system->spaces_lock);
+}
+
+uint64_t system_next(struct vas_system *system, uint64_t *series)
+{
+	uint64_t number;
+
+	spin_lock(&system->port, &system->lock);
+	number = ++*series;
+	spin_unlock(&system->port, &system->lock);
+	return number;
+}
+
+/* ---- Spaces --------------------------------------------------------------------------------- */
+
+void vas_params_default(struct vas_params *params)
+{
+	*params = (struct vas_params){
+		.capabilities = VAS_CAP_IPC_LOCK | VAS_CAP_SYS_RAWIO | VAS_CAP_SYS_ADMIN,
+	};
+	for (unsigned i = 0; i < VAS_NRLIMITS; i++)
+		params->limit[i] = (struct vas_limit){VAS_RLIM_INFINITY, VAS_RLIM_INFINITY};
+	params->limit[VAS_RLIMIT_STACK].soft = (uint64_t)8 << 20;
+	params->limit[VAS_RLIMIT_MEMLOCK] = (struct vas_limit){(uint64_t)8 << 20,
+	                                                       (uint64_t)8 << 20};
+}
+
+/* Where Linux starts to search without randomisation: below the room the stack may need. */
+static uint64_t default_mmap_base(const struct vas *space)
+{
+	uint64_t top = space->system->format->window, page = space_page_size(space);
+	uint64_t gap = add_saturated(space->limit[VAS_RLIMIT_STACK].soft, STACK_GUARD_PAGES * page);
+
+	gap = max_u64(gap, (uint64_t)128 << 20);
+	gap = min_u64(gap, top / 6 * 5);
+	return align_up(top - gap, page);
+}
+
+static void space_configure(struct vas *space, const struct vas_params *params)
+{
+	space->capabilities = params->capabilities;
+	for (unsigned i = 0; i < VAS_NRLIMITS; i++)
+		space->limit[i] = params->limit[i];
+	space->legacy = params->legacy;
+	space->mmap_base = params->mmap_base ? params->mmap_base : default_mmap_base(space);
+	space->legacy_base = params->legacy_base
+	                             ? params->legacy_base
+	                             : space_align(space, space->system->format->window / 3);
+	space->start_brk = params->start_brk;
+	space->brk = params->brk ? params->brk : params->start_brk;
+	space->data_len = params->data_len;
+	space->start_stack = params->start_stack;
+}
+
+int64_t vas_create(struct vas_system *system, const struct vas_params *params, struct vas **out)
+{
+	struct vas_params defaults;
+	struct vas *space = slab_alloc(&system->slab, sizeof(*space));
+
+	if (!space)
+		return -VAS_ENOMEM;
+	space->system = system;
+	space->tree.slab = &system->slab;
+	space->tlb = (struct tlb_domain){
+		.space = space,
+		.port = &system->port,
+		.frames = &system->frames,
+	};
+	if (!pagemap_init(&space->pages, system->format, &system->slab, system->zero,
+	                  system->software)) {
+		slab_free(&system->slab, space);
+		return -VAS_ENOMEM;
+	}
+	vas_params_default(&defaults);
+	space_configure(space, params ? params : &defaults);
+	write_lock(&system->port, &system->spaces_lock);
+	space->next = system->spaces;
+	if (space->next)
+		space->next->prev = space;
+	system->spaces = space;
+	write_unlock(&system->port, &system->spaces_lock);
+	*out = space;
+	return 0;
+}
+
+void vas_destroy(struct vas *space)
+{
+	struct vas_system *system = space->system;
+	struct tlb_gather gather;
+	struct vma vma;
+
+	/* Out of the list first: nobody finds it by its objects any more. */
+	write_lock(&system->port, &system->spaces_lock);
+	if (space->prev)
+		space->prev->next = space->next;
+	else
+		system->spaces = space->next;
+	if (space->next)
+		space->next->prev = space->prev;
+	write_unlock(&system->port, &system->spaces_lock);
+	while (space->tlb.tlbs)
+		vas_tlb_unregister(space->tlb.tlbs);
+
+	tlb_gather_begin(&gather, &space->tlb);
+	pagemap_clear(&space->pages, 0, system->format->task_size, &gather);
+	tlb_gather_end(&gather);
+	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+		if (vma.flags & VAS_VM_ACCOUNT)
+			space_uncharge(space, vma_pages(space, &vma));
+		if (vma.file)
+			vas_file_put(vma.file);
+	}
+	vma_tree_destroy(&space->tree);
+	pagemap_destroy(&space->pages);
+	slab_free(&system->slab, space);
+}
+
+void vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
+{
+	tlb_init(tlb, &space->system->port);
+	tlb->space = space;
+	space_lock(space);
+	tlb->next = space->tlb.tlbs;
+	space->tlb.tlbs = tlb;
+	space_unlock(space);
+}
+
+void vas_tlb_unregister(struct vas_tlb *tlb)
+{
+	struct vas *space = tlb->space;
+	struct vas_tlb **at = &space->tlb.tlbs;
+
+	vas_tlb_leave(tlb);
+	space_lock(space);
+	while (*at != tlb)
+		at = &(*at)->next;
+	*at = tlb->next;
+	space_unlock(space);
+	tlb_init(tlb, &space->system->port);
+}
+
+struct vas_system *vas_system_of(struct vas *space)
+{
+	return space->system;
+}
+
+void vas_set_limit(struct vas *space, enum vas_rlimit which, struct vas_limit limit)
+{
+	space_lock(space);
+	space->limit[which] = limit;
+	space_unlock(space);
+}
+
+struct vas_limit vas_get_limit(const struct vas *space, enum vas_rlimit which)
+{
+	return space->limit[which];
+}
+
+void vas_set_capabilities(struct vas *space, uint32_t capabilities)
+{
+	space_lock(space);
+	space->capabilities = capabilities;
+	space_unlock(space);
+}
+
+uint64_t vas_root(const struct vas *space)
+{
+	const struct pagetable *table = &space->pages.table;
+
+	return space->pages.software ? 0 : frame_phys(table->frames, table->root);
+}
+
+uint64_t vas_task_size(const struct vas *space)
+{
+	return space->system->format->task_size;
+}
+
+uint64_t vas_page_size(const struct vas *space)
+{
+	return space_page_size(space);
+}
+
+bool space_reserve(struct vas *space)
+{
+	/* Two splits and a new vma; one more for what merging takes apart on the way. */
+	return vma_tree_reserve(&space->tree, 4);
+}
+
+/* A page of the huge page pool stays one leaf: whoever wants to cut it will be refused. */
+static bool cut_at(struct vas *space, uint64_t addr)
+{
+	struct vma vma;
+
+	if (space->pages.large && vma_at(space, addr, &vma) &&
+	    !is_aligned(addr, format_span(space->system->format, vma_level(&vma))))
+		return true;
+	return pagemap_cut(&space->pages, addr);
+}
+
+bool space_cut(struct vas *space, uint64_t start, uint64_t end)
+{
+	return cut_at(space, start) && cut_at(space, end);
+}
+
+bool space_own(struct vas *space, uint64_t start, uint64_t end)
+{
+	return space_cut(space, start, end) && pagemap_own(&space->pages, start, end);
+}
+
+/* ---- Limits --------------------------------------------------------------------------------- */
+
+static bool counts_as_exec(uint64_t flags)
+{
+	return (flags & (VAS_VM_EXEC | VAS_VM_WRITE | VAS_VM_GROWSDOWN)) == VAS_VM_EXEC;
+}
+
+static bool counts_as_stack(uint64_t flags)
+{
+	return flags & VAS_VM_GROWSDOWN;
+}
+
+static bool counts_as_data(uint64_t flags)
+{
+	return (flags & (VAS_VM_WRITE | VAS_VM_SHARED | VAS_VM_GROWSDOWN)) == VAS_VM_WRITE;
+}
+
+static uint64_t limit_pages(const struct vas *space, enum vas_rlimit which)
+{
+	return space_pages(space, space->limit[which].soft);
+}
+
+bool space_may_expand(const struct vas *space, uint64_t flags, uint64_t npages)
+{
+	if (space->size + npages > limit_pages(space, VAS_RLIMIT_AS))
+		return false;
+	if (!counts_as_data(flags) || space->data + npages <= limit_pages(space, VAS_RLIMIT_DATA))
+		return true;
+	/* A soft limit of 0 is Valgrind's way to see who asks; the hard one counts then. */
+	if (space->limit[VAS_RLIMIT_DATA].soft == 0 &&
+	    space->data + npages <= space_pages(space, space->limit[VAS_RLIMIT_DATA].hard))
+		return true;
+	return space->system->settings.ignore_rlimit_data;
+}
+
+bool space_can_lock(const struct vas *space)
+{
+	return space->limit[VAS_RLIMIT_MEMLOCK].soft > 0 ||
+	       (space->capabilities & VAS_CAP_IPC_LOCK);
+}
+
+bool space_may_lock(const struct vas *space, uint64_t npages)
+{
+	return (space->capabilities & VAS_CAP_IPC_LOCK) ||
+	       space->locked + space->leaked + npages <= limit_pages(space, VAS_RLIMIT_MEMLOCK);
+}
+
+/* Mode 2: what may be committed in all, less what is kept for root and for other processes. */
+static bool strict_commit_allows(const struct vas *space, uint64_t npages)
+{
+	const struct vas_settings *s = &space->system->settings;
+	unsigned kb_shift = space->system->format->page_shift - 10;
+	uint64_t allowed = s->overcommit_kbytes ? s->overcommit_kbytes >> kb_shift
+	                                        : s->ram_pages * s->overcommit_ratio / 100;
+	uint64_t reserve = min_u64(space->size / 32, s->user_reserve_kbytes >> kb_shift);
+
+	allowed += s->swap_pages;
+	if (!(space->capabilities & VAS_CAP_SYS_ADMIN))
+		allowed = sub_saturated(allowed, s->admin_reserve_kbytes >> kb_shift);
+	allowed = sub_saturated(allowed, reserve);
+	return space->system->committed + s->committed_elsewhere + npages < allowed;
+}
+
+bool space_charge(struct vas *space, uint64_t npages)
+{
+	struct vas_system *system = space->system;
+	const struct vas_settings *settings = &system->settings;
+	bool allowed = true;
+
+	spin_lock(&system->port, &system->lock);
+	if (settings->overcommit_memory == 0)
+		allowed = npages <= settings->ram_pages + settings->swap_pages;
+	else if (settings->overcommit_memory == 2)
+		allowed = strict_commit_allows(space, npages);
+	if (allowed)
+		system->committed += npages;
+	spin_unlock(&system->port, &system->lock);
+	return allowed;
+}
+
+void space_recharge(struct vas *space, uint64_t npages)
+{
+	spin_lock(&space->system->port, &space->system->lock);
+	space->system->committed += npages;
+	spin_unlock(&space->system->port, &space->system->lock);
+}
+
+void space_uncharge(struct vas *space, uint64_t npages)
+{
+	space_recharge(space, (uint64_t)0 - npages);
+}
+
+void space_count(struct vas *space, uint64_t flags, uint64_t npages)
+{
+	space->size += npages;
+	space->peak = max_u64(space->peak, space->size);
+	if (counts_as_exec(flags))
+		space->exec += npages;
+	else if (counts_as_stack(flags))
+		space->stack += npages;
+	else if (counts_as_data(flags))
+		space->data += npages;
+}
+
+void space_discount(struct vas *space, uint64_t flags, uint64_t npages)
+{
+	space_count(space, flags, (uint64_t)0 - npages);
+}

@@ -1,0 +1,179 @@
+/* space.h - systems and address spaces: what they hold, their limits and counters.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef VAS_SPACE_H
+#define VAS_SPACE_H
+
+#include "vas/vas.h"
+#include "space/object.h"
+#include "pages/pagemap.h"
+#include "tree/vma_tree.h"
+
+/* What spaces share. It lives at the start of the region it manages. */
+struct vas_system {
+	struct vas_port port;
+	struct vas_settings settings;
+	const struct vas_format *format;
+	bool software; /* pages are kept in software trees */
+	uint32_t version;
+	struct frame_pool frames;
+	struct slab_cache slab;
+	uint32_t zero;      /* the shared frame of zeros */
+	struct vas *spaces; /* all, linked by next/prev */
+	struct vas_object *objects;
+	uint64_t committed; /* pages charged: those of VM_ACCOUNT vmas and of shared memory */
+	struct spin lock;   /* guards committed, huge_reserved and the series */
+	struct rwlock spaces_lock; /* guards the list of spaces */
+	struct spin objects_lock;  /* guards the list of objects */
+	uint64_t anon_ids;         /* identities given out so far, see vma.h */
+	uint64_t inodes;           /* inode numbers given to shared anonymous memory */
+	uint64_t huge_reserved[3]; /* pages of the huge page pool promised to mappings, by level */
+};
+
+/* Invariants (verified by vas_check):
+ *   size, locked, data, stack and exec are the sums of pages over the vmas they count
+ *   peak is not below size
+ *   every leaf lies in a vma, and has no right that the vma has not
+ *   every vma lies below the end of the user's addresses, page aligned
+ *   a touched vma is private */
+struct vas {
+	struct vas_system *system;
+	struct vas *next, *prev; /* guarded by system->spaces_lock */
+
+	/* Guards all below, and the words of the tables: see lock.h. Whoever faults writes it, and
+	 * reads what is around it, so it has a cache line of its own. */
+	char before_lock[CACHE_LINE];
+	struct rwlock lock;
+	char after_lock[CACHE_LINE];
+
+	/* What may be where, and what is where. */
+	struct vma_tree tree;
+	struct pagemap pages;
+	struct tlb_domain tlb;
+
+	/* Decided at exec. */
+	uint64_t mmap_base, legacy_base;
+	bool legacy;
+	uint64_t start_brk, data_len, start_stack;
+	uint32_t capabilities;
+	struct vas_limit limit[VAS_NRLIMITS];
+
+	uint64_t brk;       /* bytes */
+	uint64_t def_flags; /* VM_LOCKED, VM_LOCKONFAULT of new vmas: mlockall(MCL_FUTURE) */
+
+	/* Pages, as /proc/PID/status counts them. */
+	uint64_t size, locked, data, stack, exec;
+	uint64_t peak;     /* the highest size there was */
+	uint64_t rss_peak; /* the most pages present that a report has seen */
+	uint64_t leaked;   /* what Linux's locked counter is too high by, see leak_locked */
+};
+
+/* The guard gap below a growsdown vma, in pages. */
+#define STACK_GUARD_PAGES 256u
+
+static inline uint64_t space_page_size(const struct vas *space)
+{
+	return format_page_size(space->system->format);
+}
+
+static inline uint64_t space_pages(const struct vas *space, uint64_t bytes)
+{
+	return bytes >> space->system->format->page_shift;
+}
+
+/* Linux's PAGE_ALIGN: wraps to 0 at the top. */
+static inline uint64_t space_align(const struct vas *space, uint64_t bytes)
+{
+	return align_up(bytes, space_page_size(space));
+}
+
+static inline bool space_aligned(const struct vas *space, uint64_t addr)
+{
+	return is_aligned(addr, space_page_size(space));
+}
+
+/* The space's lock: exclusive for what changes structure, shared for faults and translations. */
+static inline void space_lock(struct vas *space)
+{
+	write_lock(&space->system->port, &space->lock);
+}
+
+static inline void space_unlock(struct vas *space)
+{
+	write_unlock(&space->system->port, &space->lock);
+}
+
+static inline void space_lock_shared(struct vas *space)
+{
+	read_lock(&space->system->port, &space->lock);
+}
+
+static inline void space_unlock_shared(struct vas *space)
+{
+	read_unlock(&space->system->port, &space->lock);
+}
+
+/* All spaces at once, exclusively: for what reaches from an object to its mappings. */
+VAS_INTERNAL void system_lock_all(struct vas_system *system);
+VAS_INTERNAL void system_unlock_all(struct vas_system *system);
+
+/* The next number of a series, under the system's lock. */
+VAS_INTERNAL uint64_t system_next(struct vas_system *system, uint64_t *series);
+
+/* Takes the memory that changing the tree in a call can need: a call adds at most a few vmas. */
+VAS_INTERNAL bool space_reserve(struct vas *space);
+
+/* The range may be taken apart at its ends: no large leaf and no shared
+ * table crosses them. False: no memory. */
+VAS_INTERNAL bool space_cut(struct vas *space, uint64_t start, uint64_t end);
+
+/* And every page in it may be changed: no table is shared. False: no memory. */
+VAS_INTERNAL bool space_own(struct vas *space, uint64_t start, uint64_t end);
+
+/* ---- Limits and counters ---- */
+
+/* RLIMIT_AS and RLIMIT_DATA allow `npages` more of a vma with these flags. */
+VAS_INTERNAL bool space_may_expand(const struct vas *space, uint64_t flags, uint64_t npages);
+
+/* RLIMIT_MEMLOCK allows `npages` more locked ones; there is a right to lock at all. */
+VAS_INTERNAL bool space_may_lock(const struct vas *space, uint64_t npages);
+VAS_INTERNAL bool space_can_lock(const struct vas *space);
+
+/* Charges pages against the commit limit, if it allows. */
+VAS_INTERNAL bool space_charge(struct vas *space, uint64_t npages);
+VAS_INTERNAL void space_uncharge(struct vas *space, uint64_t npages);
+
+/* Counts pages as charged without asking: their charge comes from elsewhere. */
+VAS_INTERNAL void space_recharge(struct vas *space, uint64_t npages);
+
+/* Counts pages of a vma with these flags in (or out). */
+VAS_INTERNAL void space_count(struct vas *space, uint64_t flags, uint64_t npages);
+VAS_INTERNAL void space_discount(struct vas *space, uint64_t flags, uint64_t npages);
+
+static inline bool space_full(const struct vas *space)
+{
+	return space->tree.count >= space->system->settings.max_map_count;
+}
+
+/* ---- Choice of address (address.c) ---- */
+
+struct place {
+	uint64_t hint; /* or the fixed address */
+	uint64_t len;  /* page aligned, not 0 */
+	bool fixed, map_32bit, above_4g, shared;
+	unsigned level;        /* of the pages: the address is a multiple of their size */
+	struct vas_file *file; /* NULL: anonymous */
+	uint64_t offset;       /* in it, bytes */
+	uint64_t from, from_len; /* where its pages come from (mremap); from_len 0: none */
+};
+
+/* The address the mapping gets, or -EINVAL, -ENOMEM, -EPERM. */
+VAS_INTERNAL int64_t space_place(const struct vas *space, const struct place *place);
+
+/* The lowest address a hint is raised to. */
+VAS_INTERNAL uint64_t space_floor(const struct vas *space);
+
+/* Where the hole below `vma` ends for others: at its start, or lower by its guard gap. */
+VAS_INTERNAL uint64_t space_guard_start(const struct vas *space, const struct vma *vma);
+
+#endif

@@ -1,0 +1,301 @@
+/* vma.c - merging, splitting, and anonymous identity.
+ *
+ * All rules of which lines /proc/PID/maps shows are here. Counters are not: splitting and merging
+ * change no page's account.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "space/linux.h"
+#include "space/vma.h"
+
+bool vma_at(const struct vas *space, uint64_t addr, struct vma *out)
+{
+	return vma_tree_find(&space->tree, addr, out) && out->start <= addr;
+}
+
+bool vma_seek(struct vas *space, uint64_t addr, struct vma *out)
+{
+	return vma_tree_seek(&space->tree, addr, out) && out->start <= addr;
+}
+
+bool vma_overlaps(struct vas *space, uint64_t start, uint64_t end)
+{
+	struct vma vma;
+
+	return vma_tree_seek(&space->tree, start, &vma) && vma.start < end;
+}
+
+/* ---- Which neighbours are one --------------------------------------------------------------- */
+
+/* The same kind of memory, consecutive, so that only identity can keep them apart. */
+static inline bool vma_continues(const struct vas *space, const struct vma *low,
+                                 const struct vma *high)
+{
+	const uint64_t never = VMA_KERNELS | VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY |
+	                       VAS_VM_UFFD;
+
+	return low->end == high->start && !((low->flags ^ high->flags) & ~(uint64_t)VMA_STICKY) &&
+	       low->file == high->file && !(low->flags & never) &&
+	       vma_pgoff(space, low, low->end) == high->pgoff;
+}
+
+/* One identity, or one has none; what came through fork does not take in untouched memory. */
+static bool anon_matches(uint64_t a, uint64_t b)
+{
+	return a == b || (a == 0 && !(b & 1)) || (b == 0 && !(a & 1));
+}
+
+/* Whether a neighbour of identity `other` joins changed or new memory of identity `mid`;
+ * `forked_too`: an untouched neighbour also joins what came through fork. */
+static bool neighbour_matches(const struct vas *space, uint64_t other, uint64_t mid,
+                              bool forked_too)
+{
+	if (forked_too && other == 0)
+		return true;
+	if (other == 0 && mid != 0 && !linux_untouched_joins_touched(space))
+		return false;
+	return anon_matches(other, mid);
+}
+
+/* What `mid` can be joined with. */
+struct joins {
+	bool low_joins, high_joins;
+	struct vma low, high;
+};
+
+/* If both sides fit but not each other, the lower one wins. */
+static void find_joins(const struct vas *space, const struct vma *mid, bool try_low, bool try_high,
+                       bool forked_too, struct joins *j)
+{
+	j->low_joins = try_low && vma_tree_ending(&space->tree, mid->start, &j->low) &&
+	               vma_continues(space, &j->low, mid) &&
+	               neighbour_matches(space, j->low.anon, mid->anon, forked_too);
+	j->high_joins = try_high && vma_tree_starting(&space->tree, mid->end, &j->high) &&
+	                vma_continues(space, mid, &j->high) &&
+	                neighbour_matches(space, j->high.anon, mid->anon, forked_too);
+	if (j->low_joins && j->high_joins && !anon_matches(j->low.anon, j->high.anon))
+		j->high_joins = false;
+}
+
+static uint64_t joined_anon(const struct joins *j, const struct vma *mid)
+{
+	if (j->low_joins && j->low.anon)
+		return j->low.anon;
+	if (j->high_joins && j->high.anon)
+		return j->high.anon;
+	return mid->anon;
+}
+
+static uint64_t joined_sticky(const struct joins *j)
+{
+	return ((j->low_joins ? j->low.flags : 0) | (j->high_joins ? j->high.flags : 0)) &
+	       VMA_STICKY;
+}
+
+/* *mid takes in what it can be joined with; how many vmas that are. */
+static inline unsigned take_in(struct vma *mid, const struct joins *j)
+{
+	mid->anon = joined_anon(j, mid);
+	mid->flags |= joined_sticky(j);
+	if (j->low_joins) {
+		mid->start = j->low.start;
+		mid->pgoff = j->low.pgoff;
+	}
+	if (j->high_joins)
+		mid->end = j->high.end;
+	return (unsigned)j->low_joins + j->high_joins;
+}
+
+/* ---- Changing the tree ---------------------------------------------------------------------- */
+
+/* What is left of a vma below and above addr. */
+static struct vma part_below(const struct vma *vma, uint64_t addr)
+{
+	struct vma part = *vma;
+
+	part.end = addr;
+	return part;
+}
+
+static struct vma part_above(const struct vas *space, const struct vma *vma, uint64_t addr)
+{
+	struct vma part = *vma;
+
+	part.start = addr;
+	part.pgoff = vma_pgoff(space, vma, addr);
+	return part;
+}
+
+/* Puts `nnew` vmas in the place of the `nold` from `start` on. All have one file, on which the tree
+ * holds a reference for each. */
+static inline void vma_exchange(struct vas *space, uint64_t start, unsigned nold,
+                                const struct vma *new, unsigned nnew, struct vas_file *file)
+{
+	vma_tree_splice(&space->tree, start, nold, new, nnew);
+	if (!file)
+		return;
+	for (unsigned i = nold; i < nnew; i++)
+		file_get(file);
+	for (unsigned i = nnew; i < nold; i++)
+		vas_file_put(file);
+}
+
+void vma_insert(struct vas *space, const struct vma *vma)
+{
+	vma_tree_insert(&space->tree, vma);
+}
+
+void vma_place(struct vas *space, struct vma *vma, enum vma_joins joins)
+{
+	bool forked_too = joins == JOIN_MOVED && !linux_moved_forked_stays_apart(space);
+	struct joins j;
+	unsigned joined;
+
+	find_joins(space, vma, true, joins != JOIN_LOWER, forked_too, &j);
+	joined = take_in(vma, &j);
+	vma_tree_splice(&space->tree, vma->start, joined, vma, 1);
+	for (unsigned i = 0; vma->file && i < joined; i++)
+		vas_file_put(vma->file);
+}
+
+void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
+{
+	struct joins j;
+	unsigned joined;
+
+	vma->end = end;
+	/* Here, and only here, Linux lets what came through fork take in untouched memory. */
+	find_joins(space, vma, false, linux_growth_merges(space), true, &j);
+	joined = take_in(vma, &j);
+	vma_exchange(space, vma->start, 1 + joined, vma, 1, vma->file);
+}
+
+void vma_cut(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end)
+{
+	struct vma parts[2];
+	unsigned n = 0;
+
+	if (vma->start < start)
+		parts[n++] = part_below(vma, start);
+	if (end < vma->end)
+		parts[n++] = part_above(space, vma, end);
+	vma_exchange(space, vma->start, 1, parts, n, vma->file);
+}
+
+int64_t vma_check_split(const struct vas *space, const struct vma *vma, uint64_t addr)
+{
+	if ((vma->flags & VAS_VM_SPECIAL) ||
+	    !is_aligned(addr, format_span(space->system->format, vma_level(vma))))
+		return -VAS_EINVAL;
+	return 0;
+}
+
+int64_t vma_split(struct vas *space, uint64_t addr)
+{
+	struct vma vma, parts[2];
+	int64_t err;
+
+	if (!vma_seek(space, addr, &vma) || vma.start == addr)
+		return 0;
+	err = vma_check_split(space, &vma, addr);
+	if (err)
+		return err;
+	parts[0] = part_below(&vma, addr);
+	parts[1] = part_above(space, &vma, addr);
+	vma_exchange(space, vma.start, 1, parts, 2, vma.file);
+	return 0;
+}
+
+/* Whether a vma more than there will be `nvmas` may come of splitting *vma at addr. */
+static int64_t check_part(const struct vas *space, const struct vma *vma, uint64_t addr,
+                          uint64_t nvmas)
+{
+	if (nvmas >= space->system->settings.max_map_count)
+		return -VAS_ENOMEM;
+	return vma_check_split(space, vma, addr);
+}
+
+/* Whether [start, end) may be split off *vma. If only the second split fails, the first stays. */
+static int64_t check_parts(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t nvmas = space->tree.count;
+	int64_t err = 0;
+
+	if (vma->start < start)
+		err = check_part(space, vma, start, nvmas++);
+	if (err || end == vma->end)
+		return err;
+	err = check_part(space, vma, end, nvmas);
+	if (err)
+		vma_split(space, start);
+	return err;
+}
+
+/*   |vma|part|vma|  ->  |parts[0]|parts[1]|parts[2]|
+ *   |low|part|vma|  ->  |parts[1]    |parts[2]|      and so on, with what joins on either side */
+int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t end, uint64_t flags)
+{
+	struct vma parts[3], *part = &parts[1], *first = part;
+	unsigned n = 1, joined;
+	struct joins j;
+	int64_t err = 0;
+
+	*part = (struct vma){
+		.start = start,
+		.end = end,
+		.flags = flags,
+		.pgoff = vma_pgoff(space, vma, start),
+		.anon = vma->anon,
+		.file = vma->file,
+	};
+	/* No leaf reaches over the end of its vma, wherever that moves. */
+	if (space->pages.large && !space_cut(space, start, end))
+		return -VAS_ENOMEM;
+	find_joins(space, part, start == vma->start, end == vma->end, false, &j);
+	joined = take_in(part, &j);
+	if (joined == 0)
+		err = check_parts(space, vma, start, end);
+	if (err)
+		return err;
+	if (vma->start < start) {
+		*--first = part_below(vma, start);
+		n++;
+	}
+	if (end < vma->end) {
+		part[1] = part_above(space, vma, end);
+		n++;
+	}
+	vma_exchange(space, first->start, 1 + joined, first, n, vma->file);
+	*vma = *part;
+	return 0;
+}
+
+/* ---- Identity ------------------------------------------------------------------------------- */
+
+/* Whether `vma` may share the identity of its neighbour `other`; low and high are the two in order.
+ * Rights may differ: such neighbours may become one by mprotect. */
+static bool anon_shareable(const struct vas *space, const struct vma *other, const struct vma *low,
+                           const struct vma *high)
+{
+	return other->anon && !vma_is_forked(other) && low->end == high->start &&
+	       low->file == high->file &&
+	       !((low->flags ^ high->flags) & ~(uint64_t)(VMA_ACCESS | VMA_STICKY)) &&
+	       !((low->flags | high->flags) & VAS_VM_POLICY) &&
+	       vma_pgoff(space, low, low->end) == high->pgoff;
+}
+
+void vma_touch(struct vas *space, struct vma *vma)
+{
+	struct vma other;
+
+	if (vma->anon)
+		return;
+	if (vma_tree_starting(&space->tree, vma->end, &other) &&
+	    anon_shareable(space, &other, vma, &other))
+		vma->anon = other.anon;
+	else if (vma_tree_ending(&space->tree, vma->start, &other) &&
+	         anon_shareable(space, &other, &other, vma))
+		vma->anon = other.anon;
+	else
+		vma->anon = system_next(space->system, &space->system->anon_ids) << 1;
+	vma_tree_replace(&space->tree, vma->start, vma);
+}
