@@ -155,8 +155,8 @@ static int64_t choose_target(struct remap *r)
 	struct place place = {
 		.hint = is_placed(r) ? r->new : 0,
 		.len = r->new_len,
-		.fixed = r->flags &VAS_MREMAP_FIXED,
-		.shared = r->vma.flags &VAS_VM_MAYSHARE,
+		.fixed = r->flags & VAS_MREMAP_FIXED,
+		.shared = r->vma.flags & VAS_VM_MAYSHARE,
 		.file = r->vma.file,
 		.level = vma_level(&r->vma),
 		.offset = vma_pgoff(r->space, &r->vma, r->old) * space_page_size(r->space),

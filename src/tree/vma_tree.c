@@ -591,8 +591,8 @@ static bool leaf_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, con
 	    (nold > nnew && count < node_least(leaf)))
 		return false;
 	same_holes = nold > 0 && nnew > 0 && leaf->leaf.start[slot] == new[0].start &&
-	             leaf->leaf.end[slot + nold - 1] ==
-	                     new[nnew - 1].end &&is_solid(leaf, slot, nold);
+	             leaf->leaf.end[slot + nold - 1] == new[nnew - 1].end &&
+	             is_solid(leaf, slot, nold);
 	if (nnew > nold)
 		node_open(leaf, slot + nold, nnew - nold);
 	else if (nnew < nold)

@@ -104,7 +104,7 @@ static void store(struct world *world, uint64_t addr)
 	if (!host)
 		return;
 	*host = (uint8_t)random_next(&world->random);
-	byte = (uint8_t) ~*host;
+	byte = (uint8_t)~*host;
 	assert_int_equal(vas_read(world->space, &byte, addr, 1, NULL), 0);
 	assert_int_equal(byte, *host);
 }

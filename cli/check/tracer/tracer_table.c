@@ -15,18 +15,9 @@
 #define __NR_mseal 462
 #endif
 
-#define SAME(call, NAME, nargs, ints)                                     \
-	{                                                                 \
-		__NR_##call, #call, FOLLOW_SAME, CALL_##NAME, nargs, ints \
-	}
-#define LOOK(call, NAME, nargs, ints)                                     \
-	{                                                                 \
-		__NR_##call, #call, FOLLOW_LOOK, CALL_##NAME, nargs, ints \
-	}
-#define AS(call, how)                                              \
-	{                                                          \
-		__NR_##call, #call, FOLLOW_##how, CALL_NAMES, 0, 0 \
-	}
+#define SAME(call, NAME, nargs, ints) {__NR_##call, #call, FOLLOW_SAME, CALL_##NAME, nargs, ints}
+#define LOOK(call, NAME, nargs, ints) {__NR_##call, #call, FOLLOW_LOOK, CALL_##NAME, nargs, ints}
+#define AS(call, how) {__NR_##call, #call, FOLLOW_##how, CALL_NAMES, 0, 0}
 #define ARG(n) (1u << (n))
 
 const struct traced_call traced_calls[] = {
