@@ -222,8 +222,11 @@ void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages);
  * 0, -VAS_EINVAL: memory missing or misaligned, -VAS_ENOMEM: region smaller than VAS_MEMORY_MIN. */
 int64_t vas_system_create(const struct vas_config *config, struct vas_system **system);
 
-/* The settings in force; they may be changed between calls, as root changes sysctls. */
+/* The settings in force; they may be changed between calls, as root changes sysctls: through the
+ * pointer while no other thread makes a call, with vas_system_change at any time. That waits for
+ * the calls of all spaces. */
 struct vas_settings *vas_system_settings(struct vas_system *system);
+void vas_system_change(struct vas_system *system, const struct vas_settings *settings);
 
 /* The Linux version it answers as. */
 uint32_t vas_system_version(const struct vas_system *system);
@@ -232,10 +235,10 @@ uint32_t vas_system_version(const struct vas_system *system);
 uint64_t vas_system_page_size(const struct vas_system *system);
 
 /* Frames in all, and free ones, in pages. */
-void vas_system_frames(const struct vas_system *system, uint64_t *total, uint64_t *free);
+void vas_system_frames(struct vas_system *system, uint64_t *total, uint64_t *free);
 
 /* Pages charged against the commit limit (Committed_AS). */
-uint64_t vas_system_committed(const struct vas_system *system);
+uint64_t vas_system_committed(struct vas_system *system);
 
 /* Testing aid: the n-th allocation from now on (0: the next) and all after it fail; negative: none
  * fails. Counts frames and small objects alike. */
@@ -284,7 +287,7 @@ struct vas_system *vas_system_of(struct vas *space);
 
 /* setrlimit for what belongs to memory; checks nothing (that is the caller's prlimit). */
 void vas_set_limit(struct vas *space, enum vas_rlimit which, struct vas_limit limit);
-struct vas_limit vas_get_limit(const struct vas *space, enum vas_rlimit which);
+struct vas_limit vas_get_limit(struct vas *space, enum vas_rlimit which);
 void vas_set_capabilities(struct vas *space, uint32_t capabilities);
 
 /* Physical address of the top page table: for CR3, satp or TTBR0. Constant for a space's life; 0
@@ -449,7 +452,8 @@ int64_t vas_compare_exchange(struct vas *space, uint64_t addr, unsigned len, uin
                              uint64_t desired, struct vas_signal *signal);
 
 /* Registers a translation cache (vas/tlb.h) with a space: what the space's calls change it forgets.
- * A space's end unregisters it. */
+ * A space's end unregisters it; to unregister one that is not registered is harmless, if it was
+ * once, or if all its bytes are zero. */
 void vas_tlb_register(struct vas *space, struct vas_tlb *tlb);
 void vas_tlb_unregister(struct vas_tlb *tlb);
 

@@ -11,6 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What the core takes for granted of its host. */
+#if __SIZEOF_POINTER__ != 8
+#error "vas needs a 64-bit host: offsets in a system's memory and host addresses are 64 bits wide"
+#endif
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "vas needs a little-endian host: page-table words are read and written in its byte order"
+#endif
+
 /* Marks what crosses files inside the library. The one-file build makes it static, so that only
  * the public names are left; the many-object build hides it from shared objects. */
 #ifndef VAS_INTERNAL

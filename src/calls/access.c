@@ -126,32 +126,45 @@ int64_t vas_read_string(struct vas *space, char *to, uint64_t addr, uint64_t max
 	return (int64_t)(found ? len - 1 : len);
 }
 
+/* One or two bytes, by way of the aligned word that they are in: not every machine has such steps
+ * for less (and a compiler calls a library for them then, which freestanding code has not). The
+ * step is for the whole word, so who changes its other bytes meanwhile makes us look again. */
+static bool exchange_part(void *host, unsigned len, uint64_t *expected, uint64_t desired)
+{
+	uintptr_t at = (uintptr_t)host;
+	uint32_t *whole = (uint32_t *)(at & ~(uintptr_t)3);
+	unsigned shift = (unsigned)(at & 3) * 8;
+	uint32_t mask = ((1u << len * 8) - 1) << shift;
+	uint32_t was = __atomic_load_n(whole, __ATOMIC_RELAXED), next;
+
+	do {
+		if ((was & mask) != ((uint32_t)*expected << shift & mask)) {
+			/* To be told in order with all else, as by a step that was taken. */
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+			*expected = (was & mask) >> shift;
+			return false;
+		}
+		next = (was & ~mask) | ((uint32_t)desired << shift & mask);
+	} while (!__atomic_compare_exchange_n(whole, &was, next, false, __ATOMIC_SEQ_CST,
+	                                      __ATOMIC_SEQ_CST));
+	return true;
+}
+
 /* One size of compare-and-exchange; `len` is one of them. */
 static bool exchange(void *host, unsigned len, uint64_t *expected, uint64_t desired)
 {
-	uint8_t was1 = (uint8_t)*expected, *at1 = host;
-	uint16_t was2 = (uint16_t)*expected, *at2 = host;
 	uint32_t was4 = (uint32_t)*expected, *at4 = host;
-	uint64_t was8 = *expected, *at8 = host;
+	uint64_t *at8 = host;
 	bool done;
 
-	if (len == 1) {
-		done = __atomic_compare_exchange_n(at1, &was1, (uint8_t)desired, false,
-		                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-		*expected = was1;
-	} else if (len == 2) {
-		done = __atomic_compare_exchange_n(at2, &was2, (uint16_t)desired, false,
-		                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-		*expected = was2;
-	} else if (len == 4) {
-		done = __atomic_compare_exchange_n(at4, &was4, (uint32_t)desired, false,
-		                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-		*expected = was4;
-	} else {
-		done = __atomic_compare_exchange_n(at8, &was8, desired, false, __ATOMIC_SEQ_CST,
+	if (len < 4)
+		return exchange_part(host, len, expected, desired);
+	if (len == 8)
+		return __atomic_compare_exchange_n(at8, expected, desired, false, __ATOMIC_SEQ_CST,
 		                                   __ATOMIC_SEQ_CST);
-		*expected = was8;
-	}
+	done = __atomic_compare_exchange_n(at4, &was4, (uint32_t)desired, false, __ATOMIC_SEQ_CST,
+	                                   __ATOMIC_SEQ_CST);
+	*expected = was4;
 	return done;
 }
 

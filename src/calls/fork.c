@@ -11,7 +11,7 @@ static void child_vma(struct vas *child, struct vma *vma)
 	if (vma->flags & VAS_VM_WIPEONFORK)
 		vma->anon = 0;
 	else if (vma->anon)
-		vma->anon = (++child->system->anon_ids << 1) | 1;
+		vma->anon = system_next(child->system, &child->system->anon_ids) << 1 | 1;
 	if (vma->file)
 		file_get(vma->file);
 	vma_insert(child, vma);

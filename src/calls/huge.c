@@ -33,43 +33,17 @@ static void block_put(struct vas *space, uint32_t block, unsigned level)
 
 /* ---- The pool ------------------------------------------------------------------------------- */
 
-/* Takes a promise of one page of the pool: the object's, if it was made to this vma, or one that
- * nobody holds. */
-static bool pool_take(struct vas_system *system, const struct vma *vma, bool *was_reserved)
-{
-	struct vas_object *object = vma->file->object;
-	bool owner = vma->flags & (VAS_VM_SHARED | VAS_VM_HUGE_OWNER);
-	unsigned level = object->level;
-	uint64_t in_use = frame_count_huge(&system->frames, level);
-	bool taken = true;
-
-	spin_lock(&system->port, &system->lock);
-	*was_reserved = owner && object->reserved > 0;
-	if (*was_reserved) {
-		object->reserved--;
-		system->huge_reserved[level]--;
-	} else {
-		taken = in_use + system->huge_reserved[level] <
-		        system->settings.hugepages[level - 1];
-	}
-	spin_unlock(&system->port, &system->lock);
-	return taken;
-}
-
+/* The promise of a page, which was made to this vma or is nobody's, becomes a page. */
 static uint32_t pool_alloc(struct vas *space, const struct vma *vma)
 {
 	struct vas_object *object = vma->file->object;
-	struct vas_system *system = space->system;
+	bool owner = vma->flags & (VAS_VM_SHARED | VAS_VM_HUGE_OWNER), was_its;
 	uint32_t block;
-	bool was_reserved;
 
-	if (!pool_take(system, vma, &was_reserved))
+	if (!system_take_huge(space->system, object, owner, &was_its))
 		return FRAME_NONE;
 	block = block_alloc(space, object->level);
-	if (block != FRAME_NONE)
-		frame_mark_huge(&system->frames, block, object->level);
-	else if (was_reserved)
-		system_adjust_huge(system, object, 1);
+	system_took_huge(space->system, object, block, was_its);
 	return block;
 }
 

@@ -251,11 +251,10 @@ static int64_t reserve_hugetlb(struct mapping *m)
 {
 	struct vas_system *system = m->space->system;
 	uint64_t npages = m->len >> format_shift(system->format, m->level);
-	uint64_t in_use = frame_count_huge(&system->frames, m->level);
 
 	if (m->flags & VAS_VM_NORESERVE)
 		return 0;
-	if (!system_reserve_huge(system, m->file->object, npages, in_use))
+	if (!system_reserve_huge(system, m->file->object, npages))
 		return -VAS_ENOMEM;
 	if (!(m->flags & VAS_VM_SHARED))
 		m->flags |= VAS_VM_HUGE_OWNER;

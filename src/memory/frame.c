@@ -165,3 +165,20 @@ uint64_t frame_count_huge(struct frame_pool *pool, unsigned level)
 	spin_unlock(pool->port, &pool->lock);
 	return n;
 }
+
+uint64_t frame_count_free(struct frame_pool *pool)
+{
+	uint64_t n;
+
+	spin_lock(pool->port, &pool->lock);
+	n = pool->nfree;
+	spin_unlock(pool->port, &pool->lock);
+	return n;
+}
+
+void frame_fail_after(struct frame_pool *pool, int64_t n)
+{
+	spin_lock(pool->port, &pool->lock);
+	pool->fail_after = n < 0 ? -1 : n;
+	spin_unlock(pool->port, &pool->lock);
+}

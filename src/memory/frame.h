@@ -68,6 +68,11 @@ VAS_INTERNAL void frame_free(struct frame_pool *pool, uint32_t index);
 VAS_INTERNAL void frame_mark_huge(struct frame_pool *pool, uint32_t index, unsigned level);
 VAS_INTERNAL uint64_t frame_count_huge(struct frame_pool *pool, unsigned level);
 
+VAS_INTERNAL uint64_t frame_count_free(struct frame_pool *pool);
+
+/* Testing aid: n more allocations succeed, then none; negative: no limit. */
+VAS_INTERNAL void frame_fail_after(struct frame_pool *pool, int64_t n);
+
 /* Whether the next allocation may be tried (counts down fail_after). */
 VAS_INTERNAL bool frame_may_alloc(struct frame_pool *pool);
 

@@ -26,7 +26,7 @@ static void census_vma(struct census *census, const struct vma *vma)
 			"every vma is page aligned and below the end of the user's addresses";
 	if (vma->anon && (vma->flags & VAS_VM_SHARED))
 		census->broken = "a touched vma is private";
-	if (vma->file && vma->file->refs == 0)
+	if (vma->file && !file_has_users(vma->file))
 		census->broken = "a vma's file has a reference";
 	if ((vma->flags & VAS_VM_SHARED) && !(vma->flags & VAS_VM_MAYSHARE))
 		census->broken = "what is shared was mapped shared";
@@ -55,7 +55,7 @@ static bool census_leaf(void *ctx, uint64_t addr, unsigned level, const struct e
 	if (entry->phys < frames->phys || frame_of_phys(frames, entry->phys) < frames->reserved ||
 	    frame_of_phys(frames, entry->phys) >= frames->count)
 		census->broken = "every leaf maps a frame of the region";
-	else if (frames->frame[frame_of_phys(frames, entry->phys)].refs == 0)
+	else if (frame_refs(frames, frame_of_phys(frames, entry->phys)) == 0)
 		census->broken = "every mapped frame has a reference";
 	else if (frame_of_phys(frames, entry->phys) == space->system->zero &&
 	         (entry->rights & RIGHT_WRITE))

@@ -115,29 +115,35 @@ size_t vas_vmflags(const struct vas_region *region, char text[VAS_VMFLAGS_MAX])
 
 /* ---- Regions and counters ------------------------------------------------------------------- */
 
+static void region_fill(const struct vas *space, const struct vma *vma, struct vas_region *region)
+{
+	bool has_object = vma->file && vma->file->object;
+	const char *name = has_object ? "" : vma_name(space, vma);
+
+	*region = (struct vas_region){
+		.start = vma->start,
+		.end = vma->end,
+		.flags = vma->flags,
+		.offset = vma->pgoff * space_page_size(space),
+		.file = has_object ? vma->file : NULL,
+		.name = name[0] ? name : NULL,
+		.touched = vma->anon != 0,
+		.forked = vma_is_forked(vma),
+	};
+}
+
 bool vas_next_region(struct vas *space, uint64_t addr, struct vas_region *region)
 {
-	const char *name;
 	struct vma vma;
 	bool found;
 
+	/* Once unlocked, another thread may unmap it and let its file go. */
 	space_lock_shared(space);
 	found = vma_tree_find(&space->tree, addr, &vma);
+	if (found)
+		region_fill(space, &vma, region);
 	space_unlock_shared(space);
-	if (!found)
-		return false;
-	name = vma_name(space, &vma);
-	*region = (struct vas_region){
-		.start = vma.start,
-		.end = vma.end,
-		.flags = vma.flags,
-		.offset = vma.pgoff * space_page_size(space),
-		.file = vma.file && vma.file->object ? vma.file : NULL,
-		.name = name[0] && (!vma.file || !vma.file->object) ? name : NULL,
-		.touched = vma.anon != 0,
-		.forked = vma_is_forked(&vma),
-	};
-	return true;
+	return found;
 }
 
 static bool flags_are_sound(const struct vas_region *r)

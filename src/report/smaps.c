@@ -68,16 +68,16 @@ static bool table_is_shared(struct mapcount *count, uint64_t addr)
 static uint32_t mapcount_get(struct mapcount *count, uint64_t addr, uint32_t frame, bool cached)
 {
 	struct vas_system *system = count->space->system;
-	const struct frame *f = &system->frames.frame[frame];
 
 	if (!count->counted) {
-		if (f->refs == 1u + cached && !table_is_shared(count, addr))
+		if (frame_refs(&system->frames, frame) == 1u + cached &&
+		    !table_is_shared(count, addr))
 			return 1;
 		mapcount_all(system, true);
 		mapcount_all(system, false);
 		count->counted = true;
 	}
-	return f->prev;
+	return system->frames.frame[frame].prev;
 }
 
 /* ---- One page ------------------------------------------------------------------------------- */

@@ -405,21 +405,57 @@ void object_drop(struct vas_object *object, uint64_t first, uint64_t last)
 	}
 }
 
-bool system_reserve_huge(struct vas_system *system, struct vas_object *object, uint64_t npages,
-                         uint64_t in_use)
+/* Whether the pool has so many pages that are neither in use nor promised. */
+static bool pool_has(struct vas_system *system, unsigned level, uint64_t npages)
 {
-	uint64_t pool = system->settings.hugepages[object->level - 1], taken;
+	uint64_t pool = system->settings.hugepages[level - 1];
+	uint64_t taken = frame_count_huge(&system->frames, level) + system->huge_reserved[level];
+
+	return taken <= pool && npages <= pool - taken;
+}
+
+bool system_reserve_huge(struct vas_system *system, struct vas_object *object, uint64_t npages)
+{
 	bool there;
 
 	spin_lock(&system->port, &system->lock);
-	taken = in_use + system->huge_reserved[object->level];
-	there = taken <= pool && npages <= pool - taken;
+	there = pool_has(system, object->level, npages);
 	if (there) {
 		object->reserved += npages;
 		system->huge_reserved[object->level] += npages;
 	}
 	spin_unlock(&system->port, &system->lock);
 	return there;
+}
+
+bool system_take_huge(struct vas_system *system, struct vas_object *object, bool may_have,
+                      bool *was_its)
+{
+	bool there = true;
+
+	spin_lock(&system->port, &system->lock);
+	*was_its = may_have && object->reserved > 0;
+	if (*was_its) {
+		object->reserved--;
+	} else {
+		there = pool_has(system, object->level, 1);
+		system->huge_reserved[object->level] += there;
+	}
+	spin_unlock(&system->port, &system->lock);
+	return there;
+}
+
+void system_took_huge(struct vas_system *system, struct vas_object *object, uint32_t block,
+                      bool was_its)
+{
+	spin_lock(&system->port, &system->lock);
+	if (block != FRAME_NONE)
+		frame_mark_huge(&system->frames, block, object->level);
+	else if (was_its)
+		object->reserved++;
+	if (block != FRAME_NONE || !was_its)
+		system->huge_reserved[object->level]--;
+	spin_unlock(&system->port, &system->lock);
 }
 
 void system_adjust_huge(struct vas_system *system, struct vas_object *object, int64_t npages)
@@ -534,6 +570,11 @@ int64_t vas_file_open(struct vas_object *object, const struct vas_file_info *inf
 void file_get(struct vas_file *file)
 {
 	ref_get(file->system, &file->refs);
+}
+
+bool file_has_users(const struct vas_file *file)
+{
+	return __atomic_load_n(&file->refs, __ATOMIC_RELAXED) > 0;
 }
 
 void vas_file_put(struct vas_file *file)

@@ -40,6 +40,7 @@ struct vas_file {
 };
 
 VAS_INTERNAL void file_get(struct vas_file *file);
+VAS_INTERNAL bool file_has_users(const struct vas_file *file);
 
 /* A file that is only a name, for maps. NULL: no memory. */
 VAS_INTERNAL struct vas_file *file_named(struct vas_system *system,
@@ -67,9 +68,19 @@ VAS_INTERNAL uint32_t object_page_frames(const struct vas_object *object);
 VAS_INTERNAL uint32_t object_find(struct vas_object *object, uint64_t index);
 VAS_INTERNAL uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty);
 
-/* Keeps pages of the huge page pool for the object, if besides those in use there are as many. */
+/* The huge page pool. Keeps pages of it for the object, if besides those in use or kept already
+ * there are as many. */
 VAS_INTERNAL bool system_reserve_huge(struct vas_system *system, struct vas_object *object,
-                                      uint64_t npages, uint64_t in_use);
+                                      uint64_t npages);
+
+/* Takes one page's place in the pool, which stays promised to the caller: the object's (`*was_its`)
+ * if it may have one of those kept for it, else one that nobody has. False: there is none. */
+VAS_INTERNAL bool system_take_huge(struct vas_system *system, struct vas_object *object,
+                                   bool may_have, bool *was_its);
+
+/* What has become of the promise: `block` is in use, or FRAME_NONE: it is given back. */
+VAS_INTERNAL void system_took_huge(struct vas_system *system, struct vas_object *object,
+                                   uint32_t block, bool was_its);
 
 /* Keeps so many more, or fewer (negative), whatever the pool has. */
 VAS_INTERNAL void system_adjust_huge(struct vas_system *system, struct vas_object *object,

@@ -65,6 +65,13 @@ struct vas_settings *vas_system_settings(struct vas_system *system)
 	return &system->settings;
 }
 
+void vas_system_change(struct vas_system *system, const struct vas_settings *settings)
+{
+	system_lock_all(system);
+	system->settings = *settings;
+	system_unlock_all(system);
+}
+
 uint32_t vas_system_version(const struct vas_system *system)
 {
 	return system->version;
@@ -75,20 +82,25 @@ uint64_t vas_system_page_size(const struct vas_system *system)
 	return format_page_size(system->format);
 }
 
-void vas_system_frames(const struct vas_system *system, uint64_t *total, uint64_t *free)
+void vas_system_frames(struct vas_system *system, uint64_t *total, uint64_t *free)
 {
 	*total = system->frames.count - system->frames.reserved;
-	*free = system->frames.nfree;
+	*free = frame_count_free(&system->frames);
 }
 
-uint64_t vas_system_committed(const struct vas_system *system)
+uint64_t vas_system_committed(struct vas_system *system)
 {
-	return system->committed;
+	uint64_t committed;
+
+	spin_lock(&system->port, &system->lock);
+	committed = system->committed;
+	spin_unlock(&system->port, &system->lock);
+	return committed;
 }
 
 void vas_system_fail_after(struct vas_system *system, int64_t n)
 {
-	system->frames.fail_after = n < 0 ? -1 : n;
+	frame_fail_after(&system->frames, n);
 }
 
 void system_lock_all(struct vas_system *system)
@@ -232,8 +244,11 @@ void vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
 void vas_tlb_unregister(struct vas_tlb *tlb)
 {
 	struct vas *space = tlb->space;
-	struct vas_tlb **at = &space->tlb.tlbs;
+	struct vas_tlb **at;
 
+	if (!space) /* it was never registered, or its space is gone */
+		return;
+	at = &space->tlb.tlbs;
 	vas_tlb_leave(tlb);
 	space_lock(space);
 	while (*at != tlb)
@@ -255,9 +270,14 @@ void vas_set_limit(struct vas *space, enum vas_rlimit which, struct vas_limit li
 	space_unlock(space);
 }
 
-struct vas_limit vas_get_limit(const struct vas *space, enum vas_rlimit which)
+struct vas_limit vas_get_limit(struct vas *space, enum vas_rlimit which)
 {
-	return space->limit[which];
+	struct vas_limit limit;
+
+	space_lock_shared(space);
+	limit = space->limit[which];
+	space_unlock_shared(space);
+	return limit;
 }
 
 void vas_set_capabilities(struct vas *space, uint32_t capabilities)

@@ -120,6 +120,38 @@ static void each_size_exchanges_its_bytes_only(void **state)
 	unit_close(&unit, space);
 }
 
+/* Parts of a word: at each place in it, the rest stays. */
+static void bytes_and_halves_at_each_place_of_a_word(void **state)
+{
+	struct unit unit;
+	struct vas *space;
+
+	(void)state;
+	unit_begin(&unit);
+	space = unit_space(&unit);
+	map(space, 0, 1, RW);
+	for (unsigned len = 1; len <= 2; len++) {
+		for (unsigned off = 0; off < 8; off += len) {
+			uint8_t bytes[8] = {0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7}, now[8];
+			uint64_t was = ~(uint64_t)0;
+
+			store(space, at(0), (char *)bytes, 8);
+			assert_int_equal(
+				vas_compare_exchange(space, at(0) + off, len, &was, 0, NULL), 0);
+			assert_memory_equal(&was, bytes + off, len);
+			assert_true(was >> len * 8 == 0);
+			was |= (uint64_t)0xabcd << 48; /* which does not count */
+			assert_int_equal(vas_compare_exchange(space, at(0) + off, len, &was,
+			                                      0x1122334455667788, NULL),
+			                 1);
+			memcpy(bytes + off, len == 1 ? "\x88" : "\x88\x77", len);
+			assert_int_equal(vas_read(space, now, at(0), 8, NULL), 0);
+			assert_memory_equal(now, bytes, 8);
+		}
+	}
+	unit_close(&unit, space);
+}
+
 static void sizes_and_places_that_do_not_fit(void **state)
 {
 	static const unsigned sizes[] = {0, 3, 5, 6, 7, 9, 16, 64, 1u << 31, ~0u};
@@ -433,6 +465,7 @@ int main(void)
 		cmocka_unit_test(strings_end_at_nul_or_limit),
 		cmocka_unit_test(strings_stop_where_memory_ends),
 		cmocka_unit_test(each_size_exchanges_its_bytes_only),
+		cmocka_unit_test(bytes_and_halves_at_each_place_of_a_word),
 		cmocka_unit_test(sizes_and_places_that_do_not_fit),
 		cmocka_unit_test(exchanging_is_writing),
 		cmocka_unit_test(no_memory_changes_nothing),

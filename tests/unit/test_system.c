@@ -105,7 +105,11 @@ static void systems_do_not_know_each_other(void **state)
 	vas_system_fail_after(unit.system, -1);
 	assert_call(a, vas_read(a, &word, at(0), 8, NULL), 0);
 	assert_int_equal(word, 100);
-	vas_system_settings(other.system)->max_map_count = 1;
+	struct vas_settings settings = *vas_system_settings(other.system);
+	settings.max_map_count = 1;
+	vas_system_change(other.system, &settings);
+	assert_int_equal(vas_system_settings(other.system)->max_map_count, 1);
+	assert_int_equal(vas_system_settings(unit.system)->max_map_count, 65530);
 	assert_call(a, vas_munmap(a, at(0), 4096), 0);
 	assert_call(b, vas_read(b, &word, at(0), 8, NULL), 0);
 	assert_int_equal(word, 101);

@@ -176,7 +176,9 @@ static void a_hit_is_the_page_and_only_for_what_it_was_asked(void **state)
 	            at(257));
 	assert_ptr_not_equal(translate(world.space, 257, VAS_WRITE), write_at);
 	assert_ptr_equal(translate(world.space, 1, VAS_WRITE), write_at);
-	end(&world); /* destroying the space unregisters */
+	end(&world);              /* destroying the space unregisters */
+	vas_tlb_unregister(&tlb); /* which makes this harmless */
+	vas_tlb_unregister(&tlb);
 	assert_null(tlb.space);
 }
 
