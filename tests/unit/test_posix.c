@@ -447,15 +447,15 @@ static void only_regular_files_that_can_be_read(void **state)
 	close(fd);
 	close(fds[0]);
 	close(fds[1]);
-	/* No memory: no descriptor stays open. */
+	/* No memory: no descriptor stays open; the lowest that is free is the same as before. */
 	fd = open(other.path, O_RDONLY);
+	close(fd);
 	vas_system_fail_after(w.unit.system, 0);
 	assert_int_equal(vas_posix_open(w.unit.system, other.fd, &file), -VAS_ENOMEM);
 	vas_system_fail_after(w.unit.system, -1);
 	fds[0] = open(other.path, O_RDONLY);
-	assert_int_equal(fds[0], fd + 1);
+	assert_int_equal(fds[0], fd);
 	close(fds[0]);
-	close(fd);
 	scratch_drop(&other);
 	world_let_go(&w);
 	scratch_drop(&w.scratch);
