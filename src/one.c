@@ -20,6 +20,7 @@
 #include "pages/pagetree.c"
 #include "pages/tlb.c"
 #include "space/address.c"
+#include "space/elsewhere.c"
 #include "space/object.c"
 #include "space/space.c"
 #include "space/vma.c"

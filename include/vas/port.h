@@ -17,6 +17,48 @@
 #include <stdint.h>
 
 struct vas;
+struct vas_region;
+
+/* A remapping, as the hook `move` is to carry it out. */
+struct vas_move {
+	const struct vas_region *vma;   /* that `old_addr` is in, as it is before */
+	uint64_t old_addr, old_len;     /* whole pages; old_len 0: shared memory appears twice */
+	uint64_t new_addr, new_len;     /* new_addr == old_addr: it grows in place; what is beyond
+	                                   old_len shows fresh pages */
+	bool keep;                      /* the source stays mapped, and empty (DONTUNMAP); what is
+	                                   left of *vma there, all of it, loses its locks */
+	bool chosen;                    /* vas chose new_addr: see vas_pages.map */
+};
+
+/* Hooks of a system that only keeps the books: its spaces' pages are elsewhere (the process's
+ * own memory, another MMU, another machine). vas decides everything about a call, then one hook
+ * makes it so: the last step that may fail, under the space's lock. A hook answers 0, or a
+ * negative errno with nothing changed, which is the call's answer then and vas is as it was
+ * before the step (a call of several steps keeps those before: so does Linux). All hooks must be
+ * given. Addresses are page aligned, ranges not empty. Hooks may not call vas but for
+ * vas_object_ctx, vas_file_info and vas_file_object. */
+struct vas_pages {
+	/* Fresh pages for a new mapping, in the place of whatever is there. `map` holds the flags
+	 * of the call (VAS_MAP_*); with neither MAP_FIXED nor MAP_FIXED_NOREPLACE vas chose the
+	 * address, and knows of nothing there: a hook that finds something answers -VAS_EEXIST.
+	 * The heap (brk) comes with MAP_FIXED_NOREPLACE. The file's pages begin at vma->offset. */
+	int64_t (*map)(void *ctx, struct vas *space, const struct vas_region *vma, uint64_t map);
+
+	/* [start, end) is unmapped; there may be holes in it. */
+	int64_t (*unmap)(void *ctx, struct vas *space, uint64_t start, uint64_t end);
+
+	/* The attributes of [start, end), which were those of *vma, become `flags` (VAS_VM_*):
+	 * rights (mprotect), locks (mlock), what madvise sets, a seal. */
+	int64_t (*protect)(void *ctx, struct vas *space, const struct vas_region *vma,
+	                   uint64_t start, uint64_t end, uint64_t flags);
+
+	int64_t (*move)(void *ctx, struct vas *space, const struct vas_move *move);
+
+	/* madvise's advice (enum vas_advice) that concerns pages, not attributes: what discards
+	 * must discard; the rest may be taken or left. */
+	int64_t (*advise)(void *ctx, struct vas *space, const struct vas_region *vma,
+	                  uint64_t start, uint64_t end, uint64_t advice);
+};
 
 struct vas_port {
 	/* The region: `memory` is where vas can read and write it, aligned to the page size of the
@@ -44,6 +86,12 @@ struct vas_port {
 	 * again. NULL: nothing but the registered software TLBs (struct vas_tlb) caches
 	 * translations. */
 	void (*invalidate)(void *ctx, struct vas *space, uint64_t start, uint64_t end);
+
+	/* The pages of all spaces are elsewhere, see above; no page table is kept. vas_fork copies
+	 * the books alone, vas_destroy forgets them: neither calls a hook. vas_fault, vas_mincore
+	 * and what reads, writes or translates answer -VAS_ENOSYS. Never-written memory that moves
+	 * counts as written, for nobody tells. NULL: pages are in frames of the region. */
+	const struct vas_pages *pages;
 };
 
 /* The smallest usable region: the system's own records and one empty space. */

@@ -265,6 +265,9 @@ struct vas_params {
 	                         randomisation computes it from the soft RLIMIT_STACK */
 	uint64_t legacy_base; /* bottom-up searches start here; 0: P(TASK_SIZE / 3) */
 	bool legacy;          /* the legacy layout: bottom-up first */
+	uint64_t place_low, place_high; /* addresses that vas chooses lie in here (all but those of
+	                         MAP_32BIT; legacy_base is raised to place_low); not what the caller
+	                         demands, or hints at. 0: no bound of its own */
 	uint64_t start_brk;   /* first byte of the heap; 0: no heap, vas_brk refuses everything */
 	uint64_t brk;         /* the break itself; 0: start_brk */
 	uint64_t data_len;    /* bytes of the program's own data, which RLIMIT_DATA counts in brk */
@@ -345,7 +348,13 @@ struct vas_file_info {
 int64_t vas_file_open(struct vas_object *object, const struct vas_file_info *info,
                       struct vas_file **file);
 void vas_file_put(struct vas_file *file);
+
+/* Takes one more reference. */
+void vas_file_get(struct vas_file *file);
 const struct vas_file_info *vas_file_info(const struct vas_file *file);
+
+/* The object a file was opened on; NULL: vas has none (an imported region's). */
+struct vas_object *vas_file_object(const struct vas_file *file);
 
 /* ---- The calls ------------------------------------------------------------------------------ */
 
@@ -544,6 +553,15 @@ struct vas_walk_step {
 	unsigned rights;   /* VAS_PROT_* of a leaf */
 };
 unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VAS_LEVELS_MAX]);
+
+/* What an access to `addr` may do now without a fault: the rights (VAS_PROT_*) of the page
+ * there, as all levels above allow them (after fork a table may forbid what the leaf in it
+ * allows, and vas_walk shows each for itself). 0: no page, or no right. *phys: the physical
+ * address of the byte; *len: the bytes from `addr` on that lie side by side there under the same
+ * leaf. Both may be NULL; they are set only when a page is present. For those who enter pages of
+ * vas's region in an MMU of their own; the answer holds until the next call on the space, or
+ * `invalidate`. */
+unsigned vas_lookup(struct vas *space, uint64_t addr, uint64_t *phys, uint64_t *len);
 
 /* Verifies every invariant of a space. NULL: all hold; else the words of the first that does
  * not. */

@@ -3,6 +3,9 @@
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 
+/* What a heap would be to mmap. */
+#define HEAP_MAP (VAS_MAP_PRIVATE | VAS_MAP_ANONYMOUS | VAS_MAP_FIXED_NOREPLACE)
+
 /* Gives [end, old_end) back. */
 static bool heap_shrink(struct vas *space, uint64_t end, uint64_t old_end)
 {
@@ -35,6 +38,10 @@ static bool heap_grow(struct vas *space, uint64_t old_end, uint64_t end)
 	if (!space_reserve(space) || !space_charge(space, npages))
 		return false;
 	vma.pgoff = space_pages(space, old_end);
+	if (elsewhere_map(space, &vma, HEAP_MAP)) {
+		space_uncharge(space, npages);
+		return false;
+	}
 	/* Only the heap itself grows: not what the program has right below its start. */
 	if (old_end > space->start_brk)
 		vma_place(space, &vma, JOIN_LOWER);

@@ -4,8 +4,8 @@
 #ifndef VAS_CALLS_H
 #define VAS_CALLS_H
 
+#include "space/elsewhere.h"
 #include "space/linux.h"
-#include "space/vma.h"
 
 /* ---- munmap.c ---- */
 

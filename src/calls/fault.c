@@ -224,6 +224,8 @@ int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end, bool kee
 {
 	struct vma vma;
 
+	if (space_is_elsewhere(space))
+		return 0; /* their hook has seen the lock, or the flag */
 	for (uint64_t addr = start;
 	     addr < end && vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
 	     addr = vma.end) {
@@ -402,6 +404,8 @@ int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
 
 	if (signal)
 		*signal = (struct vas_signal){0};
+	if (space_is_elsewhere(space))
+		return -VAS_ENOSYS;
 	if (space->system->port.threads) {
 		space_lock_shared(space);
 		done = fault_quick(space, addr, access);

@@ -51,6 +51,8 @@ static void inherit(struct vas *child, const struct vas *parent)
 	child->mmap_base = parent->mmap_base;
 	child->legacy_base = parent->legacy_base;
 	child->legacy = parent->legacy;
+	child->place_low = parent->place_low;
+	child->place_high = parent->place_high;
 	child->start_brk = parent->start_brk;
 	child->brk = parent->brk;
 	child->data_len = parent->data_len;

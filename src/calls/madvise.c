@@ -101,11 +101,13 @@ static int64_t advise_flags(struct part *part, uint64_t advice)
 
 /* ---- Pages ---------------------------------------------------------------------------------- */
 
-static int64_t part_zap(const struct part *part)
+static int64_t part_zap(const struct part *part, uint64_t advice)
 {
 	struct vas *space = part->space;
 	struct tlb_gather gather;
 
+	if (space_is_elsewhere(space))
+		return elsewhere_advise(space, &part->vma, part->start, part->end, advice);
 	if (!space_cut(space, part->start, part->end))
 		return -VAS_ENOMEM;
 	tlb_gather_begin(&gather, &space->tlb);
@@ -126,7 +128,7 @@ static int64_t advise_dontneed(struct part *part, uint64_t advice)
 		return -VAS_EINVAL;
 	part->end = align_down(part->end, size);
 	huge_unmap(part->space, &part->vma, part->start, part->end, HUGE_DISCARD);
-	return part_zap(part);
+	return part_zap(part, advice);
 }
 
 /* Without memory pressure the pages that MADV_FREE gives up are never taken. */
@@ -134,7 +136,7 @@ static int64_t advise_free(const struct part *part)
 {
 	if (part->vma.file || (part->vma.flags & (VAS_VM_LOCKED | VAS_VM_PFNMAP | VAS_VM_HUGETLB)))
 		return -VAS_EINVAL;
-	return 0;
+	return elsewhere_advise(part->space, &part->vma, part->start, part->end, VAS_MADV_FREE);
 }
 
 static int64_t advise_remove(struct part *part)
@@ -157,6 +159,9 @@ static int64_t advise_remove(struct part *part)
 	part->end = max_u64(align_down(part->end, size), part->start);
 	first = vma_pgoff(part->space, vma, part->start);
 	last = vma_pgoff(part->space, vma, part->end);
+	if (space_is_elsewhere(part->space))
+		return elsewhere_advise(part->space, &part->vma, part->start, part->end,
+		                        VAS_MADV_REMOVE);
 	if (!rmap_zap(vma->file->object, first, last, false))
 		return -VAS_ENOMEM;
 	object_drop(vma->file->object, first, last);
@@ -164,9 +169,11 @@ static int64_t advise_remove(struct part *part)
 }
 
 /* Reclaim: there is no swap, so anonymous pages stay; see docs/differences.md for file pages. */
-static int64_t advise_reclaim(const struct part *part)
+static int64_t advise_reclaim(const struct part *part, uint64_t advice)
 {
-	return part->vma.flags & (VAS_VM_LOCKED | VAS_VM_PFNMAP | VAS_VM_HUGETLB) ? -VAS_EINVAL : 0;
+	if (part->vma.flags & (VAS_VM_LOCKED | VAS_VM_PFNMAP | VAS_VM_HUGETLB))
+		return -VAS_EINVAL;
+	return elsewhere_advise(part->space, &part->vma, part->start, part->end, advice);
 }
 
 static bool vma_can_be_guarded(const struct vas *space, const struct vma *vma, uint64_t advice)
@@ -186,6 +193,9 @@ static int64_t advise_guard_install(struct part *part)
 
 	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_INSTALL))
 		return -VAS_EINVAL;
+	err = part_zap(part, VAS_MADV_GUARD_INSTALL);
+	if (err)
+		return err;
 	/* Linux ties the page tables to an identity here, so that fork copies the guards. */
 	if (!(part->vma.flags & VAS_VM_SHARED) && !part->vma.file)
 		vma_touch(space, &part->vma);
@@ -193,7 +203,8 @@ static int64_t advise_guard_install(struct part *part)
 		part->vma.flags |= VAS_VM_MAYBE_GUARD;
 		vma_tree_replace(&space->tree, part->vma.start, &part->vma);
 	}
-	err = part_zap(part);
+	if (space_is_elsewhere(space))
+		return 0;
 	for (uint64_t addr = part->start; addr < part->end && !err;
 	     addr += space_page_size(space)) {
 		if (!pagemap_set(&space->pages, addr, 0, &guard))
@@ -226,6 +237,9 @@ static int64_t advise_guard_remove(const struct part *part)
 
 	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_REMOVE))
 		return -VAS_EINVAL;
+	if (space_is_elsewhere(space))
+		return elsewhere_advise(space, &part->vma, part->start, part->end,
+		                        VAS_MADV_GUARD_REMOVE);
 	tlb_gather_begin(&gather, &space->tlb);
 	pagemap_walk(&space->pages, part->start, part->end, unguard_entry, &unguard);
 	tlb_gather_end(&gather);
@@ -264,16 +278,19 @@ static int64_t advise_part(struct part *part, uint64_t advice)
 	case VAS_MADV_REMOVE:
 		return advise_remove(part);
 	case VAS_MADV_WILLNEED:
-		return 0;
+		return elsewhere_advise(part->space, &part->vma, part->start, part->end, advice);
 	case VAS_MADV_COLD:
 	case VAS_MADV_PAGEOUT:
-		return advise_reclaim(part);
+		return advise_reclaim(part, advice);
 	case VAS_MADV_FREE:
 		return advise_free(part);
 	case VAS_MADV_DONTNEED:
 	case VAS_MADV_DONTNEED_LOCKED:
 		return advise_dontneed(part, advice);
 	case VAS_MADV_COLLAPSE:
+		if (space_is_elsewhere(part->space))
+			return elsewhere_advise(part->space, &part->vma, part->start, part->end,
+			                        advice);
 		return huge_collapse(part->space, &part->vma, part->start, part->end);
 	case VAS_MADV_GUARD_INSTALL:
 		return advise_guard_install(part);
@@ -316,6 +333,10 @@ static int64_t populate_part(struct vas *space, struct vma *vma, uint64_t start,
 
 	if ((vma->flags & (VAS_VM_IO | VAS_VM_PFNMAP)) || !(vma->flags & right))
 		return -VAS_EINVAL;
+	if (space_is_elsewhere(space))
+		return elsewhere_advise(space, vma, start, end,
+		                        access == VAS_WRITE ? VAS_MADV_POPULATE_WRITE
+		                                            : VAS_MADV_POPULATE_READ);
 	if (!vma_is_ours(vma))
 		return 0;
 	for (uint64_t addr = start; addr < end; addr += space_page_size(space)) {

@@ -307,6 +307,43 @@ static int64_t take_file(struct mapping *m)
 	return m->file ? 0 : -VAS_ENOMEM;
 }
 
+/* The vma to come. */
+static struct vma new_vma(const struct mapping *m)
+{
+	return (struct vma){
+		.start = m->addr,
+		.end = m->addr + m->len,
+		.flags = m->flags,
+		.file = m->file,
+		.pgoff = space_pages(m->space, m->file ? m->offset : m->addr),
+	};
+}
+
+/* Whether Linux may still refuse the mapping when what it replaces is gone. */
+static bool is_refused_late(const struct mapping *m)
+{
+	return m->level > 0 || m->shared_anon;
+}
+
+/* Pages that are elsewhere: one step puts the new in the place of the old, but where a later
+ * refusal is to leave a hole. */
+static int64_t replace_elsewhere(struct mapping *m)
+{
+	struct vas *space = m->space;
+	struct vma vma = new_vma(m);
+	int64_t err = 0;
+
+	if (!space_is_elsewhere(space))
+		return 0;
+	if (!is_refused_late(m))
+		err = elsewhere_map(space, &vma, m->map);
+	else if (m->replaced.mapped)
+		err = elsewhere_unmap(space, vma.start, vma.end);
+	if (err && (m->flags & VAS_VM_ACCOUNT))
+		space_uncharge(space, space_pages(space, m->len));
+	return err;
+}
+
 /* Unmaps what is in the place of the mapping, once that has been admitted. */
 static int64_t make_room(struct mapping *m)
 {
@@ -316,6 +353,11 @@ static int64_t make_room(struct mapping *m)
 	if (err)
 		return err;
 	err = admit(m);
+	if (!err) {
+		err = replace_elsewhere(m);
+		if (err)
+			return err;
+	}
 	if (replaces && !err)
 		munmap_commit(&m->replaced);
 	else if (replaces)
@@ -326,8 +368,8 @@ static int64_t make_room(struct mapping *m)
 static int64_t map_region(struct mapping *m)
 {
 	struct vas *space = m->space;
-	uint64_t end = m->addr + m->len, npages = space_pages(space, m->len);
-	struct vma vma = {.start = m->addr, .end = end};
+	uint64_t npages = space_pages(space, m->len);
+	struct vma vma;
 	int64_t err;
 
 	m->shared_anon = !m->file && m->level == 0 && (m->flags & VAS_VM_SHARED);
@@ -341,15 +383,15 @@ static int64_t map_region(struct mapping *m)
 		err = reserve_hugetlb(m);
 	else if (!err && m->shared_anon)
 		err = charge_shared(m);
+	vma = new_vma(m);
+	if (!err && is_refused_late(m))
+		err = elsewhere_map(space, &vma, m->map);
 	if (err) {
 		if (m->file)
 			vas_file_put(m->file);
 		return err;
 	}
 
-	vma.flags = m->flags;
-	vma.file = m->file;
-	vma.pgoff = space_pages(space, m->file ? m->offset : m->addr);
 	vma_place(space, &vma, JOIN_BOTH);
 	space_count(space, m->flags, npages);
 	if (m->flags & VMA_LOCKS && !vma_is_lockable(m->flags)) {

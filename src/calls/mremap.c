@@ -131,13 +131,43 @@ static bool can_grow_in_place(const struct remap *r)
 	return space_place(r->space, &whole) >= 0;
 }
 
+/* Pages that are elsewhere, moved or grown by who has them. Nobody tells which of them were
+ * written: what moves counts as written. */
+static int64_t remap_elsewhere(struct remap *r)
+{
+	struct vas_move move = {
+		.old_addr = r->old,
+		.old_len = r->old_len,
+		.new_addr = r->new,
+		.new_len = r->new_len,
+		.keep = r->flags & VAS_MREMAP_DONTUNMAP,
+		.chosen = !(r->flags & VAS_MREMAP_FIXED),
+	};
+	int64_t err;
+
+	if (!space_is_elsewhere(r->space))
+		return 0;
+	err = elsewhere_move(r->space, &r->vma, &move);
+	if (!err && r->new != r->old && r->old_len > 0 && !(r->vma.flags & VAS_VM_SHARED))
+		vma_touch(r->space, &r->vma);
+	return err;
+}
+
 static int64_t grow_in_place(struct remap *r)
 {
 	struct vas *space = r->space;
 	uint64_t end = r->vma.end, npages = r->delta, flags = r->vma.flags;
+	int64_t err;
 
 	if ((flags & VAS_VM_ACCOUNT) && !space_charge(space, npages))
 		return -VAS_ENOMEM;
+	r->new = r->old;
+	err = remap_elsewhere(r);
+	if (err) {
+		if (flags & VAS_VM_ACCOUNT)
+			space_uncharge(space, npages);
+		return err;
+	}
 	vma_extend(space, &r->vma, end + (r->new_len - r->old_len));
 	space_count(space, flags, npages);
 	if (flags & VAS_VM_LOCKED) {
@@ -303,6 +333,7 @@ static int64_t move(struct remap *r)
 	bool whole = r->old == r->vma.start && r->old_len == vma_len(&r->vma);
 	uint64_t peak = space->peak;
 	struct tlb_gather gather;
+	int64_t err;
 
 	if (space->tree.count + 3 >= space->system->settings.max_map_count)
 		return -VAS_ENOMEM;
@@ -310,9 +341,10 @@ static int64_t move(struct remap *r)
 		return -VAS_EINVAL;
 	if (!charge_move(r))
 		return -VAS_ENOMEM;
-	if (!prepare_move(r)) {
+	err = prepare_move(r) ? remap_elsewhere(r) : -VAS_ENOMEM;
+	if (err) {
 		uncharge_move(r);
-		return -VAS_ENOMEM;
+		return err;
 	}
 	place_target(r);
 	unwatch_target(r);

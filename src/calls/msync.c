@@ -104,6 +104,8 @@ int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec
 		return -VAS_ENOMEM;
 	if (vec > task_size || npages > task_size - vec)
 		return -VAS_EFAULT;
+	if (space_is_elsewhere(space))
+		return -VAS_ENOSYS;
 	while (npages > 0) {
 		uint64_t n = pages_in_core(space, addr, min_u64(npages, sizeof(answers)), answers);
 

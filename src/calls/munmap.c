@@ -116,6 +116,8 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 		return -VAS_ENOMEM;
 	err = munmap_check(&unmap);
 	if (!err)
+		err = elsewhere_unmap(space, start, start + len);
+	if (!err)
 		munmap_commit(&unmap);
 	return err;
 }

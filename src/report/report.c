@@ -276,6 +276,26 @@ bool vas_next_present(struct vas *space, uint64_t addr, uint64_t *start, uint64_
 	return first.found;
 }
 
+unsigned vas_lookup(struct vas *space, uint64_t addr, uint64_t *phys, uint64_t *len)
+{
+	struct entry leaf = {.kind = ENTRY_ABSENT};
+	unsigned level = 0;
+	uint64_t span;
+
+	space_lock_shared(space);
+	if (addr < vas_task_size(space))
+		leaf = pagemap_lookup(&space->pages, addr, &level);
+	space_unlock_shared(space);
+	if (leaf.kind != ENTRY_LEAF)
+		return 0;
+	span = format_span(space->system->format, level);
+	if (phys)
+		*phys = leaf.phys + (addr & (span - 1));
+	if (len)
+		*len = span - (addr & (span - 1));
+	return leaf.rights;
+}
+
 unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VAS_LEVELS_MAX])
 {
 	const struct vas_format *format = space->system->format;

@@ -87,8 +87,10 @@ static int64_t search_bottom_up(const struct vas *space, const struct place *pla
 	if (place->map_32bit) {
 		low = LOW_1G;
 		high = LOW_2G;
-	} else if (format->task_size > format->window && place->hint > format->window) {
-		high = format->task_size;
+	} else {
+		if (format->task_size > format->window && place->hint > format->window)
+			high = format->task_size;
+		high = min_u64(high, space->place_high);
 	}
 	hint = space_align(space, hint);
 	if (hint && place->len <= high && high - place->len >= hint &&
@@ -112,9 +114,10 @@ static int64_t search(const struct vas *space, const struct place *place)
 	if (hint && hint <= task_size - len && range_is_free(space, hint, len))
 		return (int64_t)hint;
 	hole.low = max_u64(space_page_size(space), space_floor(space));
+	hole.low = max_u64(hole.low, space->place_low);
 	if (place->above_4g)
 		hole.low = max_u64(hole.low, HIGH_4G);
-	hole.high = search_high(space, place);
+	hole.high = min_u64(search_high(space, place), space->place_high);
 	addr = hole_find(space, hole);
 	return addr < 0 ? search_bottom_up(space, place) : addr;
 }

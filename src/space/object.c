@@ -588,6 +588,16 @@ void vas_file_put(struct vas_file *file)
 		vas_object_put(object);
 }
 
+void vas_file_get(struct vas_file *file)
+{
+	file_get(file);
+}
+
+struct vas_object *vas_file_object(const struct vas_file *file)
+{
+	return file->object;
+}
+
 const struct vas_file_info *vas_file_info(const struct vas_file *file)
 {
 	return &file->info;

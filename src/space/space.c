@@ -39,7 +39,8 @@ int64_t vas_system_create(const struct vas_config *config, struct vas_system **o
 	system->port = config->port;
 	system->settings = config->settings;
 	system->format = format;
-	system->software = config->software || !config->format;
+	/* The map of pages that are elsewhere is one that stays empty. */
+	system->software = config->software || !config->format || config->port.pages;
 	system->version = config->linux_version ? config->linux_version : VAS_LINUX_LATEST;
 	system->frames = (struct frame_pool){
 		.frame = (struct frame *)(void *)((uint8_t *)system + records),
@@ -162,6 +163,9 @@ static void space_configure(struct vas *space, const struct vas_params *params)
 	space->legacy_base = params->legacy_base
 	                             ? params->legacy_base
 	                             : space_align(space, space->system->format->window / 3);
+	space->place_low = params->place_low;
+	space->place_high = params->place_high ? params->place_high : ~(uint64_t)0;
+	space->legacy_base = max_u64(space->legacy_base, space->place_low);
 	space->start_brk = params->start_brk;
 	space->brk = params->brk ? params->brk : params->start_brk;
 	space->data_len = params->data_len;

@@ -54,6 +54,7 @@ struct vas {
 	/* Decided at exec. */
 	uint64_t mmap_base, legacy_base;
 	bool legacy;
+	uint64_t place_low, place_high; /* what vas chooses lies in here */
 	uint64_t start_brk, data_len, start_stack;
 	uint32_t capabilities;
 	struct vas_limit limit[VAS_NRLIMITS];

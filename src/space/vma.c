@@ -4,8 +4,8 @@
  * change no page's account.
  *
  * SPDX-License-Identifier: MIT */
+#include "space/elsewhere.h"
 #include "space/linux.h"
-#include "space/vma.h"
 
 bool vma_at(const struct vas *space, uint64_t addr, struct vma *out)
 {
@@ -254,6 +254,8 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 	joined = take_in(part, &j);
 	if (joined == 0)
 		err = check_parts(space, vma, start, end);
+	if (!err)
+		err = elsewhere_protect(space, vma, start, end, flags);
 	if (err)
 		return err;
 	if (vma->start < start) {

@@ -120,7 +120,7 @@ VAS_INTERNAL void vma_extend(struct vas *space, struct vma *vma, uint64_t end);
 
 /* Gives [start, end) inside *vma other flags: joins it to matching neighbours or splits it off.
  * *vma becomes the vma that holds start. -ENOMEM: a split would exceed max_map_count (an earlier
- * split stays). */
+ * split stays). Pages that are elsewhere get them too; what their hook answers. */
 VAS_INTERNAL int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t end,
                                 uint64_t flags);
 
