@@ -206,6 +206,13 @@ struct vas_config {
 	bool software;                   /* keep pages in software trees, see below */
 	struct vas_port port;
 	struct vas_settings settings;
+
+	/* A kernel's own half, or NULL: as many words as a table has entries, of which those beyond
+	 * the user's addresses are copied into the root of each space when it is made (vas_create,
+	 * vas_fork). vas never reads or counts what they point to. It must live as long as the
+	 * system. Without effect where no entry of the root is beyond them (AArch64, whose TTBR1
+	 * has a root of its own) and in software trees. */
+	const uint64_t *root_words;
 };
 
 /* Software trees, for spaces whose pages no hardware looks for (an emulator, a sandbox): a move of
@@ -285,8 +292,17 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 /* Unmaps everything and frees the space. No CPU may use its tables any more. */
 void vas_destroy(struct vas *space);
 
+/* config->root_words have changed: copies them into all spaces there are. Invalidating what the
+ * CPUs have cached of the old ones is the caller's. */
+void vas_root_update(struct vas_system *system);
+
 /* The system a space belongs to. */
 struct vas_system *vas_system_of(struct vas *space);
+
+/* A pointer of the embedder's that goes with the space: NULL until it is set, in a forked child
+ * too. vas does nothing with it. Both take no lock and may be called from a hook. */
+void vas_set_context(struct vas *space, void *context);
+void *vas_context(const struct vas *space);
 
 /* setrlimit for what belongs to memory; checks nothing (that is the caller's prlimit). */
 void vas_set_limit(struct vas *space, enum vas_rlimit which, struct vas_limit limit);

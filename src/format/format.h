@@ -150,6 +150,12 @@ static inline unsigned format_entries(const struct vas_format *format)
 	return 1u << format->index_bits;
 }
 
+/* Entries of the top table below the end of the user's addresses; the rest are the embedder's. */
+static inline unsigned format_user_entries(const struct vas_format *format)
+{
+	return (unsigned)((format->task_size - 1) >> format_shift(format, format->levels - 1u)) + 1;
+}
+
 static inline unsigned format_index(const struct vas_format *format, uint64_t addr, unsigned level)
 {
 	return (unsigned)(addr >> format_shift(format, level)) & (format_entries(format) - 1);

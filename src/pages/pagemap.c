@@ -30,6 +30,12 @@ bool pagemap_init(struct pagemap *pm, const struct vas_format *format, struct sl
 	return software || pagetable_init(&pm->table);
 }
 
+void pagemap_set_upper(struct pagemap *pm, const uint64_t *words)
+{
+	if (!pm->software)
+		pagetable_set_upper(&pm->table, words);
+}
+
 void pagemap_destroy(struct pagemap *pm)
 {
 	if (!pm->software)

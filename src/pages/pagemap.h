@@ -32,7 +32,8 @@ struct pagetable {
 	struct frame_pool *frames;
 	uint32_t zero; /* the shared frame of zeros: never counted, never written */
 	uint32_t root;
-	unsigned top; /* the root's level */
+	unsigned top;    /* the root's level */
+	bool has_upper;  /* the root's words beyond the user's addresses are the embedder's */
 };
 
 /* A space's pages: in the tables that an MMU walks, or in software trees (pagetree.c). */
@@ -47,6 +48,9 @@ struct pagemap {
 /* An empty map, in tables of this format. */
 VAS_INTERNAL bool pagemap_init(struct pagemap *pm, const struct vas_format *format,
                                struct slab_cache *slab, uint32_t zero, bool software);
+
+/* The embedder's words of the root, those beyond the user's addresses: vas never looks at them. */
+VAS_INTERNAL void pagemap_set_upper(struct pagemap *pm, const uint64_t *words);
 
 /* Frees the root; everything has been cleared. */
 VAS_INTERNAL void pagemap_destroy(struct pagemap *pm);

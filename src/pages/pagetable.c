@@ -76,6 +76,16 @@ bool pagetable_init(struct pagetable *pt)
 	return pt->root != FRAME_NONE;
 }
 
+/* CPUs may be walking: each word changes at once. */
+void pagetable_set_upper(struct pagetable *pt, const uint64_t *words)
+{
+	uint64_t *root = table_words(pt, pt->root);
+
+	for (unsigned i = format_user_entries(pt->format); i < format_entries(pt->format); i++)
+		__atomic_store_n(&root[i], words[i], __ATOMIC_RELEASE);
+	pt->has_upper = true;
+}
+
 void pagetable_destroy(struct pagetable *pt)
 {
 	vas_assert(pt->frames->frame[pt->root].live == 0);

@@ -93,6 +93,14 @@ VAS_INTERNAL struct spot spot_make(struct pagetable *pt, uint64_t addr, unsigned
 /* An empty root. False: no memory. */
 VAS_INTERNAL bool pagetable_init(struct pagetable *pt);
 VAS_INTERNAL void pagetable_destroy(struct pagetable *pt);
+VAS_INTERNAL void pagetable_set_upper(struct pagetable *pt, const uint64_t *words);
+
+/* How many entries of `table` are ours. */
+static inline unsigned table_entries(const struct pagetable *pt, uint32_t table)
+{
+	return pt->has_upper && table == pt->root ? format_user_entries(pt->format) :
+						    format_entries(pt->format);
+}
 
 VAS_INTERNAL struct entry pagetable_lookup(const struct pagetable *pt, uint64_t addr,
                                            unsigned *level);

@@ -213,7 +213,7 @@ static void table_recount(const struct pagetable *pt, uint32_t table, unsigned l
 	f->refs += step;
 	if (f->refs != 0 && before != 0)
 		return;
-	for (unsigned i = 0; i < format_entries(pt->format); i++) {
+	for (unsigned i = 0; i < table_entries(pt, table); i++) {
 		uint64_t word = table_words(pt, table)[i];
 		uint32_t frame = word_frame_of(pt, word);
 
@@ -242,7 +242,7 @@ static void census_table(struct table_census *census, uint32_t table, unsigned l
 	const struct frame *f = &pt->frames->frame[table];
 
 	census->ntables += level < pt->format->levels - 1u;
-	if (f->live != live_words(table_words(pt, table), format_entries(pt->format)))
+	if (f->live != live_words(table_words(pt, table), table_entries(pt, table)))
 		census->broken = "live is the number of a table's words that are not zero";
 	if (f->live == 0 && table != pt->root)
 		census->broken = "no table but the root is empty";
@@ -250,7 +250,7 @@ static void census_table(struct table_census *census, uint32_t table, unsigned l
 		census->broken = "a table holds a reference on its frame";
 	if (f->refs > 1 && table == pt->root)
 		census->broken = "nobody shares a root";
-	for (unsigned i = 0; level > 0 && i < format_entries(pt->format); i++) {
+	for (unsigned i = 0; level > 0 && i < table_entries(pt, table); i++) {
 		uint64_t word = table_words(pt, table)[i];
 
 		if (!leads_on(pt, word, level))

@@ -41,6 +41,7 @@ int64_t vas_system_create(const struct vas_config *config, struct vas_system **o
 	system->format = format;
 	/* The map of pages that are elsewhere is one that stays empty. */
 	system->software = config->software || !config->format || config->port.pages;
+	system->root_words = config->root_words;
 	system->version = config->linux_version ? config->linux_version : VAS_LINUX_LATEST;
 	system->frames = (struct frame_pool){
 		.frame = (struct frame *)(void *)((uint8_t *)system + records),
@@ -194,6 +195,8 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 	vas_params_default(&defaults);
 	space_configure(space, params ? params : &defaults);
 	write_lock(&system->port, &system->spaces_lock);
+	if (system->root_words)
+		pagemap_set_upper(&space->pages, system->root_words);
 	space->next = system->spaces;
 	if (space->next)
 		space->next->prev = space;
@@ -265,6 +268,24 @@ void vas_tlb_unregister(struct vas_tlb *tlb)
 struct vas_system *vas_system_of(struct vas *space)
 {
 	return space->system;
+}
+
+void vas_root_update(struct vas_system *system)
+{
+	write_lock(&system->port, &system->spaces_lock);
+	for (struct vas *space = system->spaces; space && system->root_words; space = space->next)
+		pagemap_set_upper(&space->pages, system->root_words);
+	write_unlock(&system->port, &system->spaces_lock);
+}
+
+void vas_set_context(struct vas *space, void *context)
+{
+	__atomic_store_n(&space->context, context, __ATOMIC_RELEASE);
+}
+
+void *vas_context(const struct vas *space)
+{
+	return __atomic_load_n(&space->context, __ATOMIC_ACQUIRE);
 }
 
 void vas_set_limit(struct vas *space, enum vas_rlimit which, struct vas_limit limit)

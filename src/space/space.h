@@ -15,6 +15,7 @@ struct vas_system {
 	struct vas_settings settings;
 	const struct vas_format *format;
 	bool software; /* pages are kept in software trees */
+	const uint64_t *root_words; /* the embedder's part of each root, or NULL */
 	uint32_t version;
 	struct frame_pool frames;
 	struct slab_cache slab;
@@ -39,6 +40,7 @@ struct vas_system {
 struct vas {
 	struct vas_system *system;
 	struct vas *next, *prev; /* guarded by system->spaces_lock */
+	void *context;           /* the embedder's; atomic */
 
 	/* Guards all below, and the words of the tables: see lock.h. Whoever faults writes it, and
 	 * reads what is around it, so it has a cache line of its own. */
