@@ -1,0 +1,490 @@
+/* calls.c - the functions of vas/process.h as a program uses them, in each realization: contents
+ * move along, errors are the man page's, the n-th refusal of the host's loses nothing, threads and
+ * fork.
+ *
+ * usage: calls [portable]      exit status 0: all as it should be; else the first line that is not
+ *
+ * In the portable realization a seccomp filter kills the process if anybody calls mremap.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vas/process.h"
+#include "vas/vas.h"
+
+#define PAGE ((size_t)4096)
+#define RW (PROT_READ | PROT_WRITE)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+
+#define CHECK(condition)                                                                      \
+	do {                                                                                  \
+		if (!(condition)) {                                                           \
+			fprintf(stderr, "%s:%d: not so: %s (errno %d)\n", __FILE__, __LINE__, \
+			        #condition, errno);                                           \
+			exit(1);                                                              \
+		}                                                                             \
+	} while (0)
+#define CHECK_FAILS(call, error) CHECK((errno = 0, (call)) == MAP_FAILED && errno == (error))
+#define CHECK_SOUND() CHECK(vas_process_check() == NULL)
+
+static bool portable;
+
+static char *map(size_t npages)
+{
+	char *p = vas_mmap_host(NULL, npages * PAGE, RW, ANON, -1, 0);
+
+	CHECK(p != MAP_FAILED);
+	return p;
+}
+
+/* Each page says its number, and which series it is of. */
+static void fill(char *p, size_t npages, unsigned series)
+{
+	for (size_t i = 0; i < npages; i++)
+		*(size_t *)(void *)(p + i * PAGE + 8) = series * 100000u + i + 1;
+}
+
+static bool holds(const char *p, size_t npages, unsigned series)
+{
+	for (size_t i = 0; i < npages; i++) {
+		size_t is = *(const size_t *)(const void *)(p + i * PAGE + 8);
+
+		if (is != (series ? series * 100000u + i + 1 : 0)) {
+			fprintf(stderr, "page %zu of %zu says %zu\n", i, npages, is);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- What moves ------------------------------------------------------------------------------ */
+
+static void grows_in_place_where_there_is_room(void)
+{
+	struct vas_process_stats before, after;
+	char *p = map(64), *q = p;
+
+	fill(p, 64, 1);
+	vas_process_stats(&before);
+	for (size_t n = 64; n < 512; n += 7)
+		CHECK((q = vas_mremap_host(q, n * PAGE, (n + 7) * PAGE, MREMAP_MAYMOVE)) == p);
+	CHECK(holds(q, 64, 1) && holds(q + 64 * PAGE, 448, 0));
+	vas_process_stats(&after);
+	CHECK(after.moves == before.moves);
+	CHECK(vas_munmap_host(p, 512 * PAGE) == 0);
+}
+
+static void moves_with_its_contents(void)
+{
+	char *p = map(8), *target = map(32), *q;
+
+	fill(p, 8, 2);
+	q = vas_mremap_host(p, 8 * PAGE, 12 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+	CHECK(q == target && holds(q, 8, 2) && holds(q + 8 * PAGE, 4, 0));
+	CHECK_FAILS(vas_mremap_host(p, 8 * PAGE, 8 * PAGE, MREMAP_MAYMOVE), EFAULT);
+	CHECK(vas_munmap_host(target, 32 * PAGE) == 0);
+	CHECK_SOUND();
+}
+
+static void moves_large_memory(void)
+{
+	const size_t npages = 3000;
+	char *p = map(npages), *target = map(npages + 16), *q;
+	struct vas_process_stats stats;
+
+	fill(p, npages, 3);
+	q = vas_mremap_host(p, npages * PAGE, npages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+	                    target + 5 * PAGE);
+	CHECK(q == target + 5 * PAGE && holds(q, npages, 3));
+	vas_process_stats(&stats);
+	CHECK(portable ? stats.bytes_copied >= npages * PAGE : stats.pages_moved >= npages);
+	CHECK(vas_munmap_host(target, (npages + 16) * PAGE) == 0);
+}
+
+static void leaves_the_source_mapped(void)
+{
+	char *p = map(6), *q;
+
+	fill(p, 6, 4);
+	q = vas_mremap_host(p + PAGE, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	CHECK(q != MAP_FAILED && q != p + PAGE);
+	CHECK(*(size_t *)(void *)(q + 8) == 400002);
+	CHECK(holds(p + PAGE, 4, 0) && *(size_t *)(void *)(p + 8) == 400001);
+	fill(p, 6, 5);
+	CHECK(*(size_t *)(void *)(q + 8) == 400002);
+	CHECK(vas_munmap_host(p, 6 * PAGE) == 0 && vas_munmap_host(q, 4 * PAGE) == 0);
+}
+
+static void shows_shared_memory_twice(void)
+{
+	char *p = vas_mmap_host(NULL, 4 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0), *q, *r;
+
+	CHECK(p != MAP_FAILED);
+	fill(p, 4, 6);
+	q = vas_mremap_host(p, 0, 4 * PAGE, MREMAP_MAYMOVE);
+	CHECK(q != MAP_FAILED && q != p && holds(q, 4, 6));
+	fill(q, 4, 7);
+	CHECK(holds(p, 4, 7));
+	r = vas_mremap_host(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	CHECK(r != MAP_FAILED && holds(r, 4, 7) && holds(p, 4, 7));
+	CHECK_FAILS(vas_mremap_host(map(1), 0, PAGE, MREMAP_MAYMOVE), EINVAL);
+	CHECK(vas_munmap_host(p, 4 * PAGE) == 0 && vas_munmap_host(q, 4 * PAGE) == 0);
+	CHECK(vas_munmap_host(r, 4 * PAGE) == 0);
+}
+
+static int temporary_file(size_t npages)
+{
+	char name[] = "/tmp/vas-process-XXXXXX";
+	int fd = mkstemp(name);
+
+	CHECK(fd >= 0 && unlink(name) == 0 && ftruncate(fd, (off_t)(npages * PAGE)) == 0);
+	for (size_t i = 0; i < npages; i++) {
+		size_t is = 800000u + i + 1;
+
+		CHECK(pwrite(fd, &is, sizeof(is), (off_t)(i * PAGE + 8)) == sizeof(is));
+	}
+	return fd;
+}
+
+static void moves_files(void)
+{
+	int fd = temporary_file(8);
+	char *p = vas_mmap_host(NULL, 6 * PAGE, RW, MAP_PRIVATE, fd, 0), *target = map(40), *q;
+	char *s = vas_mmap_host(NULL, 2 * PAGE, RW, MAP_SHARED, fd, (off_t)(2 * PAGE));
+	size_t is;
+
+	CHECK(p != MAP_FAILED && s != MAP_FAILED && holds(p, 6, 8));
+	*(size_t *)(void *)(p + PAGE + 8) = 77;
+	q = vas_mremap_host(p, 6 * PAGE, 8 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+	CHECK(q == target && *(size_t *)(void *)(q + PAGE + 8) == 77);
+	*(size_t *)(void *)(q + PAGE + 8) = 800002;
+	CHECK(holds(q, 8, 8));
+	q = vas_mremap_host(s, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+	                    target + 10 * PAGE);
+	CHECK(q == target + 10 * PAGE);
+	CHECK(*(size_t *)(void *)(q + 3 * PAGE + 8) == 800006);
+	*(size_t *)(void *)(q + 8) = 99;
+	CHECK(vas_msync_host(q, 4 * PAGE, MS_SYNC) == 0);
+	CHECK(pread(fd, &is, sizeof(is), (off_t)(2 * PAGE + 8)) == sizeof(is) && is == 99);
+	CHECK(vas_munmap_host(target, 40 * PAGE) == 0 && close(fd) == 0);
+}
+
+static void moves_several_at_once(void)
+{
+	char *p = map(12), *target = map(16), *q;
+
+	fill(p, 12, 9);
+	CHECK(vas_munmap_host(p + 4 * PAGE, PAGE) == 0);
+	CHECK(vas_mprotect_host(p + 6 * PAGE, 2 * PAGE, PROT_READ) == 0);
+	q = vas_mremap_host(p, 12 * PAGE, 12 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+	CHECK(q == target);
+	CHECK(holds(q, 4, 9) && *(size_t *)(void *)(q + 7 * PAGE + 8) == 900008);
+	CHECK(*(size_t *)(void *)(q + 11 * PAGE + 8) == 900012);
+	CHECK(vas_mprotect_host(q + 6 * PAGE, 2 * PAGE, PROT_NONE) == 0);
+	q = vas_mremap_host(q + 6 * PAGE, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p);
+	CHECK(q == p && vas_mprotect_host(q, 2 * PAGE, PROT_READ) == 0);
+	CHECK(*(size_t *)(void *)(q + PAGE + 8) == 900008);
+	CHECK(vas_munmap_host(p, 2 * PAGE) == 0 && vas_munmap_host(target, 16 * PAGE) == 0);
+	CHECK_SOUND();
+}
+
+/* ---- The others ------------------------------------------------------------------------------ */
+
+static void answers_as_the_man_page_says(void)
+{
+	char *p = map(4);
+
+	CHECK_FAILS(vas_mremap_host(p + 1, PAGE, PAGE, MREMAP_MAYMOVE), EINVAL);
+	CHECK_FAILS(vas_mremap_host(p, PAGE, 0, MREMAP_MAYMOVE), EINVAL);
+	CHECK_FAILS(vas_mremap_host(p, PAGE, PAGE, MREMAP_FIXED, p + 8 * PAGE), EINVAL);
+	CHECK_FAILS(vas_mremap_host(p, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p), EINVAL);
+	CHECK_FAILS(vas_mremap_host(p, PAGE, PAGE, 8, NULL), EINVAL);
+	CHECK_FAILS(vas_mremap_host(p, 5 * PAGE, 6 * PAGE, MREMAP_MAYMOVE), EFAULT);
+	CHECK_FAILS(vas_mmap_host(NULL, 0, RW, ANON, -1, 0), EINVAL);
+	CHECK_FAILS(vas_mmap_host(NULL, PAGE, RW, MAP_PRIVATE, -1, 0), EBADF);
+	CHECK_FAILS(vas_mmap_host(p, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0), EEXIST);
+	CHECK(vas_munmap_host(p + 1, PAGE) == -1 && errno == EINVAL);
+	CHECK(vas_mprotect_host(p, 5 * PAGE, PROT_READ) == -1 && errno == ENOMEM);
+	CHECK(vas_mprotect_host(p, 4 * PAGE, RW) == 0);
+	CHECK(vas_madvise_host(p, PAGE, 12345) == -1 && errno == EINVAL);
+	CHECK(vas_munmap_host(p, 4 * PAGE) == 0);
+}
+
+static void advises_locks_and_breaks(void)
+{
+	char *p = map(4), *heap = vas_sbrk_host(0), *end;
+
+	fill(p, 4, 1);
+	CHECK(vas_madvise_host(p, 2 * PAGE, MADV_DONTNEED) == 0 && holds(p, 2, 0));
+	CHECK(*(size_t *)(void *)(p + 3 * PAGE + 8) == 100004);
+	CHECK(vas_mlock_host(p, 2 * PAGE) == 0 && vas_munlock_host(p, 2 * PAGE) == 0);
+	CHECK(vas_madvise_host(p, 4 * PAGE, MADV_WILLNEED) == 0);
+	CHECK(vas_munmap_host(p, 4 * PAGE) == 0);
+	CHECK(heap != MAP_FAILED && vas_sbrk_host(5 * 4096 + 1) == heap);
+	memset(heap, 1, 5 * PAGE + 1);
+	end = vas_sbrk_host(0);
+	CHECK(end == heap + 5 * PAGE + 1 && vas_brk_host(heap) == 0 && vas_sbrk_host(0) == heap);
+	CHECK(vas_brk_host((void *)16) == -1 && errno == ENOMEM);
+}
+
+/* What was not mapped here is the host's. */
+static void passes_through_what_is_not_its_own(void)
+{
+	char *p = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
+	struct vas_process_stats before, after;
+
+	vas_process_stats(&before);
+	fill(p, 4, 1);
+	CHECK(vas_mprotect_host(p, PAGE, PROT_READ) == 0 && vas_munmap_host(p, 4 * PAGE) == 0);
+	vas_process_stats(&after);
+	CHECK(after.passed == before.passed + 2 && after.calls == before.calls);
+}
+
+/* ---- The host refuses ------------------------------------------------------------------------ */
+
+struct scene {
+	char *p, *other;
+	size_t npages;
+};
+
+/* One remapping of the scene's memory; where it is now, or MAP_FAILED. */
+typedef char *remapping(const struct scene *scene);
+
+static char *grow_moving(const struct scene *s)
+{
+	return vas_mremap_host(s->p, s->npages * PAGE, (s->npages + 3) * PAGE, MREMAP_MAYMOVE);
+}
+
+static char *move_to_other(const struct scene *s)
+{
+	return vas_mremap_host(s->p, s->npages * PAGE, s->npages * PAGE,
+	                       MREMAP_MAYMOVE | MREMAP_FIXED, s->other);
+}
+
+static char *keep_source(const struct scene *s)
+{
+	return vas_mremap_host(s->p, s->npages * PAGE, s->npages * PAGE,
+	                       MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+}
+
+static void set_scene(struct scene *s, int prot)
+{
+	s->npages = 700; /* more than one chunk of copying */
+	s->p = map(s->npages + 1);
+	s->other = map(s->npages + 3);
+	fill(s->p, s->npages, 5);
+	/* Nothing may grow in place. */
+	CHECK(vas_mprotect_host(s->p + s->npages * PAGE, PAGE, PROT_NONE) == 0);
+	CHECK(vas_mprotect_host(s->p, s->npages * PAGE, prot) == 0);
+}
+
+static void clear_scene(const struct scene *s, char *now)
+{
+	CHECK(vas_munmap_host(s->p, (s->npages + 1) * PAGE) == 0);
+	CHECK(vas_munmap_host(s->other, (s->npages + 3) * PAGE) == 0);
+	CHECK(vas_munmap_host(now, (s->npages + 3) * PAGE) == 0);
+	CHECK_SOUND();
+}
+
+/* The n-th call of the host's fails, for each n there is: the call answers ENOMEM and the data are
+ * where they were, or it succeeds and they are where it says. */
+static unsigned refuse_each(remapping *remap, int prot)
+{
+	unsigned refused = 0;
+
+	for (int64_t n = 0;; n++) {
+		struct vas_process_stats before, after;
+		struct scene s;
+		char *now;
+
+		set_scene(&s, prot);
+		vas_process_stats(&before);
+		vas_process_fail_after(n);
+		now = remap(&s);
+		CHECK(now != MAP_FAILED || errno == ENOMEM);
+		refused += now == MAP_FAILED;
+		vas_process_fail_after(-1);
+		vas_process_stats(&after);
+		if (now == MAP_FAILED) {
+			now = s.p;
+			CHECK(prot != RW || (s.p[0] = 0, true));
+		}
+		CHECK(vas_mprotect_host(now, s.npages * PAGE, PROT_READ) == 0);
+		CHECK(holds(now, s.npages, 5));
+		clear_scene(&s, now);
+		if (n > 40)
+			return refused;
+	}
+}
+
+static void loses_nothing_when_the_host_refuses(void)
+{
+	CHECK(refuse_each(grow_moving, RW) >= 2);
+	CHECK(refuse_each(grow_moving, PROT_READ) >= 2);
+	CHECK(refuse_each(grow_moving, PROT_NONE) >= 2);
+	CHECK(refuse_each(move_to_other, RW) >= 2);
+	CHECK(refuse_each(move_to_other, PROT_NONE) >= 2);
+	CHECK(refuse_each(keep_source, RW) >= 2);
+}
+
+/* ---- Fork, threads, signals ------------------------------------------------------------------ */
+
+static void forks(void)
+{
+	char *p = map(64);
+	int status;
+	pid_t pid;
+
+	fill(p, 64, 1);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		char *q = vas_mremap_host(p, 64 * PAGE, 128 * PAGE, MREMAP_MAYMOVE);
+
+		CHECK(q != MAP_FAILED && holds(q, 64, 1));
+		fill(q, 128, 2);
+		CHECK(vas_munmap_host(q, 128 * PAGE) == 0);
+		CHECK_SOUND();
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(holds(p, 64, 1) && vas_munmap_host(p, 64 * PAGE) == 0);
+}
+
+static void *churn(void *arg)
+{
+	unsigned series = (unsigned)(uintptr_t)arg;
+
+	for (unsigned i = 0; i < 300; i++) {
+		size_t n = 1 + (i * 7 + series) % 50;
+		char *p = map(n), *q;
+
+		fill(p, n, series);
+		q = vas_mremap_host(p, n * PAGE, (n + 20) * PAGE, MREMAP_MAYMOVE);
+		CHECK(q != MAP_FAILED && holds(q, n, series) && holds(q + n * PAGE, 20, 0));
+		CHECK(vas_munmap_host(q, (n + 20) * PAGE) == 0);
+		if (i % 100 == 50) {
+			pid_t pid = fork();
+			int status;
+
+			CHECK(pid >= 0);
+			if (pid == 0) {
+				map(3);
+				_exit(vas_process_check() ? 1 : 0);
+			}
+			CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+		}
+	}
+	return NULL;
+}
+
+/* A handler that maps does not meet its own thread's lock. */
+static void handler(int signo)
+{
+	int before = errno;
+	char *p = vas_mmap_host(NULL, PAGE, RW, ANON, -1, 0);
+
+	(void)signo;
+	if (p == MAP_FAILED || vas_munmap_host(p, PAGE) != 0)
+		_exit(3);
+	errno = before;
+}
+
+static void serves_threads_and_signals(void)
+{
+	const struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+	pthread_t threads[4];
+
+	CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	for (uintptr_t i = 0; i < 4; i++)
+		CHECK(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)) == 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+	CHECK_SOUND();
+}
+
+/* The host's limit refuses, and nothing has changed. */
+static void respects_limits(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		struct rlimit limit = {(rlim_t)1 << 30, (rlim_t)1 << 30};
+		char *p = map(100);
+
+		fill(p, 100, 1);
+		CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+		CHECK_FAILS(vas_mremap_host(p, 100 * PAGE, (size_t)2 << 30, MREMAP_MAYMOVE),
+		            ENOMEM);
+		CHECK_FAILS(vas_mmap_host(NULL, (size_t)2 << 30, RW, ANON, -1, 0), ENOMEM);
+		CHECK(holds(p, 100, 1));
+		CHECK_SOUND();
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* ---- No mremap ------------------------------------------------------------------------------- */
+
+static void forbid_mremap(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mremap, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = 4, .filter = filter};
+
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+int main(int argc, char **argv)
+{
+	struct vas_process_options options = {.linux_version = VAS_LINUX(6, 18)};
+
+	portable = argc > 1 && strcmp(argv[1], "portable") == 0;
+	options.portable = portable;
+	CHECK(vas_process_begin(&options) == 0);
+	CHECK(vas_process_begin(&options) == -1 && errno == EBUSY);
+	if (portable)
+		forbid_mremap();
+	grows_in_place_where_there_is_room();
+	moves_with_its_contents();
+	moves_large_memory();
+	leaves_the_source_mapped();
+	shows_shared_memory_twice();
+	moves_files();
+	moves_several_at_once();
+	answers_as_the_man_page_says();
+	advises_locks_and_breaks();
+	passes_through_what_is_not_its_own();
+	loses_nothing_when_the_host_refuses();
+	forks();
+	serves_threads_and_signals();
+	respects_limits();
+	return 0;
+}
