@@ -6,6 +6,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+JUDGES ?= 5.10 6.1 6.12.43 6.12 6.16 6.17 6.18.5 6.18 6.19 7.0 7.1 7.2 7.3
+JUDGE_OPS ?= 100000
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 # $(call build,PRESET,configure arguments,build arguments)
@@ -17,7 +19,7 @@ define build
 endef
 
 .PHONY: all help demo test fuzz tidy format bench bench-instr single install deps clean
-.PHONY: dev asan tsan release freestanding
+.PHONY: dev asan tsan release freestanding static judges
 
 all: release
 
@@ -83,6 +85,14 @@ release:
 
 freestanding: ## the core alone, as a kernel would compile it
 	$(call build,freestanding)
+
+static: ## the program without shared libraries: build/static/vas
+	@scripts/deps build
+	$(call build,static,,--target vas_cli)
+
+judges: static ## other kernels judge under QEMU: JUDGES="6.1 7.3", JUDGE_OPS=N, or LATEST=1
+	@scripts/deps judge
+	@scripts/judge --ops $(JUDGE_OPS) --record $(if $(LATEST),--latest,$(JUDGES))
 
 fuzz: ## libFuzzer targets (clang), FUZZ_SECONDS each
 	@scripts/deps fuzz

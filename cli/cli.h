@@ -19,6 +19,7 @@ int cmd_replay(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_shell(int argc, char **argv);
 int cmd_fuzz(int argc, char **argv);
+int cmd_judge(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 
 /* Which sides are wanted. */
@@ -29,6 +30,9 @@ bool sides_parse(const char *text, enum sides *sides);
 
 /* Both where the running kernel can be asked, else vas. */
 enum sides sides_default(void);
+
+/* --linux's argument, a version that vas knows; false: a message has been printed. */
+bool linux_parse(const char *text, uint32_t *version);
 
 /* The machine that vas should be like: the running one, or, where there is no Linux, a Debian of
  * 4 GiB. False: a message has been printed. */

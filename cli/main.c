@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{"exec", cmd_exec, "[--on vas|kernel|both] SCRIPT...", "runs scripts and compares"},
 	{"shell", cmd_shell, "[--on vas|kernel|both]", "calls typed at a prompt"},
 	{"fuzz", cmd_fuzz, "[--seed N] [--ops N] [--jobs N]", "random calls on both sides"},
+	{"judge", cmd_judge, "[OPTION]... VERSION...", "another kernel judges, under QEMU"},
 	{"bench", cmd_bench, "[--only ROW] [--json FILE]", "vas and the kernel side by side"},
 };
 
@@ -35,8 +36,10 @@ static void help(FILE *out)
 
 static void version(void)
 {
-	printf("vas " VERSION ", answering as Linux %u.%u and earlier\n",
-	       (unsigned)(VAS_LINUX_LATEST >> 16), (unsigned)(VAS_LINUX_LATEST & 0xffff));
+	char text[VERSION_TEXT];
+	printf("vas " VERSION ", answering as Linux %s and earlier\n",
+	       version_text(VAS_LINUX_LATEST, text));
+	printf("judged by Linux %s (docs/judges.md)\n", version_judges());
 }
 
 int main(int argc, char **argv)

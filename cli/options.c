@@ -28,6 +28,19 @@ enum sides sides_default(void)
 #endif
 }
 
+bool linux_parse(const char *text, uint32_t *version)
+{
+	char last[VERSION_TEXT];
+	if (version_parse(text, version) && *version >= VAS_LINUX(1, 3, 0) &&
+	    *version <= VAS_LINUX_LATEST)
+		return true;
+	fprintf(stderr,
+	        "vas: --linux takes a version from 1.3 to %s, such as 6.18 or 6.1.192, not "
+	        "'%s'\n",
+	        version_text(VAS_LINUX_LATEST, last), text);
+	return false;
+}
+
 bool machine_or_default(struct machine *machine)
 {
 #ifdef __linux__

@@ -15,6 +15,7 @@ static const char usage[] =
 	"usage: vas check [options] -- COMMAND [ARGUMENT...]\n"
 	"Runs COMMAND, follows every memory call that it and its children make, makes the same\n"
 	"calls on vas, and compares each answer and the maps.\n"
+	"  --linux X.Y.Z  the Linux that vas answers as (default: the running one)\n"
 	"  --record LOG   also write what happened to LOG, for `vas replay`\n"
 	"  --full-paths   in LOG; else it has only the last part of file names\n"
 	"  --every        compare the whole map after every call, however large it is\n"
@@ -31,6 +32,7 @@ struct check_options {
 	struct report_style style;
 	bool picture;
 	const char *record, *output;
+	uint32_t linux_version; /* 0: the machine's */
 	char **command;
 };
 
@@ -38,7 +40,7 @@ struct check_options {
 static bool take_value(int argc, char **argv, int *i, const char **value)
 {
 	if (*i + 1 >= argc) {
-		fprintf(stderr, "vas check: %s needs a file name\n", argv[*i]);
+		fprintf(stderr, "vas check: %s needs a value\n", argv[*i]);
 		return false;
 	}
 	*value = argv[++*i];
@@ -49,6 +51,9 @@ static bool take_option(struct check_options *options, int argc, char **argv, in
 {
 	const char *option = argv[*i];
 	struct tracer_options *tracer = &options->tracer;
+	if (strcmp(option, "--linux") == 0)
+		return take_value(argc, argv, i, &option) &&
+		       linux_parse(option, &options->linux_version);
 	if (strcmp(option, "--record") == 0)
 		return take_value(argc, argv, i, &options->record);
 	if (strcmp(option, "--output") == 0)
@@ -122,6 +127,8 @@ static int run(struct check_options *options)
 	int status = 0;
 	if (!machine_read(&machine))
 		return 3;
+	if (options->linux_version)
+		machine.version = version_like(options->linux_version, machine.version);
 	struct model *model = model_create(&machine);
 	if (!model)
 		return 3;

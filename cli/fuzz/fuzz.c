@@ -23,7 +23,6 @@
 #include "fuzz/fuzz_gen.h"
 #include "fuzz/fuzz_shrink.h"
 #include "target/hold.h"
-#include "target/hold.h"
 #include "target/script.h"
 #include "strace/strace_shape.h"
 
@@ -34,6 +33,7 @@
 struct options {
 	uint64_t seed, ops, only;
 	unsigned jobs;
+	uint32_t linux_version; /* vas's; 0: the machine's */
 	bool hugetlb, software;
 	const char *out;
 };
@@ -73,6 +73,7 @@ static const char usage[] =
 	"  --ops N       how many calls (default: 100000)\n"
 	"  --jobs N      in N processes at once (default: 1)\n"
 	"  --only NAMES  only these calls: mmap,munmap,mremap,store ...\n"
+	"  --linux X.Y.Z the Linux that vas answers as (default: the running one)\n"
 	"  --pages KIND  vas keeps pages in hardware tables (default) or software trees\n"
 	"  --hugetlb     MAP_HUGETLB too, of an empty pool, which is kept so meanwhile\n"
 	"  --out DIR     where scripts are written (default: .)\n\n"
@@ -493,15 +494,12 @@ static bool names_parse(const char *text, uint64_t *only)
 /* Exit status, or -1: go on. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {{"seed", required_argument, NULL, 's'},
-	                                      {"ops", required_argument, NULL, 'n'},
-	                                      {"jobs", required_argument, NULL, 'j'},
-	                                      {"only", required_argument, NULL, 'c'},
-	                                      {"out", required_argument, NULL, 'o'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {"hugetlb", no_argument, NULL, 't'},
-	                                      {"pages", required_argument, NULL, 'p'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option known[] = {
+		{"seed", required_argument, NULL, 's'},  {"ops", required_argument, NULL, 'n'},
+		{"jobs", required_argument, NULL, 'j'},  {"only", required_argument, NULL, 'c'},
+		{"out", required_argument, NULL, 'o'},   {"help", no_argument, NULL, 'h'},
+		{"hugetlb", no_argument, NULL, 't'},     {"linux", required_argument, NULL, 'l'},
+		{"pages", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
 	uint64_t jobs = 1;
 	int c;
 	bool good = true;
@@ -521,6 +519,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'p':
 			good = pages_parse(optarg, &options->software);
+			break;
+		case 'l':
+			good = linux_parse(optarg, &options->linux_version);
 			break;
 		case 't':
 			options->hugetlb = true;
@@ -565,6 +566,8 @@ int cmd_fuzz(int argc, char **argv)
 	if (!machine_or_default(&machine))
 		return EXIT_DIFFERENT;
 	machine.software = options.software;
+	if (options.linux_version)
+		machine.version = version_like(options.linux_version, machine.version);
 	if (!kernel_answers())
 		return EXIT_SKIPPED;
 	(void)sigaction(SIGINT, &action, NULL);

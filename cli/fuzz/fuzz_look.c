@@ -196,18 +196,16 @@ enum fuzz_seen fuzz_look_maps(struct fuzz_look *look, FILE *why)
 
 /* ---- Flags ----------------------------------------------------------------------------------- */
 
-/* The next vma's VmFlags in smaps, from *at on; *at is then behind them. NULL: no more. */
-static const char *next_flags(const char **at, size_t *len)
+/* The next vma's VmFlags in smaps, from *at on; *at is then behind them. 0: no more. */
+static size_t next_flags(const char **at, char flags[VAS_VMFLAGS_MAX])
 {
 	static const char field[] = "\nVmFlags: ";
-	const char *flags = strstr(*at, field);
-	if (!flags)
-		return NULL;
-	flags += strlen(field);
-	*len = strcspn(flags, "\n");
-	*at = flags + *len;
-	*len = trimmed(flags, *len);
-	return flags;
+	const char *found = strstr(*at, field);
+	if (!found)
+		return 0;
+	found += strlen(field);
+	*at = found + strcspn(found, "\n");
+	return vmflags_canonical(flags, found, (size_t)(*at - found));
 }
 
 enum fuzz_seen fuzz_look_flags(struct fuzz_look *look, FILE *why, uint64_t *addr)
@@ -217,16 +215,16 @@ enum fuzz_seen fuzz_look_flags(struct fuzz_look *look, FILE *why, uint64_t *addr
 		return SEEN_BROKEN;
 	const char *at = look->kernel_maps.at;
 	for (*addr = 0; vas_next_region(look->space, *addr, &region); *addr = region.end) {
-		char vas[VAS_VMFLAGS_MAX];
-		size_t vas_len = trimmed(vas, vas_vmflags(&region, vas)), len = 0;
-		const char *kernel = next_flags(&at, &len);
+		char vas[VAS_VMFLAGS_MAX], kernel[VAS_VMFLAGS_MAX];
+		size_t vas_len = trimmed(vas, vas_vmflags(&region, vas));
+		size_t len = next_flags(&at, kernel);
 		if (region.start == STUB_ADDR)
 			continue; /* the kernel's has flags of how it was executed */
-		if (kernel && same_text(vas, vas_len, kernel, len))
+		if (same_text(vas, vas_len, kernel, len))
 			continue;
 		*addr = region.start;
 		fprintf(why, "  VmFlags of 0x%" PRIx64 " differ: vas '%.*s', kernel '%.*s'\n",
-		        *addr, (int)vas_len, vas, (int)len, kernel ? kernel : "");
+		        *addr, (int)vas_len, vas, (int)len, kernel);
 		return SEEN_DIFFERENT;
 	}
 	return SEEN_SAME;

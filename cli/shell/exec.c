@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <getopt.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 struct options {
 	enum sides sides;
 	uint32_t linux_version; /* vas's; 0: the machine's, or what the script asks for */
-	bool maps, check, several, software;
+	bool maps, check, several, software, sets;
 };
 
 /* What became of one script. */
@@ -42,9 +43,11 @@ static const char usage[] =
 	"given in a script are checked, the others printed. On both sides, answers, maps and\n"
 	"counters are compared after each call; the first difference ends the script.\n\n"
 	"  --on vas|kernel|both  where to run (default: both where the kernel can be asked)\n"
-	"  --linux X.Y           the Linux that vas answers as (default: the running one)\n"
+	"  --linux X.Y[.Z]       the Linux that vas answers as (default: the running one)\n"
 	"  --pages KIND          vas keeps pages in hardware tables (default) or software trees\n"
 	"  --maps                print the final map\n"
+	"  --set-sysctls         as root, set the sysctls that scripts need, and put them back:\n"
+	"                        for the whole machine, so for one of your own (vas judge)\n"
 	"  --no-check            do not verify vas's invariants after each call\n\n"
 	"Exit status: 0 nothing differs and all answers are as expected, 1 something is not,\n"
 	"2 usage or syntax, 77 nothing could run.\n";
@@ -63,10 +66,12 @@ __attribute__((format(printf, 2, 3))) static void skip(char reason[200], const c
 
 static void check_version(char reason[200], const struct script *script, uint32_t version)
 {
-	if (script->since && version < script->since)
-		skip(reason, "since Linux %u.%u", script->since >> 16, script->since & 0xffff);
-	if (script->until && version > script->until)
-		skip(reason, "until Linux %u.%u", script->until >> 16, script->until & 0xffff);
+	const struct version_range *range = &script->range;
+	char text[VERSION_TEXT];
+	if (!version_after(range, version))
+		skip(reason, "since Linux %s", version_text(version_within(range, version), text));
+	if (!version_before(range, version))
+		skip(reason, "until Linux %s", version_text(version_within(range, version), text));
 }
 
 /* Who gets huge pages is the machine's to say, and vas's as the script wants it. */
@@ -85,7 +90,7 @@ static void check_thp(struct run *run)
 static void choose_sides(struct run *run)
 {
 	const struct script *script = run->script;
-	uint32_t version = run->options->linux_version;
+	uint32_t version = version_like(run->options->linux_version, run->machine.version);
 	if (!(run->options->sides & SIDES_KERNEL))
 		skip(run->skipped_kernel, "not asked");
 	if (!(run->options->sides & SIDES_VAS))
@@ -101,11 +106,7 @@ static void choose_sides(struct run *run)
 		if (version != run->machine.version && !run->skipped_vas[0])
 			skip(run->skipped_kernel, "vas answers as another Linux");
 	} else {
-		version = run->machine.version;
-		if (script->since && version < script->since)
-			version = script->since;
-		if (script->until && version > script->until)
-			version = script->until;
+		version = version_within(&script->range, run->machine.version);
 	}
 	run->machine.version = version;
 }
@@ -227,6 +228,8 @@ static bool create_sides(struct run *run)
 		run->pair.kernel = target_kernel_create();
 		if (!run->pair.kernel)
 			return false;
+		if (run->options->sets)
+			target_kernel_sets_sysctls(run->pair.kernel);
 		uint32_t has = target_kernel_start(run->pair.kernel)->params.capabilities;
 		if (run->script->needs_caps & ~has)
 			drop_kernel(run, "a capability is missing");
@@ -360,11 +363,15 @@ static bool check_syntax(char **paths, size_t count)
 /* Exit status, or -1: go on with *options; optind is the first script. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {
-		{"on", required_argument, NULL, 'o'},    {"linux", required_argument, NULL, 'l'},
-		{"pages", required_argument, NULL, 'p'}, {"maps", no_argument, NULL, 'm'},
-		{"check", no_argument, NULL, 'c'},       {"no-check", no_argument, NULL, 'n'},
-		{"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"on", required_argument, NULL, 'o'},
+	                                      {"linux", required_argument, NULL, 'l'},
+	                                      {"pages", required_argument, NULL, 'p'},
+	                                      {"maps", no_argument, NULL, 'm'},
+	                                      {"check", no_argument, NULL, 'c'},
+	                                      {"no-check", no_argument, NULL, 'n'},
+	                                      {"help", no_argument, NULL, 'h'},
+	                                      {"set-sysctls", no_argument, NULL, 's'},
+	                                      {NULL, 0, NULL, 0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
 		switch (c) {
@@ -373,12 +380,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 				return EXIT_USAGE;
 			break;
 		case 'l':
-			if (!version_parse(optarg, &options->linux_version)) {
-				fprintf(stderr,
-				        "vas: --linux takes a version such as 6.18, not '%s'\n",
-				        optarg);
+			if (!linux_parse(optarg, &options->linux_version))
 				return EXIT_USAGE;
-			}
 			break;
 		case 'p':
 			if (!pages_parse(optarg, &options->software))
@@ -392,6 +395,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'n':
 			options->check = false;
+			break;
+		case 's':
+			options->sets = true;
 			break;
 		case 'h':
 			printf("%s", usage);
@@ -407,6 +413,18 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return -1;
 }
 
+/* With a max_map_count of 4 this process gets no more mappings either: malloc has all it may need
+ * before. */
+static void need_no_mappings(void)
+{
+	const int enough = 64 << 20;
+	(void)mallopt(M_MMAP_THRESHOLD, enough);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * enough);
+	(void)mallopt(M_TOP_PAD, enough);
+	void *volatile some = malloc(1 << 20); /* not left out by the compiler */
+	free(some);
+}
+
 int cmd_exec(int argc, char **argv)
 {
 	struct options options = {.sides = sides_default(), .check = true};
@@ -417,5 +435,7 @@ int cmd_exec(int argc, char **argv)
 	options.several = count > 1;
 	if (!check_syntax(argv + optind, count))
 		return EXIT_USAGE;
+	if (options.sets)
+		need_no_mappings();
 	return run_all(&options, argv + optind, count);
 }

@@ -290,7 +290,7 @@ static bool start_sides(struct shell *shell, enum sides sides, uint32_t version)
 	if (!machine_or_default(&machine))
 		return false;
 	if (version)
-		machine.version = version;
+		machine.version = version_like(version, machine.version);
 	if (sides & SIDES_KERNEL) {
 		shell->pair.kernel = target_kernel_create();
 		if (!shell->pair.kernel)
@@ -319,11 +319,8 @@ int cmd_shell(int argc, char **argv)
 		}
 		if (c == 'o' && sides_parse(optarg, &sides))
 			continue;
-		if (c == 'l' && version_parse(optarg, &version))
+		if (c == 'l' && linux_parse(optarg, &version))
 			continue;
-		if (c == 'l')
-			fprintf(stderr, "vas: --linux takes a version such as 6.18, not '%s'\n",
-			        optarg);
 		return EXIT_USAGE;
 	}
 	if (optind < argc) {

@@ -30,6 +30,7 @@
 #endif
 
 #define PAGE ((uint64_t)4096)
+#define SYSCTLS_MAX 16
 #define VECTOR_SHOWN 32 /* strace shows as much of mincore's vector */
 
 struct process {
@@ -48,6 +49,12 @@ struct kernel {
 	size_t size;
 	char scratch[32];   /* where SCRATCH_DIR really is; "": not yet made */
 	struct hold *pages; /* vm.nr_hugepages as the script wants it; NULL: as it was */
+	bool sets;          /* may set the machine's other sysctls */
+	struct sysctl {
+		char path[CALL_TEXT_MAX + 16];
+		unsigned long long was;
+	} sysctl[SYSCTLS_MAX]; /* set, in this order */
+	unsigned sysctls;
 };
 
 static struct kernel *kernel_of(const struct target *target)
@@ -206,10 +213,9 @@ static bool answer_flags(struct kernel *kernel, uint64_t addr, struct answer *an
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
 			inside = start <= addr && addr < end;
 		if (inside && strncmp(line, field, strlen(field)) == 0) {
-			size_t skip = strlen(field);
-			while (len > skip && line[len - 1] == ' ')
-				len--;
-			return answer_text(answer, line + skip, len - skip);
+			char flags[VAS_VMFLAGS_MAX];
+			len = vmflags_canonical(flags, line + strlen(field), len - strlen(field));
+			return answer_text(answer, flags, len);
 		}
 		line += len + (line[len] == '\n');
 	}
@@ -428,7 +434,42 @@ static void answer_huge_pages(struct kernel *kernel, uint64_t wanted, struct ans
 		answer->kind = ANSWER_VALUE;
 }
 
-/* The machine's other settings are not ours to change: they must be as the script wants already. */
+static bool sysctl_write(const char *path, unsigned long long value)
+{
+	FILE *stream = fopen(path, "we");
+	bool good = stream && fprintf(stream, "%llu\n", value) > 0;
+	return stream && fclose(stream) == 0 && good;
+}
+
+static bool sysctl_set(struct kernel *kernel, const char *path, unsigned long long was,
+                       unsigned long long value)
+{
+	if (!kernel->sets || kernel->sysctls == SYSCTLS_MAX || !sysctl_write(path, value))
+		return false;
+	struct sysctl *sysctl = &kernel->sysctl[kernel->sysctls++];
+	(void)snprintf(sysctl->path, sizeof(sysctl->path), "%s", path);
+	sysctl->was = was;
+	return true;
+}
+
+/* In reverse: a setting may have been made more than once. */
+static void sysctls_put_back(struct kernel *kernel)
+{
+	while (kernel->sysctls > 0) {
+		const struct sysctl *sysctl = &kernel->sysctl[--kernel->sysctls];
+		if (!sysctl_write(sysctl->path, sysctl->was))
+			fprintf(stderr, "vas: %s could not be set back to %llu\n", sysctl->path,
+			        sysctl->was);
+	}
+}
+
+void target_kernel_sets_sysctls(struct target *target)
+{
+	kernel_of(target)->sets = true;
+}
+
+/* The machine's other settings must be as the script wants already, but where they are ours to
+ * change. */
 static bool answer_sysctl(struct kernel *kernel, const struct call *call, struct answer *answer)
 {
 	char path[CALL_TEXT_MAX + 16];
@@ -438,7 +479,7 @@ static bool answer_sysctl(struct kernel *kernel, const struct call *call, struct
 		answer_refuse(answer, "this machine has no sysctl %.100s", call->text);
 	else if (strcmp(call->text, "vm.nr_hugepages") == 0)
 		answer_huge_pages(kernel, call->arg[0], answer);
-	else if (value != call->arg[0])
+	else if (value != call->arg[0] && !sysctl_set(kernel, path, value, call->arg[0]))
 		answer_refuse(answer, "%.100s is %llu on this machine", call->text, value);
 	else
 		answer->kind = ANSWER_VALUE;
@@ -634,6 +675,7 @@ static void kernel_destroy(struct target *target)
 	struct kernel *kernel = kernel_of(target);
 	for (unsigned i = CALL_PROCESSES; i-- > 1;) /* the first has what the others share */
 		process_end(&kernel->process[i]);
+	sysctls_put_back(kernel);
 	hold_end(kernel->pages);
 	remove_scratch(kernel);
 	free(kernel->start.maps);
@@ -672,6 +714,11 @@ const struct target_start *target_kernel_start(const struct target *target)
 {
 	(void)target;
 	return NULL;
+}
+
+void target_kernel_sets_sysctls(struct target *target)
+{
+	(void)target;
 }
 
 int target_kernel_pid(const struct target *target)

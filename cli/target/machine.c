@@ -18,32 +18,19 @@
 
 #define PAGE 4096u
 
-/* The Linux versions that the differential tests have been run against. */
-static const uint32_t verified[] = {VAS_LINUX(6, 18)};
-
-static bool is_verified(uint32_t version)
-{
-	for (size_t i = 0; i < sizeof(verified) / sizeof(verified[0]); i++)
-		if (verified[i] == version)
-			return true;
-	return false;
-}
-
 static bool read_version(struct machine *machine)
 {
 	struct utsname name;
-	unsigned major, minor;
 	if (uname(&name) < 0) {
 		fprintf(stderr, "vas: uname: %s\n", strerror(errno));
 		return false;
 	}
 	if (strcmp(name.sysname, "Linux") != 0 ||
-	    sscanf(name.release, "%u.%u", &major, &minor) != 2 || major > 99 || minor > 9999) {
+	    !version_of_machine(name.release, &machine->version)) {
 		fprintf(stderr, "vas: this is %s %s, not Linux\n", name.sysname, name.release);
 		return false;
 	}
-	machine->version = VAS_LINUX(major, minor);
-	machine->vas_verified = is_verified(machine->version);
+	machine->vas_verified = version_is_judged(machine->version);
 	(void)snprintf(machine->release, sizeof(machine->release), "%.63s", name.release);
 	return true;
 }

@@ -26,16 +26,6 @@ static bool fail(const struct reader *reader, const char *at, const char *what)
 	return false;
 }
 
-bool version_parse(const char *text, uint32_t *version)
-{
-	unsigned major, minor;
-	int len = 0;
-	if (sscanf(text, "%2u.%4u%n", &major, &minor, &len) != 2 || text[len] != '\0' || len == 0)
-		return false;
-	*version = VAS_LINUX(major, minor);
-	return true;
-}
-
 bool pages_parse(const char *text, bool *software)
 {
 	*software = strcmp(text, "software") == 0;
@@ -47,11 +37,13 @@ bool pages_parse(const char *text, bool *software)
 
 /* ---- Directives: "#: word ..." --------------------------------------------------------------- */
 
-static bool take_version(const struct reader *reader, const char *at, uint32_t *version)
+static bool take_version(const struct reader *reader, const char *at, bool since)
 {
-	if (*version)
+	struct version_range *range = &reader->script->range;
+	if (since ? range->nsince : range->nuntil)
 		return fail(reader, at, "this version is given twice");
-	return version_parse(at, version) || fail(reader, at, "expected a version such as 6.17");
+	return version_bounds_parse(at, since, range) ||
+	       fail(reader, at, "expected versions such as 6.17, or 6.12.90 6.18.44 7.0");
 }
 
 static bool take_sysctl(const struct reader *reader, const char *at)
@@ -141,9 +133,9 @@ static bool take_directive(const struct reader *reader, const char *at)
 {
 	at += strspn(at, " ");
 	if (word(&at, "since"))
-		return take_version(reader, at, &reader->script->since);
+		return take_version(reader, at, true);
 	if (word(&at, "until"))
-		return take_version(reader, at, &reader->script->until);
+		return take_version(reader, at, false);
 	if (word(&at, "needs"))
 		return take_need(reader, at);
 	if (word(&at, "fact"))
@@ -225,7 +217,9 @@ bool script_read(const char *path, struct script *script)
 	bool good = read_lines(&reader);
 	if (!standard)
 		(void)fclose(reader.stream);
-	if (good && script->since && script->until && script->since > script->until) {
+	const struct version_range *range = &script->range;
+	if (good && range->nsince && range->nuntil &&
+	    range->since[range->nsince - 1] > range->until[range->nuntil - 1]) {
 		fprintf(stderr, "%s: no version is both since and until\n", path);
 		good = false;
 	}

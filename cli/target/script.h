@@ -7,6 +7,7 @@
 #define VAS_CLI_SCRIPT_H
 
 #include "strace/strace.h"
+#include "target/version.h"
 
 struct script_line {
 	unsigned number; /* 1-based */
@@ -22,7 +23,7 @@ struct script {
 	size_t count;
 
 	/* the directives */
-	uint32_t since, until; /* Linux versions, both inclusive; 0: any */
+	struct version_range range; /* the Linux versions it holds for */
 	bool needs_root;
 	char needs_thp[16];  /* the word of transparent_hugepage/enabled; "": any */
 	uint32_t needs_caps; /* VAS_CAP_* */
@@ -34,9 +35,6 @@ struct script {
 /* False: "path:line:column: what" has been printed. */
 bool script_read(const char *path, struct script *script);
 void script_free(struct script *script);
-
-/* "6.18", the whole text; false: it is no version. */
-bool version_parse(const char *text, uint32_t *version);
 
 /* The argument of --pages, "hardware" or "software"; false: a message has been printed. */
 bool pages_parse(const char *text, bool *software);

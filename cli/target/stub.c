@@ -96,7 +96,7 @@ static void build_image(unsigned char page[STUB_LEN])
 	};
 	static const unsigned char load[] = {LOAD_RAX, 0x8a, 0x00, STOP_AND_NEXT};
 	static const unsigned char store[] = {LOAD_RAX, LOAD_RCX, 0x88, 0x08, STOP_AND_NEXT};
-	static const unsigned char touch[] = {LOAD_RAX, 0x80, 0x08, 0x00, STOP_AND_NEXT};
+	static const unsigned char touch[] = {LOAD_RAX, 0xf0, 0x80, 0x08, 0x00, STOP_AND_NEXT};
 	static const unsigned char jump_there[] = {LOAD_RAX, 0xff, 0xe0}; /* jmp *%rax */
 	static const unsigned char next[] = {STOP_AND_NEXT};
 	Elf64_Ehdr header = {

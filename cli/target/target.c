@@ -282,3 +282,23 @@ char *maps_answer(const char *maps)
 	free(canonical);
 	return answer;
 }
+
+/* ---- VmFlags --------------------------------------------------------------------------------- */
+
+size_t vmflags_canonical(char to[VAS_VMFLAGS_MAX], const char *flags, size_t len)
+{
+	size_t at = 0;
+	for (size_t i = 0; i + 1 < len && at + 3 < VAS_VMFLAGS_MAX; i += 3) {
+		const char *word = flags + i;
+		if (strncmp(word, "sd", 2) == 0)
+			continue;
+		if (strncmp(word, "??", 2) == 0)
+			word = "lf";
+		if (at > 0)
+			to[at++] = ' ';
+		to[at++] = word[0];
+		to[at++] = word[1];
+	}
+	to[at] = '\0';
+	return at;
+}

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "strace/strace.h"
+#include "target/version.h"
 
 struct target;
 
@@ -33,7 +34,7 @@ struct target {
 
 /* How Linux is set up: read from the running kernel, or given by a log or a script. */
 struct machine {
-	uint32_t version; /* VAS_LINUX(6, 18) */
+	uint32_t version; /* VAS_LINUX(6, 18, 44) */
 	char release[64]; /* uname -r */
 	struct vas_settings settings;
 	char thp[16], shmem_thp[16]; /* the chosen word of each */
@@ -50,6 +51,10 @@ uint32_t thp_number(const char *word);
 
 /* The kernel side. Its process is a child, traced. NULL: a message has been printed. */
 struct target *target_kernel_create(void);
+
+/* Scripts may set the sysctls of the machine (nr_hugepages they always may): for machines of one's
+ * own. They are put back when the target is destroyed, but not if this process is killed. */
+void target_kernel_sets_sysctls(struct target *target);
 
 /* How a target's process began: what exec decided, its limits, its only mapping. */
 struct target_start {
@@ -96,6 +101,10 @@ void answer_refuse(struct answer *answer, const char *format, ...)
  * without a lasting inode (deleted ones, memory files, /dev/zero, SCRATCH_DIR) show 00:01 and their
  * ordinal of first appearance; the vsyscall line is left out, for it is no vma. */
 char *maps_canonical(const char *maps);
+
+/* The VmFlags of smaps as vas_vmflags writes them, without blanks at the end: softly dirty is
+ * nothing that vas knows, and up to Linux 6.1 lf had no letters. Returns their length. */
+size_t vmflags_canonical(char to[VAS_VMFLAGS_MAX], const char *flags, size_t len);
 
 /* The answer of maps(): canonical, without the stub's line, runs of blanks made one. */
 char *maps_answer(const char *maps);

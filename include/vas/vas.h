@@ -39,8 +39,14 @@ struct vas_file;
 
 /* ---- Versions ------------------------------------------------------------------------------- */
 
-#define VAS_LINUX(major, minor) ((uint32_t)(major) << 16 | (uint32_t)(minor))
-#define VAS_LINUX_LATEST VAS_LINUX(6, 18) /* the newest behaviour vas knows; later ones act as it */
+/* VAS_LINUX(6, 18, 44); VAS_LINUX(6, 18): the last of that series. Stable updates change facts too,
+ * each series at a level of its own. Numbers up to 255, the level up to VAS_LINUX_LAST. Later
+ * versions compare greater. */
+#define VAS_LINUX(...) VAS_LINUX_PICK(__VA_ARGS__, VAS_LINUX_LAST, 0)
+#define VAS_LINUX_PICK(major, minor, level, ...) \
+	((uint32_t)(major) << 24 | (uint32_t)(minor) << 16 | (uint32_t)(level))
+#define VAS_LINUX_LAST 0xffffu
+#define VAS_LINUX_LATEST VAS_LINUX(7, 3) /* the newest behaviour vas knows; later ones act as it */
 
 /* ---- Numbers, as Linux has them ------------------------------------------------------------- */
 
@@ -201,7 +207,7 @@ struct vas_settings {
 };
 
 struct vas_config {
-	uint32_t linux_version;          /* VAS_LINUX(6, 18); 0: VAS_LINUX_LATEST */
+	uint32_t linux_version;          /* VAS_LINUX(6, 18, 44); 0: VAS_LINUX_LATEST */
 	const struct vas_format *format; /* NULL: vas_format_x86_64, but pages in software trees */
 	bool software;                   /* keep pages in software trees, see below */
 	struct vas_port port;

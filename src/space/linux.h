@@ -12,7 +12,15 @@
 
 static inline bool linux_since(const struct vas *space, unsigned major, unsigned minor)
 {
-	return space->system->version >= VAS_LINUX(major, minor);
+	return space->system->version >= VAS_LINUX(major, minor, 0);
+}
+
+/* From this stable update of one series on, and later versions are another question. */
+static inline bool linux_updated(const struct vas *space, unsigned major, unsigned minor,
+                                 unsigned level)
+{
+	return space->system->version >= VAS_LINUX(major, minor, level) &&
+	       space->system->version <= VAS_LINUX(major, minor);
 }
 
 /* ---- mremap ---- */

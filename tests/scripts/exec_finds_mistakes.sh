@@ -15,6 +15,13 @@ expect() { # STATUS PATTERN SCRIPT-TEXT
 }
 
 good='mmap(0x10000000, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = 0x10000000'
+: '--linux takes versions that vas knows, with or without the stable update'
+for version in 1.2 7.4 99.9 6 6.1.x; do
+	status=0
+	"$VAS" exec --linux $version --on vas "$0" >"$dir/out" 2>&1 || status=$?
+	[ $status = 2 ] && grep -q "takes a version from 1.3 to .* not '$version'" "$dir/out"
+done
+
 expect 0 '' "$good"
 expect 1 'case.strace' "${good%0000}1000"
 expect 1 'case.strace' 'munmap(0x10000001, 4096) = 0'

@@ -86,13 +86,13 @@ static void systems_do_not_know_each_other(void **state)
 	(void)state;
 	unit_begin(&unit);
 	unit_prepare(&other);
-	other.config.linux_version = VAS_LINUX(5, 6);
+	other.config.linux_version = VAS_LINUX(5, 6, 19);
 	other.config.format = &vas_format_riscv_sv39;
 	unit_begin_with(&other, (uint64_t)1 << 20);
 	a = unit_space(&unit);
 	b = unit_space(&other);
 	assert_int_equal(vas_system_version(vas_system_of(a)), VAS_LINUX_LATEST);
-	assert_int_equal(vas_system_version(vas_system_of(b)), VAS_LINUX(5, 6));
+	assert_int_equal(vas_system_version(vas_system_of(b)), VAS_LINUX(5, 6, 19));
 	for (unsigned i = 0; i < 2; i++) {
 		struct vas *space = i ? b : a;
 

@@ -337,11 +337,14 @@ static bool take_word(struct log_reader *reader, const char *key, char *to, size
 
 static bool take_version(struct log_reader *reader, uint32_t *version)
 {
-	uint64_t major = 0, minor = 0;
-	if (!take_key(reader, " version=", 0xffff, &major) || !expect(reader, ".") ||
-	    !take_number(reader, 10, 0xffff, &minor))
+	uint64_t major = 0, minor = 0, level = VAS_LINUX_LAST;
+	if (!take_key(reader, " version=", 0xff, &major) || !expect(reader, ".") ||
+	    !take_number(reader, 10, 0xff, &minor))
 		return false;
-	*version = VAS_LINUX(major, minor);
+	if (reader->at[0] == '.' &&
+	    (!expect(reader, ".") || !take_number(reader, 10, VAS_LINUX_LAST, &level)))
+		return false;
+	*version = VAS_LINUX(major, minor, level);
 	return true;
 }
 

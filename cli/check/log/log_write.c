@@ -80,6 +80,7 @@ static void put_lines(const struct log_writer *writer, const struct event *event
 static void put_machine(FILE *file, const struct machine *machine)
 {
 	const struct vas_settings *s = &machine->settings;
+	char version[VERSION_TEXT];
 	fputs("machine release=", file);
 	put_quoted(file, machine->release);
 	fputs(" thp=", file);
@@ -87,13 +88,13 @@ static void put_machine(FILE *file, const struct machine *machine)
 	fputs(" shmem_thp=", file);
 	put_quoted(file, machine->shmem_thp);
 	fprintf(file,
-	        " version=%" PRIu32 ".%" PRIu32 " verified=%d mmap_min_addr=%" PRIu64
-	        " lsm_mmap_min_addr=%" PRIu64 " max_map_count=%" PRIu64 " ram_pages=%" PRIu64
-	        " swap_pages=%" PRIu64 " overcommit_memory=%" PRIu32 " overcommit_ratio=%" PRIu32
+	        " version=%s verified=%d mmap_min_addr=%" PRIu64 " lsm_mmap_min_addr=%" PRIu64
+	        " max_map_count=%" PRIu64 " ram_pages=%" PRIu64 " swap_pages=%" PRIu64
+	        " overcommit_memory=%" PRIu32 " overcommit_ratio=%" PRIu32
 	        " overcommit_kbytes=%" PRIu64,
-	        machine->version >> 16, machine->version & 0xffff, machine->vas_verified,
-	        s->mmap_min_addr, s->lsm_mmap_min_addr, s->max_map_count, s->ram_pages,
-	        s->swap_pages, s->overcommit_memory, s->overcommit_ratio, s->overcommit_kbytes);
+	        version_text(machine->version, version), machine->vas_verified, s->mmap_min_addr,
+	        s->lsm_mmap_min_addr, s->max_map_count, s->ram_pages, s->swap_pages,
+	        s->overcommit_memory, s->overcommit_ratio, s->overcommit_kbytes);
 	fprintf(file,
 	        " admin_reserve_kbytes=%" PRIu64 " user_reserve_kbytes=%" PRIu64
 	        " committed_elsewhere=%" PRIu64 " thp_built_in=%d ignore_rlimit_data=%d"

@@ -110,8 +110,9 @@ static void put_report(FILE *file, const struct report *r)
 
 static void put_linux(FILE *file, const struct machine *machine)
 {
-	fprintf(file, "Linux %s, vas as %" PRIu32 ".%" PRIu32, machine->release,
-	        machine->version >> 16, machine->version & 0xffff);
+	char version[VERSION_TEXT];
+	fprintf(file, "Linux %s, vas as %s", machine->release,
+	        version_text(machine->version, version));
 	if (!machine->vas_verified)
 		fputs(" (vas has not been verified against this version)", file);
 }
@@ -228,6 +229,7 @@ static void put_json(const struct report_style *style, const struct model *model
 	FILE *file = style->file;
 	struct total total = total_of(model);
 	const struct machine *machine = model_machine(model);
+	char version[VERSION_TEXT];
 	for (const struct report *r = model_reports(model); r; r = r->next)
 		if (!style->quiet || r->differences)
 			put_report_json(file, r);
@@ -238,9 +240,8 @@ static void put_json(const struct report_style *style, const struct model *model
 	        total.processes, total.calls, total.mremaps, total.differences, total.compared,
 	        total.adopted, total.skipped);
 	put_string(file, machine->release);
-	fprintf(file, ",\"version\":\"%" PRIu32 ".%" PRIu32 "\",\"verified\":%s,\"ending\":",
-	        machine->version >> 16, machine->version & 0xffff,
-	        machine->vas_verified ? "true" : "false");
+	fprintf(file, ",\"version\":\"%s\",\"verified\":%s,\"ending\":",
+	        version_text(machine->version, version), machine->vas_verified ? "true" : "false");
 	put_string(file, ending);
 	fputs("}\n", file);
 }
