@@ -23,7 +23,7 @@ static bool heap_has_room(const struct vas *space, uint64_t old_end, uint64_t en
 	       end + space_page_size(space) <= space_guard_start(space, &next);
 }
 
-static bool heap_grow(struct vas *space, uint64_t old_end, uint64_t end)
+static bool heap_grow(struct vas *space, uint64_t old_end, uint64_t end, struct later *later)
 {
 	uint64_t npages = space_pages(space, end - old_end);
 	uint64_t flags = VAS_VM_READ | VAS_VM_WRITE | VAS_VM_MAYREAD | VAS_VM_MAYWRITE |
@@ -50,12 +50,12 @@ static bool heap_grow(struct vas *space, uint64_t old_end, uint64_t end)
 	space_count(space, flags, npages);
 	if (flags & VAS_VM_LOCKED) {
 		space->locked += npages;
-		fault_populate(space, old_end, end, true);
+		*later = (struct later){old_end, end};
 	}
 	return true;
 }
 
-static int64_t move_break(struct vas *space, uint64_t brk)
+static int64_t move_break(struct vas *space, uint64_t brk, struct later *later)
 {
 	uint64_t end = space_align(space, brk), old_end = space_align(space, space->brk);
 	uint64_t limit = space->limit[VAS_RLIMIT_DATA].soft;
@@ -69,7 +69,7 @@ static int64_t move_break(struct vas *space, uint64_t brk)
 	if (brk <= space->brk && end < old_end)
 		ok = heap_shrink(space, end, old_end);
 	else if (brk > space->brk && (end > old_end || end == 0))
-		ok = end != 0 && heap_grow(space, old_end, end);
+		ok = end != 0 && heap_grow(space, old_end, end, later);
 	if (ok)
 		space->brk = brk;
 	return (int64_t)space->brk;
@@ -77,10 +77,13 @@ static int64_t move_break(struct vas *space, uint64_t brk)
 
 int64_t vas_brk(struct vas *space, uint64_t brk)
 {
+	struct later later = {0, 0};
 	int64_t result;
 
 	space_lock(space);
-	result = move_break(space, brk);
+	result = move_break(space, brk, &later);
 	space_unlock(space);
+	if (later.start < later.end)
+		fault_populate(space, later, true);
 	return result;
 }

@@ -39,8 +39,14 @@ VAS_INTERNAL int64_t munmap_range(struct vas *space, uint64_t start, uint64_t le
 /* ---- fault.c ---- */
 
 /* Makes one page present as an access would. The vma holds addr and allows the access. 0; -EFAULT:
- * a guard page; -EIO: nothing behind it (SIGBUS); -ENOMEM. */
+ * a guard page; -EIO: nothing behind it (SIGBUS); -ENOMEM; -EAGAIN: to be tried again when the space
+ * has been unlocked for a while, see object_hole. */
 VAS_INTERNAL int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr,
+                                enum vas_access access);
+
+/* The same for the first pages of [*addr, end), which lies in the vma, a few of them, so that others
+ * get the lock soon; *addr: where to go on. -EFAULT also for -EIO. */
+VAS_INTERNAL int64_t fault_some(struct vas *space, struct vma *vma, uint64_t *addr, uint64_t end,
                                 enum vas_access access);
 
 /* The leaf that maps `frame` for an access: with the vma's rights, but writable only if it is
@@ -48,11 +54,15 @@ VAS_INTERNAL int64_t fault_page(struct vas *space, struct vma *vma, uint64_t add
 VAS_INTERNAL struct entry fault_leaf(const struct vas *space, const struct vma *vma, uint32_t frame,
                                      enum vas_access access);
 
-/* Makes all pages of [start, end) present, as mlock and MAP_POPULATE do: written to where memory is
+/* What a call has found to be made present: it does so last, when it has unlocked the space. */
+struct later {
+	uint64_t start, end; /* start == end: nothing */
+};
+
+/* Makes all pages of a range present, as mlock and MAP_POPULATE do: written to where memory is
  * private and writable. 0 or the first error (-EFAULT, -ENOMEM); stops there unless `keep_going`,
- * which goes on with the next vma and answers 0. */
-VAS_INTERNAL int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end,
-                                    bool keep_going);
+ * which goes on with the next vma and answers 0. Locks the space for a few pages at a time. */
+__attribute__((cold)) VAS_INTERNAL int64_t fault_populate(struct vas *space, struct later range, bool keep_going);
 
 /* ---- huge.c ---- */
 
@@ -84,12 +94,12 @@ VAS_INTERNAL uint64_t mmap_prot_flags(uint64_t prot);
 
 /* ---- rmap.c ---- */
 
-/* Unmaps pages [first, last) of the object in all spaces; `private_too`: copies of them made by
- * writing to private mappings as well. False: no memory, nothing unmapped. */
-VAS_INTERNAL bool rmap_zap(struct vas_object *object, uint64_t first, uint64_t last,
-                           bool private_too);
+/* Takes pages [first, last) from an object, and unmaps them everywhere; copies of them made by
+ * writing to private mappings stay. 0; -ENOMEM: nothing was taken. No lock is held. */
+VAS_INTERNAL int64_t rmap_punch(struct vas_object *object, uint64_t first, uint64_t last);
 
-/* Makes the next write to pages [first, last) fault, so that it is seen. */
-VAS_INTERNAL void rmap_clean(struct vas_object *object, uint64_t first, uint64_t last);
+/* Writes the dirty ones of pages [first, last) back to the file; whoever writes to one afterwards
+ * faults first. 0 or the first error, after which the others are written too. No lock is held. */
+VAS_INTERNAL int64_t rmap_sync(struct vas_object *object, uint64_t first, uint64_t last);
 
 #endif

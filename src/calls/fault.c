@@ -99,6 +99,7 @@ static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr
 	uint64_t start = max_u64(align_down(addr, block), vma->start);
 	uint64_t table = format_span(space->system->format, 1);
 	uint64_t end = min_u64(min_u64(start + block, vma->end), align_down(addr, table) + table);
+	struct frame_pool *frames = &space->system->frames;
 
 	for (uint64_t at = start; at < end; at += page) {
 		unsigned level;
@@ -106,13 +107,16 @@ static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr
 		uint32_t frame = FRAME_NONE;
 
 		if (at != addr && e.kind == ENTRY_ABSENT)
-			frame = object_find(vma->file->object, vma_pgoff(space, vma, at));
+			frame = object_find_get(vma->file->object, vma_pgoff(space, vma, at),
+			                        false);
 		if (frame == FRAME_NONE)
 			continue;
 		e = fault_leaf(space, vma, frame, VAS_READ);
-		if (!pagemap_set(&space->pages, at, 0, &e))
-			return;
-		frame_get(&space->system->frames, frame);
+		if (pagemap_set(&space->pages, at, 0, &e))
+			continue;
+		if (frame_put(frames, frame))
+			frame_free(frames, frame);
+		return;
 	}
 }
 
@@ -203,7 +207,23 @@ static unsigned populate_access(const struct vma *vma)
 	return vma->flags & VMA_ACCESS ? VAS_READ : 0;
 }
 
-static int64_t populate_vma(struct vas *space, struct vma *vma, uint64_t start, uint64_t end)
+/* As many as others wait for. */
+#define PAGES_AT_ONCE 64u
+
+int64_t fault_some(struct vas *space, struct vma *vma, uint64_t *addr, uint64_t end,
+                   enum vas_access access)
+{
+	for (unsigned n = 0; *addr < end && n < PAGES_AT_ONCE; n++) {
+		int64_t err = fault_page(space, vma, *addr, access);
+
+		if (err)
+			return err == -VAS_EIO ? -VAS_EFAULT : err;
+		*addr += space_page_size(space);
+	}
+	return 0;
+}
+
+static int64_t populate_vma(struct vas *space, struct vma *vma, uint64_t *addr, uint64_t end)
 {
 	unsigned access = populate_access(vma);
 
@@ -211,34 +231,48 @@ static int64_t populate_vma(struct vas *space, struct vma *vma, uint64_t start, 
 		return -VAS_EFAULT;
 	if (access == VAS_READ && !(vma->flags & VAS_VM_READ))
 		access = vma->flags & VAS_VM_EXEC ? VAS_EXEC : VAS_READ;
-	for (uint64_t addr = start; addr < end; addr += space_page_size(space)) {
-		int64_t err = fault_page(space, vma, addr, (enum vas_access)access);
-
-		if (err)
-			return err == -VAS_EIO ? -VAS_EFAULT : err;
-	}
-	return 0;
+	return fault_some(space, vma, addr, end, (enum vas_access)access);
 }
 
-int64_t fault_populate(struct vas *space, uint64_t start, uint64_t end, bool keep_going)
+/* The next pages of the range, which becomes what is left. An error has the rest of its vma left
+ * out, but for -EAGAIN. */
+static int64_t populate_next(struct vas *space, struct later *range)
 {
+	const uint64_t never = VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_LOCKONFAULT;
+	int64_t err = 0;
 	struct vma vma;
+
+	if (!vma_tree_find(&space->tree, range->start, &vma) || vma.start >= range->end) {
+		range->start = range->end;
+		return 0;
+	}
+	range->start = max_u64(range->start, vma.start);
+	if ((vma.flags & never) || !vma_is_ours(&vma))
+		range->start = vma.end;
+	else
+		err = populate_vma(space, &vma, &range->start, min_u64(vma.end, range->end));
+	if (err && err != -VAS_EAGAIN)
+		range->start = vma.end;
+	return err;
+}
+
+int64_t fault_populate(struct vas *space, struct later range, bool keep_going)
+{
+	unsigned looks = 0;
+	int64_t err = 0;
 
 	if (space_is_elsewhere(space))
 		return 0; /* their hook has seen the lock, or the flag */
-	for (uint64_t addr = start;
-	     addr < end && vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
-	     addr = vma.end) {
-		int64_t err;
-
-		if ((vma.flags & (VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_LOCKONFAULT)) ||
-		    !vma_is_ours(&vma))
-			continue;
-		err = populate_vma(space, &vma, max_u64(vma.start, addr), min_u64(vma.end, end));
-		if (err && !keep_going)
-			return err;
+	while (range.start < range.end && (!err || keep_going)) {
+		space_lock(space);
+		err = populate_next(space, &range);
+		space_unlock(space);
+		if (err == -VAS_EAGAIN) {
+			lock_wait(&space->system->port, &looks);
+			err = 0;
+		}
 	}
-	return 0;
+	return keep_going ? 0 : err;
 }
 
 /* ---- Stacks --------------------------------------------------------------------------------- */
@@ -400,6 +434,7 @@ int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
                   struct vas_signal *signal)
 {
 	bool done = false;
+	unsigned looks = 0;
 	int64_t err;
 
 	if (signal)
@@ -413,8 +448,12 @@ int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
 	}
 	if (done)
 		return 0;
-	space_lock(space);
-	err = fault(space, addr, access, signal);
-	space_unlock(space);
-	return err;
+	for (;;) {
+		space_lock(space);
+		err = fault(space, addr, access, signal);
+		space_unlock(space);
+		if (err != -VAS_EAGAIN)
+			return err;
+		lock_wait(&space->system->port, &looks);
+	}
 }

@@ -107,6 +107,8 @@ static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t ad
 
 	if (index >= object_npages(object))
 		return -VAS_EIO;
+	if (object_in_hole(object, index))
+		return -VAS_EAGAIN;
 	if (block == FRAME_NONE) {
 		uint32_t fresh = pool_alloc(space, vma);
 		bool ok;

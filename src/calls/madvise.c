@@ -139,20 +139,23 @@ static int64_t advise_free(const struct part *part)
 	return elsewhere_advise(part->space, &part->vma, part->start, part->end, VAS_MADV_FREE);
 }
 
+/* The space is unlocked meanwhile: only addresses are good afterwards. */
 static int64_t advise_remove(struct part *part)
 {
 	uint64_t size = format_span(part->space->system->format, vma_level(&part->vma));
 	const struct vma *vma = &part->vma;
 	const uint64_t shared = VAS_VM_SHARED | VAS_VM_MAYWRITE;
+	struct vas_file *file = vma->file;
 	uint64_t first, last;
+	int64_t err;
 
 	if (vma->flags & VAS_VM_LOCKED)
 		return -VAS_EINVAL;
-	if (!vma->file || !vma->file->object)
+	if (!file || !file->object)
 		return -VAS_EINVAL;
 	if ((vma->flags & shared) != shared)
 		return -VAS_EACCES;
-	if (!(vma->file->info.mode & VAS_FILE_SHMEM) && vma_level(vma) == 0)
+	if (!(file->info.mode & VAS_FILE_SHMEM) && vma_level(vma) == 0)
 		return -VAS_EOPNOTSUPP;
 	/* Of huge pages only whole ones go. */
 	part->start = align_up(part->start, size);
@@ -162,10 +165,12 @@ static int64_t advise_remove(struct part *part)
 	if (space_is_elsewhere(part->space))
 		return elsewhere_advise(part->space, &part->vma, part->start, part->end,
 		                        VAS_MADV_REMOVE);
-	if (!rmap_zap(vma->file->object, first, last, false))
-		return -VAS_ENOMEM;
-	object_drop(vma->file->object, first, last);
-	return 0;
+	file_get(file);
+	space_unlock(part->space);
+	err = rmap_punch(file->object, first, last);
+	vas_file_put(file);
+	space_lock(part->space);
+	return err;
 }
 
 /* Reclaim: there is no swap, so anonymous pages stay; see docs/differences.md for file pages. */
@@ -326,43 +331,46 @@ static int64_t advise_range(struct vas *space, uint64_t start, uint64_t end, uin
 	return gap;
 }
 
-static int64_t populate_part(struct vas *space, struct vma *vma, uint64_t start, uint64_t end,
-                             enum vas_access access)
+/* The next pages of [*addr, end). */
+static int64_t advise_populate_next(struct vas *space, uint64_t *addr, uint64_t end,
+                                    enum vas_access access)
 {
 	uint64_t right = access == VAS_WRITE ? VAS_VM_WRITE : VAS_VM_READ;
+	struct vma vma;
 
-	if ((vma->flags & (VAS_VM_IO | VAS_VM_PFNMAP)) || !(vma->flags & right))
+	if (!vma_at(space, *addr, &vma))
+		return -VAS_ENOMEM;
+	if ((vma.flags & (VAS_VM_IO | VAS_VM_PFNMAP)) || !(vma.flags & right))
 		return -VAS_EINVAL;
-	if (space_is_elsewhere(space))
-		return elsewhere_advise(space, vma, start, end,
+	if (space_is_elsewhere(space)) {
+		uint64_t start = *addr;
+
+		*addr = min_u64(end, vma.end);
+		return elsewhere_advise(space, &vma, start, *addr,
 		                        access == VAS_WRITE ? VAS_MADV_POPULATE_WRITE
 		                                            : VAS_MADV_POPULATE_READ);
-	if (!vma_is_ours(vma))
-		return 0;
-	for (uint64_t addr = start; addr < end; addr += space_page_size(space)) {
-		int64_t err = fault_page(space, vma, addr, access);
-
-		if (err)
-			return err == -VAS_EIO ? -VAS_EFAULT : err;
 	}
+	if (vma_is_ours(&vma))
+		return fault_some(space, &vma, addr, min_u64(end, vma.end), access);
+	*addr = vma.end;
 	return 0;
 }
 
 /* POPULATE_READ and POPULATE_WRITE stop at the first page that cannot be had. */
-static int64_t populate_range(struct vas *space, uint64_t start, uint64_t end, uint64_t advice)
+static int64_t populate_range(struct vas *space, uint64_t addr, uint64_t end, uint64_t advice)
 {
 	enum vas_access access = advice == VAS_MADV_POPULATE_WRITE ? VAS_WRITE : VAS_READ;
+	unsigned looks = 0;
 	int64_t err = 0;
-	struct vma vma;
 
-	while (start < end && !err) {
-		uint64_t part_end;
-
-		if (!vma_at(space, start, &vma))
-			return -VAS_ENOMEM;
-		part_end = min_u64(end, vma.end);
-		err = populate_part(space, &vma, start, part_end, access);
-		start = part_end;
+	while (addr < end && !err) {
+		space_lock(space);
+		err = advise_populate_next(space, &addr, end, access);
+		space_unlock(space);
+		if (err == -VAS_EAGAIN && !space_is_elsewhere(space)) {
+			lock_wait(&space->system->port, &looks);
+			err = 0;
+		}
 	}
 	return err;
 }
@@ -406,24 +414,23 @@ static bool advice_is_known(const struct vas *space, uint64_t advice)
 	       advice == VAS_MADV_DONTDUMP || advice == VAS_MADV_DODUMP;
 }
 
-/* Removing pages from an object reaches all spaces that map it. */
-static void lock_for(struct vas *space, uint64_t advice)
+static int64_t advise(struct vas *space, uint64_t start, uint64_t end, uint64_t advice)
 {
-	if ((uint32_t)advice == VAS_MADV_REMOVE)
-		system_lock_all(space->system);
+	int64_t result;
+
+	if (advice == VAS_MADV_POPULATE_READ || advice == VAS_MADV_POPULATE_WRITE)
+		return populate_range(space, start, end, advice);
+	space_lock(space);
+	if (advice == VAS_MADV_HWPOISON || advice == VAS_MADV_SOFT_OFFLINE)
+		/* There is no failing memory to speak of. */
+		result = space->capabilities & VAS_CAP_SYS_ADMIN ? -VAS_EOPNOTSUPP : -VAS_EPERM;
 	else
-		space_lock(space);
+		result = advise_range(space, start, end, advice);
+	space_unlock(space);
+	return result;
 }
 
-static void unlock_for(struct vas *space, uint64_t advice)
-{
-	if ((uint32_t)advice == VAS_MADV_REMOVE)
-		system_unlock_all(space->system);
-	else
-		space_unlock(space);
-}
-
-static int64_t advise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
+int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
 {
 	uint64_t rounded = space_align(space, len), end = addr + rounded;
 
@@ -432,26 +439,5 @@ static int64_t advise(struct vas *space, uint64_t addr, uint64_t len, uint64_t a
 		return -VAS_EINVAL;
 	if ((len && !rounded) || end < addr)
 		return -VAS_EINVAL;
-	if (end == addr)
-		return 0;
-	switch (advice) {
-	case VAS_MADV_HWPOISON:
-	case VAS_MADV_SOFT_OFFLINE:
-		/* There is no failing memory to speak of. */
-		return space->capabilities & VAS_CAP_SYS_ADMIN ? -VAS_EOPNOTSUPP : -VAS_EPERM;
-	case VAS_MADV_POPULATE_READ:
-	case VAS_MADV_POPULATE_WRITE:
-		return populate_range(space, addr, end, advice);
-	}
-	return advise_range(space, addr, end, advice);
-}
-
-int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
-{
-	int64_t result;
-
-	lock_for(space, advice);
-	result = advise(space, addr, len, advice);
-	unlock_for(space, advice);
-	return result;
+	return end == addr ? 0 : advise(space, addr, end, advice);
 }

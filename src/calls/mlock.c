@@ -68,51 +68,43 @@ static int64_t lock_errno(int64_t err)
 	return err == -VAS_ENOMEM ? -VAS_EAGAIN : err;
 }
 
-static int64_t lock(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
+static int64_t lock(struct vas *space, uint64_t start, uint64_t len, uint64_t locks)
+{
+	if (!space_can_lock(space))
+		return -VAS_EPERM;
+	if (!space_may_lock(space, space_pages(space, len)) &&
+	    !space_may_lock(space, space_pages(space, len) - locked_pages(space, start, len)))
+		return -VAS_ENOMEM;
+	return lock_range(space, start, start + len, locks);
+}
+
+static int64_t lock_and_populate(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
 {
 	uint64_t start = align_down(addr, space_page_size(space));
 	int64_t err;
 
-	if (!space_can_lock(space))
-		return -VAS_EPERM;
 	len = space_align(space, len + (addr - start));
-	if (!space_may_lock(space, space_pages(space, len)) &&
-	    !space_may_lock(space, space_pages(space, len) - locked_pages(space, start, len)))
-		return -VAS_ENOMEM;
-	err = lock_range(space, start, start + len, locks);
+	space_lock(space);
+	err = lock(space, start, len, locks);
+	space_unlock(space);
 	if (err)
 		return err;
-	return lock_errno(fault_populate(space, start, start + len, false));
+	return lock_errno(fault_populate(space, (struct later){start, start + len}, false));
 }
 
 int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len)
 {
-	int64_t result;
-
-	space_lock(space);
-	result = lock(space, addr, len, VAS_VM_LOCKED);
-	space_unlock(space);
-	return result;
+	return lock_and_populate(space, addr, len, VAS_VM_LOCKED);
 }
 
-static int64_t lock_pages2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
+int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
 {
 	if (!linux_mlock2(space))
 		return -VAS_ENOSYS;
 	flags = (uint32_t)flags; /* an int */
 	if (flags & ~(uint64_t)VAS_MLOCK_ONFAULT)
 		return -VAS_EINVAL;
-	return lock(space, addr, len, flags ? VMA_LOCKS : VAS_VM_LOCKED);
-}
-
-int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
-{
-	int64_t result;
-
-	space_lock(space);
-	result = lock_pages2(space, addr, len, flags);
-	space_unlock(space);
-	return result;
+	return lock_and_populate(space, addr, len, flags ? VMA_LOCKS : VAS_VM_LOCKED);
 }
 
 static int64_t unlock_pages(struct vas *space, uint64_t addr, uint64_t len)
@@ -147,7 +139,7 @@ static int64_t lock_all(struct vas *space, uint64_t locks)
 	return 0;
 }
 
-static int64_t lock_everything(struct vas *space, uint64_t mcl)
+static int64_t lock_everything(struct vas *space, uint64_t mcl, struct later *later)
 {
 	uint64_t flags = (uint32_t)mcl; /* an int */
 	const uint64_t known = VAS_MCL_CURRENT | VAS_MCL_FUTURE | VAS_MCL_ONFAULT;
@@ -167,17 +159,19 @@ static int64_t lock_everything(struct vas *space, uint64_t mcl)
 		return 0;
 	err = lock_all(space, locks);
 	if (!err)
-		fault_populate(space, 0, vas_task_size(space), true);
+		*later = (struct later){0, vas_task_size(space)};
 	return err;
 }
 
 int64_t vas_mlockall(struct vas *space, uint64_t mcl)
 {
+	struct later later = {0, 0};
 	int64_t result;
 
 	space_lock(space);
-	result = lock_everything(space, mcl);
+	result = lock_everything(space, mcl, &later);
 	space_unlock(space);
+	fault_populate(space, later, true);
 	return result;
 }
 

@@ -406,7 +406,8 @@ static int64_t map_region(struct mapping *m)
 }
 
 static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot,
-                          uint64_t flags, struct vas_file *file, uint64_t offset)
+                          uint64_t flags, struct vas_file *file, uint64_t offset,
+                          struct later *later)
 {
 	struct mapping m = {
 		.space = space,
@@ -440,17 +441,20 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 	if (err)
 		return err;
 	if (locked || (flags & (VAS_MAP_POPULATE | VAS_MAP_NONBLOCK)) == VAS_MAP_POPULATE)
-		fault_populate(space, m.addr, m.addr + m.len, true);
+		*later = (struct later){m.addr, m.addr + m.len};
 	return (int64_t)m.addr;
 }
 
 int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
                  struct vas_file *file, uint64_t offset)
 {
+	struct later later = {0, 0};
 	int64_t result;
 
 	space_lock(space);
-	result = map_memory(space, addr, len, prot, flags, file, offset);
+	result = map_memory(space, addr, len, prot, flags, file, offset, &later);
 	space_unlock(space);
+	if (later.start < later.end)
+		fault_populate(space, later, true);
 	return result;
 }

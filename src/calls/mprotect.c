@@ -45,6 +45,17 @@ static void protect_pages(struct vas *space, uint64_t start, uint64_t end, unsig
 	tlb_gather_end(&gather);
 }
 
+/* As far as it goes. As on Linux with the space locked for all of it, or else the rest of the range
+ * could not be changed at once. */
+static void write_pages(struct vas *space, struct vma *vma, uint64_t start, uint64_t end)
+{
+	for (uint64_t addr = start; addr < end && !(vma->flags & VAS_VM_LOCKONFAULT);
+	     addr += space_page_size(space)) {
+		if (fault_page(space, vma, addr, VAS_WRITE) < 0)
+			return;
+	}
+}
+
 /* Changes what begins at p->start and ends at `end`, in *vma. */
 static int64_t protect_part(const struct protection *p, struct vma *vma, uint64_t end,
                             uint64_t flags)
@@ -75,7 +86,7 @@ static int64_t protect_part(const struct protection *p, struct vma *vma, uint64_
 	/* Locked private memory that becomes writable is copied now, not at the first write. */
 	if ((old & (VAS_VM_WRITE | VAS_VM_SHARED | VAS_VM_LOCKED)) == VAS_VM_LOCKED &&
 	    (flags & VAS_VM_WRITE))
-		fault_populate(space, start, end, true);
+		write_pages(space, vma, start, end);
 	return 0;
 }
 

@@ -16,10 +16,11 @@ struct remap {
 	uint64_t old, old_len;
 	uint64_t new, new_len; /* new: where to, once decided */
 	uint64_t flags;
-	bool equal;     /* the sizes, as this version compares them */
-	bool shrinks;   /* new_len < old_len, */
-	uint64_t delta; /* and their difference in pages, as the call asked for them */
-	struct vma vma; /* the vma that holds `old` */
+	bool equal;         /* the sizes, as this version compares them */
+	bool shrinks;       /* new_len < old_len, */
+	uint64_t delta;     /* and their difference in pages, as the call asked for them */
+	struct vma vma;     /* the vma that holds `old` */
+	struct later later; /* locked memory that it has grown by */
 };
 
 static bool is_placed(const struct remap *r)
@@ -172,7 +173,7 @@ static int64_t grow_in_place(struct remap *r)
 	space_count(space, flags, npages);
 	if (flags & VAS_VM_LOCKED) {
 		space->locked += npages;
-		fault_populate(space, end, r->old + r->new_len, true);
+		r->later = (struct later){end, r->old + r->new_len};
 	}
 	return (int64_t)r->old;
 }
@@ -357,7 +358,7 @@ static int64_t move(struct remap *r)
 		drop_source(r);
 	space->peak = max_u64(peak, space->size); /* both ends at once were only our way there */
 	if ((r->vma.flags & VAS_VM_LOCKED) && r->new_len > r->old_len)
-		fault_populate(space, r->new + r->old_len, r->new + r->new_len, true);
+		r->later = (struct later){r->new + r->old_len, r->new + r->new_len};
 	return (int64_t)r->new;
 }
 
@@ -474,8 +475,20 @@ static int64_t remap_each(const struct remap *r)
 	return (int64_t)r->new;
 }
 
-static int64_t remap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
-                     uint64_t flags, uint64_t new_addr)
+static int64_t remap(struct remap *r)
+{
+	bool many = linux_mremap_moves_many(r->space);
+	int64_t err = check_arguments(r);
+
+	if (err)
+		return err;
+	if (many && (r->flags & VAS_MREMAP_FIXED) && r->old_len == r->new_len)
+		return remap_each(r);
+	return remap_one(r);
+}
+
+int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
+                   uint64_t flags, uint64_t new_addr)
 {
 	struct remap r = {
 		.space = space,
@@ -485,25 +498,13 @@ static int64_t remap(struct vas *space, uint64_t old_addr, uint64_t old_len, uin
 		.new_len = space_align(space, new_len),
 		.flags = flags,
 	};
-	bool many = linux_mremap_moves_many(space);
-	int64_t err;
-
-	r.equal = many ? r.old_len == r.new_len : old_len == new_len;
-	err = check_arguments(&r);
-	if (err)
-		return err;
-	if (many && (flags & VAS_MREMAP_FIXED) && r.old_len == r.new_len)
-		return remap_each(&r);
-	return remap_one(&r);
-}
-
-int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
-                   uint64_t flags, uint64_t new_addr)
-{
 	int64_t result;
 
+	r.equal = linux_mremap_moves_many(space) ? r.old_len == r.new_len : old_len == new_len;
 	space_lock(space);
-	result = remap(space, old_addr, old_len, new_len, flags, new_addr);
+	result = remap(&r);
 	space_unlock(space);
+	if (r.later.start < r.later.end)
+		fault_populate(space, r.later, true);
 	return result;
 }

@@ -3,16 +3,23 @@
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 
+/* The space is unlocked meanwhile: only addresses are good afterwards. */
 static int64_t sync_part(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end)
 {
 	uint64_t first = vma_pgoff(space, vma, start), last = vma_pgoff(space, vma, end);
+	struct vas_file *file = vma->file;
+	int64_t err;
 
-	if (!(vma->flags & VAS_VM_SHARED) || !vma->file || !vma->file->object ||
-	    !object_is_written_back(vma->file->object))
+	if (!(vma->flags & VAS_VM_SHARED) || !file || !file->object ||
+	    !object_is_written_back(file->object))
 		return 0;
-	/* First make the next write fault, so that none is missed after the page was written. */
-	rmap_clean(vma->file->object, first, last);
-	return object_sync(vma->file->object, first, last);
+	/* Writing back waits for the file and for other spaces: not with ours locked. */
+	file_get(file);
+	space_unlock_shared(space);
+	err = rmap_sync(file->object, first, last);
+	vas_file_put(file);
+	space_lock_shared(space);
+	return err;
 }
 
 static int64_t sync_range(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
@@ -56,9 +63,9 @@ int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags
 {
 	int64_t result;
 
-	system_lock_all(space->system);
+	space_lock_shared(space);
 	result = sync_range(space, addr, len, flags);
-	system_unlock_all(space->system);
+	space_unlock_shared(space);
 	return result;
 }
 

@@ -1,96 +1,139 @@
-/* rmap.c - from an object to the places where it is mapped.
+/* rmap.c - from an object to the places where it is mapped: truncating, punching, writing back.
  *
- * Objects keep no list of their mappings: the spaces of the system are searched. Truncating,
- * punching and writing back are rare next to faults and moves, which so have nothing to maintain.
+ * One space after the other is locked, and only those that map the object (mapped.h). So that
+ * nothing slips through meanwhile, what would bring a page back is kept away first: truncation
+ * lowers the size, punching marks a hole in which faults wait; and write-back counts a page as
+ * clean before it makes its mappings read-only, so that a later write is noticed as one.
  *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
+#include "space/mapped.h"
 
-/* Copies of file pages stand in private mappings: frames that are not the object's. */
-struct zap {
-	struct vas *space;
+enum rmap_action { PREPARE, ZAP_SHARED, ZAP_ALL, CLEAN };
+
+/* On the way through the mappings of pages [first, last). */
+struct rmap {
 	struct vas_object *object;
-	const struct vma *vma;
-	struct tlb_gather *gather;
+	uint64_t first, last;
+	enum rmap_action action;
+	struct tlb_gather gather; /* of the space that is being visited */
+	struct vma vma;           /* whose leaves are being visited */
 };
 
 /* Removes a leaf that maps the object's own frame; a private copy stays. */
 static bool zap_shared_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
 {
-	struct zap *zap = ctx;
-	struct vas_system *system = zap->space->system;
-	uint64_t index = vma_pgoff(zap->space, zap->vma, addr);
+	struct rmap *rmap = ctx;
+	struct vas *space = rmap->gather.domain->space;
+	struct vas_system *system = space->system;
+	uint64_t index = vma_pgoff(space, &rmap->vma, addr);
 
 	if (entry->kind == ENTRY_LEAF &&
-	    frame_of_phys(&system->frames, entry->phys) == object_find(zap->object, index))
-		pagemap_zap(&zap->space->pages, addr, addr + format_span(system->format, level),
-		            zap->gather);
+	    frame_of_phys(&system->frames, entry->phys) == object_find(rmap->object, index))
+		pagemap_zap(&space->pages, addr, addr + format_span(system->format, level),
+		            &rmap->gather);
 	return true;
 }
 
-/* The part of a vma that maps pages [first, last) of its file: false if none. */
-static bool vma_part(const struct vas *space, const struct vma *vma, uint64_t first, uint64_t last,
-                     uint64_t *start, uint64_t *end)
+/* The part of a vma that maps pages [first, last) of its file: it maps some. */
+static void vma_part(const struct vas *space, const struct rmap *rmap, uint64_t *start,
+                     uint64_t *end)
 {
 	unsigned shift = space->system->format->page_shift;
-	uint64_t low = max_u64(first, vma->pgoff);
-	uint64_t high = min_u64(last, vma->pgoff + vma_pages(space, vma));
+	const struct vma *vma = &rmap->vma;
+	uint64_t low = max_u64(rmap->first, vma->pgoff);
+	uint64_t high = min_u64(rmap->last, vma->pgoff + vma_pages(space, vma));
 
-	if (low >= high)
-		return false;
 	*start = vma->start + ((low - vma->pgoff) << shift);
 	*end = vma->start + ((high - vma->pgoff) << shift);
-	return true;
 }
 
-enum rmap_action { PREPARE, ZAP_SHARED, ZAP_ALL, CLEAN };
-
-static bool vma_act(struct vas *space, struct vas_object *object, const struct vma *vma,
-                    uint64_t start, uint64_t end, enum rmap_action action)
+static bool vma_act(void *ctx, struct vas *space, const struct vma *vma)
 {
-	struct tlb_gather gather;
-	struct zap zap = {space, object, vma, &gather};
+	struct rmap *rmap = ctx;
+	uint64_t start, end;
 
-	if (action == PREPARE)
+	rmap->vma = *vma;
+	vma_part(space, rmap, &start, &end);
+	if (rmap->action == PREPARE)
 		return space_own(space, start, end);
-	tlb_gather_begin(&gather, &space->tlb);
-	if (action == ZAP_ALL)
-		pagemap_zap(&space->pages, start, end, &gather);
-	else if (action == ZAP_SHARED)
-		pagemap_walk(&space->pages, start, end, zap_shared_leaf, &zap);
+	if (rmap->action == ZAP_ALL)
+		pagemap_zap(&space->pages, start, end, &rmap->gather);
+	else if (rmap->action == ZAP_SHARED)
+		pagemap_walk(&space->pages, start, end, zap_shared_leaf, rmap);
 	else if (vma->flags & VAS_VM_SHARED)
 		pagemap_protect(&space->pages, start, end,
-		                vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE, &gather);
-	tlb_gather_end(&gather);
+		                vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE,
+		                &rmap->gather);
 	return true;
 }
 
+static bool space_act(struct rmap *rmap, struct vas *space, enum rmap_action action)
+{
+	bool ok;
+
+	rmap->action = action;
+	tlb_gather_begin(&rmap->gather, &space->tlb);
+	ok = mapped_each(space, rmap->object, rmap->first, rmap->last, vma_act, rmap);
+	tlb_gather_end(&rmap->gather);
+	return ok;
+}
+
+/* Goes to each space that maps the object. Zapping wants the tables owned: they can have been
+ * shared anew since that was prepared. */
 static bool rmap_each(struct vas_object *object, uint64_t first, uint64_t last,
                       enum rmap_action action)
 {
-	for (struct vas *space = object->system->spaces; space; space = space->next) {
-		uint64_t start, end;
-		struct vma vma;
+	struct rmap rmap = {.object = object, .first = first, .last = last};
+	bool zaps = action == ZAP_SHARED || action == ZAP_ALL, ok = true;
+	struct vas *space;
 
-		for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
-			if (vma.file && vma.file->object == object &&
-			    vma_part(space, &vma, first, last, &start, &end) &&
-			    !vma_act(space, object, &vma, start, end, action))
-				return false;
-		}
+	for (uint64_t id = 0; ok && (space = object_mapper(object, id)) != NULL;) {
+		space_lock(space);
+		ok = (!zaps || space_act(&rmap, space, PREPARE)) && space_act(&rmap, space, action);
+		space_unlock(space);
+		id = space->id + 1;
+		space_unpin(space);
 	}
-	return true;
+	return ok;
 }
 
-bool rmap_zap(struct vas_object *object, uint64_t first, uint64_t last, bool private_too)
+int64_t rmap_punch(struct vas_object *object, uint64_t first, uint64_t last)
 {
-	return rmap_each(object, first, last, PREPARE) &&
-	       rmap_each(object, first, last, private_too ? ZAP_ALL : ZAP_SHARED);
+	bool ok;
+
+	if (first >= last)
+		return 0;
+	object_work_begin(object);
+	ok = rmap_each(object, first, last, PREPARE);
+	object_hole(object, first, last);
+	ok = ok && rmap_each(object, first, last, ZAP_SHARED);
+	if (ok)
+		object_drop(object, first, last);
+	object_hole(object, 0, 0);
+	object_work_end(object);
+	return ok ? 0 : -VAS_ENOMEM;
 }
 
-void rmap_clean(struct vas_object *object, uint64_t first, uint64_t last)
+int64_t rmap_sync(struct vas_object *object, uint64_t first, uint64_t last)
 {
-	rmap_each(object, first, last, CLEAN);
+	struct object_batch batch;
+	int64_t first_err = 0;
+
+	if (!object_is_written_back(object))
+		return 0;
+	object_work_begin(object);
+	while (object_take_dirty(object, &first, last, &batch)) {
+		int64_t err;
+
+		if (batch.n > 0)
+			rmap_each(object, batch.index[0], batch.index[batch.n - 1] + 1, CLEAN);
+		err = object_write(object, &batch);
+		if (!first_err)
+			first_err = err;
+	}
+	object_work_end(object);
+	return first_err;
 }
 
 /* Zeros from `size` to the end of its page. */
@@ -104,42 +147,42 @@ static void tail_clear(struct vas_object *object, uint64_t size)
 		memset((uint8_t *)frame_host(pool, frame) + tail, 0, (size_t)(page - tail));
 }
 
-static int64_t resize(struct vas_object *object, uint64_t size)
+static int64_t truncate_to(struct vas_object *object, uint64_t size)
 {
 	unsigned shift = object->system->frames.page_shift;
 	uint64_t first = (size >> shift) + !is_aligned(size, (uint64_t)1 << shift);
+	uint64_t old_size = object_size(object);
 
-	if (size < object->size) {
-		if (!rmap_zap(object, first, ~(uint64_t)0, true))
-			return -VAS_ENOMEM;
-		object_drop(object, first, ~(uint64_t)0);
-		tail_clear(object, size);
-	} else if (size > object->size && object->ops) {
-		/* What was written past the end is no part of the file; in tmpfs it becomes one. */
-		tail_clear(object, object->size);
+	if (!rmap_each(object, first, ~(uint64_t)0, PREPARE))
+		return -VAS_ENOMEM;
+	object_set_size(object, size);
+	if (!rmap_each(object, first, ~(uint64_t)0, ZAP_ALL)) {
+		object_set_size(object, old_size);
+		return -VAS_ENOMEM;
 	}
-	object->size = size;
+	object_drop(object, first, ~(uint64_t)0);
+	tail_clear(object, size);
 	return 0;
 }
 
 int64_t vas_object_resize(struct vas_object *object, uint64_t size)
 {
-	int64_t result;
+	int64_t result = 0;
 
-	system_lock_all(object->system);
-	result = resize(object, size);
-	system_unlock_all(object->system);
+	object_work_begin(object);
+	if (size < object_size(object)) {
+		result = truncate_to(object, size);
+	} else {
+		/* What was written past the end is no part of the file; in tmpfs it becomes one. */
+		if (size > object_size(object) && object->ops)
+			tail_clear(object, object_size(object));
+		object_set_size(object, size);
+	}
+	object_work_end(object);
 	return result;
 }
 
 int64_t vas_object_sync(struct vas_object *object)
 {
-	int64_t result;
-
-	system_lock_all(object->system);
-	/* First make the next write fault, so that none is missed after its page was written. */
-	rmap_clean(object, 0, ~(uint64_t)0);
-	result = object_sync(object, 0, ~(uint64_t)0);
-	system_unlock_all(object->system);
-	return result;
+	return rmap_sync(object, 0, ~(uint64_t)0);
 }

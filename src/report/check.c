@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
+#include "space/mapped.h"
 
 /* ---- A space -------------------------------------------------------------------------------- */
 
@@ -94,6 +95,8 @@ const char *vas_check(struct vas *space)
 	broken = vma_tree_check(&space->tree);
 
 	if (!broken)
+		broken = mapped_check(space);
+	if (!broken)
 		broken = census_counters(&census);
 	if (!broken)
 		broken = pagemap_check(&space->pages);
@@ -181,6 +184,8 @@ const char *vas_audit(struct vas_system *system)
 
 	for (struct vas_object *object = system->objects; object; object = object->next) {
 		broken = object_check(object);
+		if (!broken)
+			broken = mappers_check(object);
 		if (broken)
 			return broken;
 	}

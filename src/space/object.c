@@ -169,6 +169,12 @@ static uint64_t *word_make(struct vas_object *object, uint64_t index, uint32_t *
 	return node_words(object, *node) + node_slot(object, index, 0);
 }
 
+/* The slot that `first` belongs to, in a node that begins at `base`; past the last: none. */
+static uint64_t slot_from(uint64_t first, uint64_t base, unsigned shift)
+{
+	return first > base ? (first - base) >> shift : 0;
+}
+
 /* Calls visit for each word of the leaf nodes in [first, last) that is not zero. */
 typedef int64_t word_visit(void *ctx, uint64_t index, uint32_t node, uint64_t *word);
 
@@ -176,14 +182,16 @@ static int64_t node_walk(const struct vas_object *object, uint32_t node, unsigne
                          uint64_t base, uint64_t first, uint64_t last, word_visit *visit, void *ctx)
 {
 	unsigned shift = level * node_bits(object);
+	uint64_t end = (uint64_t)1 << node_bits(object);
 	int64_t err = 0;
 
-	for (unsigned slot = 0; slot < 1u << node_bits(object) && !err; slot++) {
-		uint64_t low = base + ((uint64_t)slot << shift);
-		uint64_t high = add_saturated(low, ((uint64_t)1 << shift) - 1);
+	for (uint64_t slot = slot_from(first, base, shift); slot < end && !err; slot++) {
+		uint64_t low = base + (slot << shift);
 		uint64_t *word = node_words(object, node) + slot;
 
-		if (*word == 0 || high < first || low >= last)
+		if (low >= last)
+			break;
+		if (*word == 0)
 			continue;
 		if (level == 0)
 			err = visit(ctx, low, node, word);
@@ -204,11 +212,23 @@ static int64_t object_walk(const struct vas_object *object, uint64_t first, uint
 
 /* ---- Pages ---------------------------------------------------------------------------------- */
 
+/* Read by faults while another space changes it: they are told by the locks which it is. */
+uint64_t object_size(const struct vas_object *object)
+{
+	return __atomic_load_n(&object->size, __ATOMIC_RELAXED);
+}
+
+void object_set_size(struct vas_object *object, uint64_t size)
+{
+	__atomic_store_n(&object->size, size, __ATOMIC_RELAXED);
+}
+
 uint64_t object_npages(const struct vas_object *object)
 {
 	unsigned shift = object_pool(object)->page_shift;
+	uint64_t size = object_size(object);
 
-	return (object->size >> shift) + !is_aligned(object->size, (uint64_t)1 << shift);
+	return (size >> shift) + !is_aligned(size, (uint64_t)1 << shift);
 }
 
 static uint32_t find(const struct vas_object *object, uint64_t index)
@@ -217,6 +237,29 @@ static uint32_t find(const struct vas_object *object, uint64_t index)
 	uint64_t *word = word_find(object, index, &node);
 
 	return word ? word_frame(*word) : FRAME_NONE;
+}
+
+static bool in_hole(const struct vas_object *object, uint64_t index)
+{
+	return index >= object->hole_first && index < object->hole_last;
+}
+
+bool object_in_hole(struct vas_object *object, uint64_t index)
+{
+	bool in;
+
+	object_lock(object);
+	in = in_hole(object, index);
+	object_unlock(object);
+	return in;
+}
+
+void object_hole(struct vas_object *object, uint64_t first, uint64_t last)
+{
+	object_lock(object);
+	object->hole_first = first;
+	object->hole_last = last;
+	object_unlock(object);
 }
 
 uint32_t object_find(struct vas_object *object, uint64_t index)
@@ -235,7 +278,7 @@ uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty)
 	uint64_t *word;
 
 	object_lock(object);
-	word = word_find(object, index, &node);
+	word = in_hole(object, index) ? NULL : word_find(object, index, &node);
 	if (word && *word) {
 		frame = word_frame(*word);
 		frame_get(object_pool(object), frame);
@@ -275,6 +318,8 @@ int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame)
 
 	if (index >= object_npages(object))
 		return -VAS_EIO;
+	if (object_in_hole(object, index))
+		return -VAS_EAGAIN;
 	*frame = object_find(object, index);
 	if (*frame != FRAME_NONE)
 		return 0;
@@ -316,56 +361,122 @@ bool object_is_dirty(struct vas_object *object, uint64_t index)
 	return dirty;
 }
 
-struct writeback {
-	struct vas_object *object;
-	bool last; /* what cannot be written is lost */
-	int64_t err;
+/* ---- Writing back --------------------------------------------------------------------------- */
+
+void object_work_begin(struct vas_object *object)
+{
+	spin_lock(&object->system->port, &object->work);
+}
+
+void object_work_end(struct vas_object *object)
+{
+	spin_unlock(&object->system->port, &object->work);
+}
+
+/* How many pages are looked at, or dropped, before others may have the object's lock. */
+#define LOOKS_AT_ONCE 1024u
+
+struct take_dirty {
+	struct object_batch *batch;
+	uint64_t next; /* where to go on */
+	unsigned looks;
 };
 
-/* One page that fails does not keep the others from being written. */
-static int64_t word_sync(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
+/* Stops where the batch or its window ends, or after many pages that are clean. */
+static int64_t word_take(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
 {
-	struct writeback *writeback = ctx;
-	struct vas_object *object = writeback->object;
-	const struct vas_object_ops *ops = object->ops;
-	void *page = frame_host(object_pool(object), word_frame(*word));
-	int64_t err;
+	struct take_dirty *take = ctx;
+	struct object_batch *batch = take->batch;
 
 	(void)node;
-	if (!(*word & WORD_DIRTY))
-		return 0;
-	err = ops->write_page(object->ctx, index, page);
-	if (err >= 0) {
-		*word &= ~WORD_DIRTY;
-		return 0;
+	if (++take->looks > LOOKS_AT_ONCE ||
+	    (batch->n > 0 && index / OBJECT_BATCH != batch->index[0] / OBJECT_BATCH)) {
+		take->next = index;
+		return 1;
 	}
-	if (writeback->last && ops->lose_page)
-		ops->lose_page(object->ctx, index, page, err);
-	if (!writeback->err)
-		writeback->err = err;
+	if (*word & WORD_DIRTY) {
+		*word &= ~WORD_DIRTY;
+		batch->index[batch->n] = index;
+		batch->frame[batch->n++] = word_frame(*word);
+	}
 	return 0;
 }
 
-static int64_t write_back(struct vas_object *object, uint64_t first, uint64_t last, bool for_good)
+bool object_take_dirty(struct vas_object *object, uint64_t *from, uint64_t last,
+                       struct object_batch *batch)
 {
-	struct writeback writeback = {.object = object, .last = for_good};
+	struct take_dirty take = {.batch = batch, .next = last};
 
-	if (object_is_written_back(object))
-		object_walk(object, first, last, word_sync, &writeback);
-	return writeback.err;
+	batch->n = 0;
+	object_lock(object);
+	object_walk(object, *from, last, word_take, &take);
+	object_unlock(object);
+	*from = take.next;
+	return batch->n > 0 || *from < last;
 }
 
-int64_t object_sync(struct vas_object *object, uint64_t first, uint64_t last)
+/* One page; `last`: what cannot be written is lost. */
+static int64_t page_write(struct vas_object *object, uint64_t index, uint32_t frame, bool last)
 {
-	return write_back(object, first, last, false);
+	const struct vas_object_ops *ops = object->ops;
+	void *page = frame_host(object_pool(object), frame);
+	int64_t err = ops->write_page(object->ctx, index, page);
+
+	if (err >= 0)
+		return 0;
+	if (last && ops->lose_page)
+		ops->lose_page(object->ctx, index, page, err);
+	else
+		object_dirty(object, index);
+	return err;
 }
+
+static int64_t batch_write(struct vas_object *object, const struct object_batch *batch, bool last)
+{
+	int64_t first_err = 0;
+
+	for (unsigned i = 0; i < batch->n; i++) {
+		int64_t err = page_write(object, batch->index[i], batch->frame[i], last);
+
+		if (!first_err)
+			first_err = err;
+	}
+	return first_err;
+}
+
+int64_t object_write(struct vas_object *object, const struct object_batch *batch)
+{
+	return batch_write(object, batch, false);
+}
+
+/* What was written through mappings reaches the file now at the latest: there are none left. */
+static void write_back_for_good(struct vas_object *object)
+{
+	struct object_batch batch;
+
+	if (!object_is_written_back(object))
+		return;
+	for (uint64_t from = 0; object_take_dirty(object, &from, ~(uint64_t)0, &batch);)
+		batch_write(object, &batch, true);
+}
+
+/* ---- Letting go ----------------------------------------------------------------------------- */
+
+struct drop {
+	struct vas_object *object;
+	uint64_t next; /* where to go on */
+	unsigned n;
+};
 
 static int64_t word_drop(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
 {
-	struct vas_object *object = ctx;
+	struct drop *drop = ctx;
+	struct vas_object *object = drop->object;
 	uint32_t frame = word_frame(*word);
 
-	(void)index;
+	drop->next = index;
+	if (++drop->n > LOOKS_AT_ONCE)
+		return 1;
 	node_write(object, node, word, 0);
 	object->npages--;
 	for (uint32_t i = 0; i < object_page_frames(object); i++) {
@@ -375,16 +486,23 @@ static int64_t word_drop(void *ctx, uint64_t index, uint32_t node, uint64_t *wor
 	return 0;
 }
 
-/* Frees the nodes below `node` that have become empty. */
-static void node_prune(struct vas_object *object, uint32_t node, unsigned level)
+/* Frees the nodes below `node`, which begins at `base`, that have become empty in [first, last). */
+static void node_prune(struct vas_object *object, uint32_t node, unsigned level, uint64_t base,
+                       uint64_t first, uint64_t last)
 {
-	for (unsigned slot = 0; level > 0 && slot < 1u << node_bits(object); slot++) {
+	unsigned shift = level * node_bits(object);
+	uint64_t end = (uint64_t)1 << node_bits(object);
+
+	for (uint64_t slot = slot_from(first, base, shift); level > 0 && slot < end; slot++) {
+		uint64_t low = base + (slot << shift);
 		uint64_t *word = node_words(object, node) + slot;
 		uint32_t below = word_frame(*word);
 
+		if (low >= last)
+			break;
 		if (*word == 0)
 			continue;
-		node_prune(object, below, level - 1);
+		node_prune(object, below, level - 1, low, first, last);
 		if (object_pool(object)->frame[below].live == 0) {
 			node_release(object, below);
 			node_write(object, node, word, 0);
@@ -392,16 +510,30 @@ static void node_prune(struct vas_object *object, uint32_t node, unsigned level)
 	}
 }
 
-void object_drop(struct vas_object *object, uint64_t first, uint64_t last)
+static void prune(struct vas_object *object, uint64_t first, uint64_t last)
 {
-	object_walk(object, first, last, word_drop, object);
 	if (object->height == 0)
 		return;
-	node_prune(object, object->root, object->height - 1);
+	node_prune(object, object->root, object->height - 1, 0, first, last);
 	if (object_pool(object)->frame[object->root].live == 0) {
 		node_release(object, object->root);
 		object->root = FRAME_NONE;
 		object->height = 0;
+	}
+}
+
+void object_drop(struct vas_object *object, uint64_t first, uint64_t last)
+{
+	bool more = first < last;
+
+	while (more) {
+		struct drop drop = {.object = object};
+
+		object_lock(object);
+		more = object_walk(object, first, last, word_drop, &drop) > 0;
+		prune(object, first, more ? drop.next : last);
+		object_unlock(object);
+		first = drop.next;
 	}
 }
 
@@ -520,8 +652,7 @@ void vas_object_put(struct vas_object *object)
 
 	if (!ref_put(system, &object->refs))
 		return;
-	/* What was written through mappings reaches the file now at the latest. */
-	write_back(object, 0, ~(uint64_t)0, true);
+	write_back_for_good(object);
 	object_drop(object, 0, ~(uint64_t)0);
 	spin_lock(&system->port, &system->objects_lock);
 	if (object->prev)

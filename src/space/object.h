@@ -1,8 +1,8 @@
 /* object.h - what stands behind shared memory and files: pages by index, and open files.
  *
  * An object is an inode's page cache: a radix tree of frames, filled with zeros or by the
- * embedder's callbacks. A file is an open file description of it. Neither knows who maps it; the
- * object keeps one reference on each of its frames, every leaf that maps one another.
+ * embedder's callbacks. A file is an open file description of it. Which spaces map an object it
+ * knows (mapped.h); it keeps one reference on each of its frames, every leaf that maps one another.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_OBJECT_H
@@ -11,6 +11,7 @@
 #include "vas/vas.h"
 #include "memory/frame.h"
 #include "memory/slab.h"
+#include "tree/interval.h"
 
 /* Invariants (verified by object_check):
  *   a radix node has live == its words that are not zero, and is not empty
@@ -18,7 +19,10 @@
  *   no page lies past the end: index < pages(size) */
 struct vas_object {
 	struct vas_object *next, *prev; /* in system->objects */
-	struct spin lock;               /* guards the radix tree */
+	struct spin work;               /* held by who truncates, punches or writes back: see rmap.c */
+	struct spin lock;               /* guards the radix tree, size, hole and mappers */
+	struct interval_tree mappers;   /* the spaces that map it: see mapped.h */
+	uint64_t hole_first, hole_last; /* pages about to go: faults wait meanwhile */
 	struct vas_system *system;
 	const struct vas_object_ops *ops;
 	void *ctx;
@@ -53,7 +57,8 @@ VAS_INTERNAL struct vas_file *file_shared_anon(struct vas_system *system, uint64
 VAS_INTERNAL struct vas_file *file_hugetlb(struct vas_system *system, unsigned level, uint64_t len);
 
 /* The frame of page `index`, made present if need be; no reference is taken. 0; -EIO: past the
- * end, or the callback failed; -ENOMEM. */
+ * end, or the callback failed; -ENOMEM; -EAGAIN: the page is about to go (object_hole), to be asked
+ * again without any lock. */
 VAS_INTERNAL int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame);
 
 /* Gives the object a page: takes over the reference on *frame (and on those behind it, if pages are
@@ -63,8 +68,8 @@ VAS_INTERNAL bool object_insert(struct vas_object *object, uint64_t index, uint3
 /* Frames in one page of the object. */
 VAS_INTERNAL uint32_t object_page_frames(const struct vas_object *object);
 
-/* The frame if it is present, or FRAME_NONE; with a reference for the caller, and the page marked
- * as written if `dirty`. */
+/* The frame if it is present, or FRAME_NONE. With a reference for the caller, who may map it, and
+ * the page marked as written if `dirty`; but not if it is about to go. */
 VAS_INTERNAL uint32_t object_find(struct vas_object *object, uint64_t index);
 VAS_INTERNAL uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty);
 
@@ -96,13 +101,41 @@ static inline bool object_is_written_back(const struct vas_object *object)
 	return object->ops && object->ops->write_page;
 }
 
-/* Writes back the dirty pages of [first, last), those after one that fails too. 0 or the first
- * error; what was not written stays dirty. */
-VAS_INTERNAL int64_t object_sync(struct vas_object *object, uint64_t first, uint64_t last);
+/* Work that takes pages away or writes them back, from the first look to the last page: one at a
+ * time for an object. Taken before any space's lock; who waits for it waits for callbacks too. */
+VAS_INTERNAL void object_work_begin(struct vas_object *object);
+VAS_INTERNAL void object_work_end(struct vas_object *object);
+
+/* Dirty pages on their way to the file; neighbours, so that to reach where one is mapped is to
+ * reach where most are. */
+#define OBJECT_BATCH 64u
+struct object_batch {
+	uint64_t index[OBJECT_BATCH];
+	uint32_t frame[OBJECT_BATCH];
+	unsigned n;
+};
+
+/* Takes the next dirty pages of [*from, last), which count as clean from now on: before anyone
+ * writes to them again he faults, once their mappings are made read-only, and then they are dirty
+ * again. *from: where to go on; false: nowhere. */
+VAS_INTERNAL bool object_take_dirty(struct vas_object *object, uint64_t *from, uint64_t last,
+                                    struct object_batch *batch);
+
+/* Writes them back, those after one that fails too. 0 or the first error; what was not written is
+ * dirty again. */
+VAS_INTERNAL int64_t object_write(struct vas_object *object, const struct object_batch *batch);
+
+/* Pages [first, last) are about to go: whoever faults for one has to ask again, until the hole is
+ * [0, 0). For those who work on the object. */
+VAS_INTERNAL void object_hole(struct vas_object *object, uint64_t first, uint64_t last);
+VAS_INTERNAL bool object_in_hole(struct vas_object *object, uint64_t index);
 
 /* Lets go of the pages of [first, last): nothing maps them any more. */
 VAS_INTERNAL void object_drop(struct vas_object *object, uint64_t first, uint64_t last);
 
+/* The size in bytes, and in pages. */
+VAS_INTERNAL uint64_t object_size(const struct vas_object *object);
+VAS_INTERNAL void object_set_size(struct vas_object *object, uint64_t size);
 VAS_INTERNAL uint64_t object_npages(const struct vas_object *object);
 
 /* Calls visit for each frame the object holds: pages and radix nodes. */

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "space/space.h"
+#include "space/mapped.h"
 #include "space/vma.h"
 
 /* ---- Systems -------------------------------------------------------------------------------- */
@@ -181,7 +182,9 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 	if (!space)
 		return -VAS_ENOMEM;
 	space->system = system;
+	space->id = system_next(system, &system->space_ids);
 	space->tree.slab = &system->slab;
+	space->intervals.slab = &system->slab;
 	space->tlb = (struct tlb_domain){
 		.space = space,
 		.port = &system->port,
@@ -206,13 +209,37 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 	return 0;
 }
 
+/* Takes the space from the objects that it maps. */
+static void leave_objects(struct vas *space)
+{
+	struct vma vma;
+
+	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+		if (vma.file && vma.file->object)
+			mapped_exchange(space, vma.file->object, vma.start, 1, NULL, 0);
+	}
+}
+
+/* What the vmas of a space that ends hold. */
+static void put_vmas(struct vas *space)
+{
+	struct vma vma;
+
+	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+		if (vma.flags & VAS_VM_ACCOUNT)
+			space_uncharge(space, vma_pages(space, &vma));
+		if (vma.file)
+			vas_file_put(vma.file);
+	}
+	vma_tree_destroy(&space->tree);
+}
+
 void vas_destroy(struct vas *space)
 {
 	struct vas_system *system = space->system;
 	struct tlb_gather gather;
-	struct vma vma;
+	unsigned looks = 0;
 
-	/* Out of the list first: nobody finds it by its objects any more. */
 	write_lock(&system->port, &system->spaces_lock);
 	if (space->prev)
 		space->prev->next = space->next;
@@ -224,16 +251,17 @@ void vas_destroy(struct vas *space)
 	while (space->tlb.tlbs)
 		vas_tlb_unregister(space->tlb.tlbs);
 
+	space_lock(space);
 	tlb_gather_begin(&gather, &space->tlb);
 	pagemap_clear(&space->pages, 0, system->format->task_size, &gather);
 	tlb_gather_end(&gather);
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
-		if (vma.flags & VAS_VM_ACCOUNT)
-			space_uncharge(space, vma_pages(space, &vma));
-		if (vma.file)
-			vas_file_put(vma.file);
-	}
-	vma_tree_destroy(&space->tree);
+	leave_objects(space);
+	space_unlock(space);
+	/* Nobody finds it by an object any more; who has found it already lets go soon. */
+	while (__atomic_load_n(&space->pins, __ATOMIC_ACQUIRE) > 0)
+		lock_wait(&system->port, &looks);
+	interval_stock_drain(&space->intervals);
+	put_vmas(space);
 	pagemap_destroy(&space->pages);
 	slab_free(&system->slab, space);
 }
@@ -332,7 +360,9 @@ uint64_t vas_page_size(const struct vas *space)
 bool space_reserve(struct vas *space)
 {
 	/* Two splits and a new vma; one more for what merging takes apart on the way. */
-	return vma_tree_reserve(&space->tree, 4);
+	return vma_tree_reserve(&space->tree, 4) &&
+	       (space->intervals.nspare >= MAPPED_RESERVE ||
+	        interval_stock_fill(&space->intervals, MAPPED_RESERVE));
 }
 
 /* A page of the huge page pool stays one leaf: whoever wants to cut it will be refused. */

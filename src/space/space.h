@@ -7,6 +7,7 @@
 #include "vas/vas.h"
 #include "space/object.h"
 #include "pages/pagemap.h"
+#include "tree/interval.h"
 #include "tree/vma_tree.h"
 
 /* What spaces share. It lives at the start of the region it manages. */
@@ -27,6 +28,7 @@ struct vas_system {
 	struct rwlock spaces_lock; /* guards the list of spaces */
 	struct spin objects_lock;  /* guards the list of objects */
 	uint64_t anon_ids;         /* identities given out so far, see vma.h */
+	uint64_t space_ids;        /* and ids of spaces */
 	uint64_t inodes;           /* inode numbers given to shared anonymous memory */
 	uint64_t huge_reserved[3]; /* pages of the huge page pool promised to mappings, by level */
 };
@@ -39,8 +41,10 @@ struct vas_system {
  *   a touched vma is private */
 struct vas {
 	struct vas_system *system;
+	uint64_t id;             /* spaces are created in the order of these */
 	struct vas *next, *prev; /* guarded by system->spaces_lock */
 	void *context;           /* the embedder's; atomic */
+	uint32_t pins;           /* atomic: who found it by an object and may still lock it */
 
 	/* Guards all below, and the words of the tables: see lock.h. Whoever faults writes it, and
 	 * reads what is around it, so it has a cache line of its own. */
@@ -52,6 +56,8 @@ struct vas {
 	struct vma_tree tree;
 	struct pagemap pages;
 	struct tlb_domain tlb;
+	struct interval_tree mapped; /* what maps an object: see mapped.h */
+	struct interval_stock intervals;
 
 	/* Decided at exec. */
 	uint64_t mmap_base, legacy_base;

@@ -6,6 +6,8 @@
  * SPDX-License-Identifier: MIT */
 #include "space/elsewhere.h"
 #include "space/linux.h"
+#include "space/mapped.h"
+#include "space/vma.h"
 
 bool vma_at(const struct vas *space, uint64_t addr, struct vma *out)
 {
@@ -125,12 +127,21 @@ static struct vma part_above(const struct vas *space, const struct vma *vma, uin
 	return part;
 }
 
-/* Puts `nnew` vmas in the place of the `nold` from `start` on. All have one file, on which the tree
- * holds a reference for each. */
+/* Puts `nnew` vmas in the place of the `nold` from `start` on: all that changes which vmas there
+ * are goes through here. All have one file, whose object knows where it is mapped. */
+static inline void tree_exchange(struct vas *space, uint64_t start, unsigned nold,
+                                 const struct vma *new, unsigned nnew, const struct vas_file *file)
+{
+	if (file && file->object)
+		mapped_exchange(space, file->object, start, nold, new, nnew);
+	vma_tree_splice(&space->tree, start, nold, new, nnew);
+}
+
+/* The same; the tree holds a reference on the file for each. */
 static inline void vma_exchange(struct vas *space, uint64_t start, unsigned nold,
                                 const struct vma *new, unsigned nnew, struct vas_file *file)
 {
-	vma_tree_splice(&space->tree, start, nold, new, nnew);
+	tree_exchange(space, start, nold, new, nnew, file);
 	if (!file)
 		return;
 	for (unsigned i = nold; i < nnew; i++)
@@ -141,7 +152,7 @@ static inline void vma_exchange(struct vas *space, uint64_t start, unsigned nold
 
 void vma_insert(struct vas *space, const struct vma *vma)
 {
-	vma_tree_insert(&space->tree, vma);
+	tree_exchange(space, vma->start, 0, vma, 1, vma->file);
 }
 
 void vma_place(struct vas *space, struct vma *vma, enum vma_joins joins)
@@ -152,7 +163,7 @@ void vma_place(struct vas *space, struct vma *vma, enum vma_joins joins)
 
 	find_joins(space, vma, true, joins != JOIN_LOWER, forked_too, &j);
 	joined = take_in(vma, &j);
-	vma_tree_splice(&space->tree, vma->start, joined, vma, 1);
+	tree_exchange(space, vma->start, joined, vma, 1, vma->file);
 	for (unsigned i = 0; vma->file && i < joined; i++)
 		vas_file_put(vma->file);
 }
