@@ -25,6 +25,9 @@
 #define VAS_INTERNAL __attribute__((visibility("hidden"))) extern
 #endif
 
+/* Marks what is called seldom, and is not to make the common way past it longer. */
+#define RARELY __attribute__((cold))
+
 /* All that is asked of a C library; freestanding builds bring their own. */
 void *memcpy(void *restrict to, const void *restrict from, size_t len);
 void *memmove(void *to, const void *from, size_t len);

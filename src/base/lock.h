@@ -1,6 +1,7 @@
 /* lock.h - the locks: spinning, without an owner, and nothing at all for a single thread.
  *
  * Order, outermost first:
+ *   object->work          one who truncates, punches or writes back an object; held for long
  *   system->spaces_lock   the list of spaces; taken alone, or before all spaces' locks
  *   space->lock           structure exclusively, faults and translations shared
  *   a table's lock        the words of one leaf table, by those who hold the space's lock shared

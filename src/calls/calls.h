@@ -39,13 +39,13 @@ VAS_INTERNAL int64_t munmap_range(struct vas *space, uint64_t start, uint64_t le
 /* ---- fault.c ---- */
 
 /* Makes one page present as an access would. The vma holds addr and allows the access. 0; -EFAULT:
- * a guard page; -EIO: nothing behind it (SIGBUS); -ENOMEM; -EAGAIN: to be tried again when the space
- * has been unlocked for a while, see object_hole. */
+ * a guard page; -EIO: nothing behind it (SIGBUS); -ENOMEM; -EAGAIN: to be tried again when the
+ * space has been unlocked for a while, see object_hole. */
 VAS_INTERNAL int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr,
                                 enum vas_access access);
 
-/* The same for the first pages of [*addr, end), which lies in the vma, a few of them, so that others
- * get the lock soon; *addr: where to go on. -EFAULT also for -EIO. */
+/* The same for the first pages of [*addr, end), which lies in the vma, a few of them, so that
+ * others get the lock soon; *addr: where to go on. -EFAULT also for -EIO. */
 VAS_INTERNAL int64_t fault_some(struct vas *space, struct vma *vma, uint64_t *addr, uint64_t end,
                                 enum vas_access access);
 
@@ -62,7 +62,8 @@ struct later {
 /* Makes all pages of a range present, as mlock and MAP_POPULATE do: written to where memory is
  * private and writable. 0 or the first error (-EFAULT, -ENOMEM); stops there unless `keep_going`,
  * which goes on with the next vma and answers 0. Locks the space for a few pages at a time. */
-__attribute__((cold)) VAS_INTERNAL int64_t fault_populate(struct vas *space, struct later range, bool keep_going);
+VAS_INTERNAL RARELY int64_t fault_populate(struct vas *space, struct later range,
+                                            bool keep_going);
 
 /* ---- huge.c ---- */
 

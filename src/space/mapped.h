@@ -21,8 +21,9 @@
 
 /* `nnew` vmas are about to stand in the place of the `nold` from `start` on, all of one file:
  * forgets those and notes these. The memory has been reserved (space_reserve). */
-__attribute__((cold)) VAS_INTERNAL void mapped_exchange(struct vas *space, struct vas_object *object, uint64_t start,
-                                  unsigned nold, const struct vma *new, unsigned nnew);
+VAS_INTERNAL RARELY void mapped_exchange(struct vas *space, struct vas_object *object,
+                                         uint64_t start, unsigned nold, const struct vma *new,
+                                         unsigned nnew);
 
 /* Calls visit for each vma that maps some of pages [first, last) of the object, until it answers
  * false; false then. It may not change vmas. */

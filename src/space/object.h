@@ -19,7 +19,7 @@
  *   no page lies past the end: index < pages(size) */
 struct vas_object {
 	struct vas_object *next, *prev; /* in system->objects */
-	struct spin work;               /* held by who truncates, punches or writes back: see rmap.c */
+	struct spin work;               /* one at a time truncates, punches, writes back: rmap.c */
 	struct spin lock;               /* guards the radix tree, size, hole and mappers */
 	struct interval_tree mappers;   /* the spaces that map it: see mapped.h */
 	uint64_t hole_first, hole_last; /* pages about to go: faults wait meanwhile */

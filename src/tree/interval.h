@@ -40,7 +40,7 @@ struct interval_stock {
 #define INTERVAL_STOCK 8u
 
 /* Takes the memory for n insertions. False: not to be had. */
-__attribute__((cold)) VAS_INTERNAL bool interval_stock_fill(struct interval_stock *stock, unsigned n);
+VAS_INTERNAL RARELY bool interval_stock_fill(struct interval_stock *stock, unsigned n);
 VAS_INTERNAL struct interval *interval_stock_take(struct interval_stock *stock);
 VAS_INTERNAL void interval_stock_give(struct interval_stock *stock, struct interval *interval);
 VAS_INTERNAL void interval_stock_drain(struct interval_stock *stock);

@@ -31,6 +31,8 @@
 #define PATH static __attribute__((noinline)) void
 
 static struct vas *space, *child;
+static struct vas_object *object; /* of which pages are mapped, each once */
+static struct vas_file *file;
 static struct vas_tlb tlb;
 
 /* ---- memcpy and its like --------------------------------------------------------------------- */
@@ -141,6 +143,11 @@ PATH_AMONG(mprotect_merge, vas_mprotect(space, at + LEN / 2, LEN / 2, RW))
 PATH_AMONG(grow_in_place, vas_mremap(space, at, LEN, LEN + PAGE, 0, 0))
 PATH_AMONG(shrink, vas_mremap(space, at, LEN + PAGE, LEN, 0, 0))
 
+/* What reaches from an object to its mappings: one page, the others' vmas are no concern of it. */
+PATH_AMONG(remove, vas_madvise(space, at, PAGE, VAS_MADV_REMOVE))
+PATH_AMONG(msync, vas_msync(space, at, PAGE, VAS_MS_SYNC))
+PATH_AMONG(truncate, vas_object_resize(object, at))
+
 PATH path_mmap_anywhere(uint64_t *at)
 {
 	*at = (uint64_t)GOOD(vas_mmap(space, 0, LEN, RW, ANON, NULL, 0));
@@ -250,6 +257,78 @@ static uint64_t vma_at(unsigned i, uint64_t nvmas)
 	return BASE + (uint64_t)i * 2654435761u % nvmas * STRIDE;
 }
 
+static int64_t page_io(void *ctx, uint64_t index, void *page)
+{
+	(void)ctx, (void)index, (void)page;
+	return 0;
+}
+
+static int64_t page_io_const(void *ctx, uint64_t index, const void *page)
+{
+	(void)ctx, (void)index, (void)page;
+	return 0;
+}
+
+/* An object of 2 * nvmas pages, of which every other is mapped by a vma of its own. */
+static void map_object(uint64_t nvmas)
+{
+	static const struct vas_object_ops ops = {.read_page = page_io,
+	                                          .write_page = page_io_const};
+	struct vas_file_info info = {.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM};
+	GOOD(vas_object_create(vas_system_of(space), &ops, NULL, 2 * nvmas * PAGE, &object));
+	GOOD(vas_file_open(object, &info, &file));
+	for (uint64_t i = 0; i < nvmas; i++)
+		GOOD(vas_mmap(space, OTHER + i * STRIDE, PAGE, RW, VAS_MAP_SHARED | VAS_MAP_FIXED,
+		              file, 2 * i * PAGE));
+}
+
+static void unmap_object(void)
+{
+	vas_file_put(file);
+	vas_object_put(object);
+}
+
+static void touch(uint64_t at)
+{
+	GOOD(vas_fault(space, at, VAS_WRITE, NULL));
+}
+
+static void run_object_few(void)
+{
+	map_object(FEW);
+	for (unsigned i = 0; i < CALLS; i++) {
+		uint64_t at = vma_at(i, FEW) - BASE + OTHER;
+		touch(at);
+		path_msync(at);
+		path_remove(at);
+		touch(OTHER + (FEW - 1) * STRIDE);
+		path_truncate((2 * FEW - 2) * PAGE);
+		GOOD(vas_object_resize(object, 2 * FEW * PAGE));
+	}
+	called("msync", CALLS);
+	called("remove", CALLS);
+	called("truncate", CALLS);
+	unmap_object();
+}
+
+static void run_object_many(void)
+{
+	map_object(MANY);
+	for (unsigned i = 0; i < CALLS; i++) {
+		uint64_t at = vma_at(i, MANY) - BASE + OTHER;
+		touch(at);
+		path_msync_64k(at);
+		path_remove_64k(at);
+		touch(OTHER + (MANY - 1) * STRIDE);
+		path_truncate_64k((2 * MANY - 2) * PAGE);
+		GOOD(vas_object_resize(object, 2 * MANY * PAGE));
+	}
+	called("msync_64k", CALLS);
+	called("remove_64k", CALLS);
+	called("truncate_64k", CALLS);
+	unmap_object();
+}
+
 static void run_few(void)
 {
 	uint64_t at;
@@ -273,6 +352,7 @@ static void run_few(void)
 	called("grow_in_place", CALLS);
 	called("shrink", CALLS);
 	called("mmap_anywhere", CALLS);
+	run_object_few();
 	fresh_space();
 }
 
@@ -295,6 +375,7 @@ static void run_many(void)
 	called("mprotect_merge_64k", CALLS);
 	called("grow_in_place_64k", CALLS);
 	called("shrink_64k", CALLS);
+	run_object_many();
 	fresh_space();
 }
 
