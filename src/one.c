@@ -22,6 +22,7 @@
 #include "pages/tlb.c"
 #include "space/address.c"
 #include "space/elsewhere.c"
+#include "space/file.c"
 #include "space/mapped.c"
 #include "space/object.c"
 #include "space/space.c"

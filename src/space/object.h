@@ -43,6 +43,10 @@ struct vas_file {
 	uint32_t refs; /* atomic if there are threads */
 };
 
+/* References on objects and files. ref_put: that was the last. */
+VAS_INTERNAL void ref_get(struct vas_system *system, uint32_t *refs);
+VAS_INTERNAL bool ref_put(struct vas_system *system, uint32_t *refs);
+
 VAS_INTERNAL void file_get(struct vas_file *file);
 VAS_INTERNAL bool file_has_users(const struct vas_file *file);
 

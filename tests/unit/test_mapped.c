@@ -323,7 +323,8 @@ static void test_write_back_while_mappings_move(void **state)
 	unit_end(&unit);
 }
 
-/* Touches pages of an object, which only it touches, while it moves, forks and ends; others take the pages away. */
+/* Touches pages of an object that nobody else touches, while it moves, forks and ends; others take
+ * the pages away. */
 static void *move_and_touch(void *arg)
 {
 	struct mover *m = arg;
