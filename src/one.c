@@ -14,6 +14,7 @@
 #include "memory/slab.c"
 #include "tree/interval.c"
 #include "tree/vma_tree.c"
+#include "pages/gather.c"
 #include "pages/pagemap.c"
 #include "pages/pagetable.c"
 #include "pages/pagetable_move.c"

@@ -60,6 +60,29 @@ struct vas_pages {
 	                  uint64_t start, uint64_t end, uint64_t advice);
 };
 
+/* What has become stale of a space's translations. A CPU may hold leaf entries in its TLB, and
+ * entries that lead to tables in caches of their own (x86-64: paging-structure caches; AArch64:
+ * intermediate entries; RISC-V: as it likes).
+ *
+ * To be invalidated, for every address of [start, end): the leaf entries that translate it, of any
+ * size, and, if `tables`, the entries of every level that lead to it.
+ *   x86-64   INVLPG for each (it drops all paging-structure entries as well), or all of the PCID
+ *   AArch64  TLBI VALE1IS for each, with `tables` VAE1IS; or ASIDE1IS; then DSB ISH
+ *   RISC-V   SFENCE.VMA for each; with `tables` without an address, on every hart
+ *
+ * Words that were absent become present without a call: on RISC-V, whoever has faulted executes
+ * SFENCE.VMA for the address before he goes on (without Svvptc). */
+struct vas_invalidation {
+	uint64_t start, end; /* aligned to pages of the format; start < end */
+	uint64_t leaf_len;   /* bytes that the smallest stale leaf entry covers: the stride */
+	bool taken;   /* a right, a page or a table was taken away or replaced. False: rights were
+	                 only given, and a CPU that has not heard of it faults once more, which
+	                 vas_fault answers by saying so again: x86-64 can ignore it */
+	bool tables;  /* entries that lead to tables have changed too */
+	bool leaving; /* the space goes away: all of it, and its root (vas_root), which no CPU may
+	                 have loaded when the call returns; its ASID or PCID can be used again */
+};
+
 struct vas_port {
 	/* The region: `memory` is where vas can read and write it, aligned to the page size of the
 	 * format; `memory_len` is its length in bytes (whole pages; at least VAS_MEMORY_MIN);
@@ -81,11 +104,15 @@ struct vas_port {
 	 * others. NULL: just spins. */
 	void (*wait)(void *ctx);
 
-	/* Invalidates what the CPUs running `space` may have cached of [start, end): called after
-	 * the tables were changed and before any frame that was reachable through them is used
-	 * again. NULL: nothing but the registered software TLBs (struct vas_tlb) caches
-	 * translations. */
-	void (*invalidate)(void *ctx, struct vas *space, uint64_t start, uint64_t end);
+	/* Invalidates what any CPU may have cached of the tables of `space`, see struct
+	 * vas_invalidation; when it returns, no CPU uses any of that any more, and what it wrote
+	 * through it is in memory. Called after the tables were changed and before anything that
+	 * was reached through the old words is given up: frames and tables freed or left to
+	 * another space, files written back, bytes copied. It is called with the space's lock held
+	 * exclusively, so a CPU that waits for a lock of vas has to serve the request that other
+	 * CPUs invalidate (`wait` is the place). NULL: nothing but the registered software TLBs
+	 * (struct vas_tlb) caches translations. */
+	void (*invalidate)(void *ctx, struct vas *space, const struct vas_invalidation *what);
 
 	/* The pages of all spaces are elsewhere, see above; no page table is kept. vas_fork copies
 	 * the books alone, vas_destroy forgets them: neither calls a hook. vas_fault, vas_mincore

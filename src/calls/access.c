@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
+#include "pages/tlb.h"
 
 /* A byte of a space, in a page that is present. */
 struct byte {

@@ -16,6 +16,7 @@ struct unmap {
 	bool mapped;              /* some vma lies there */
 	bool absent;              /* no page is present there: known when reserved */
 	uint64_t npages, charged; /* what is mapped there, and charged: known when checked */
+	bool huge;                /* pages of the huge page pool are among it: likewise */
 };
 
 /* First looks whether any vma lies there. */

@@ -21,26 +21,6 @@ struct entry fault_leaf(const struct vas *space, const struct vma *vma, uint32_t
 	};
 }
 
-/* Replaces the leaf at addr (or nothing) by another that maps `frame`, whose reference it takes
- * over. False: no memory. */
-static bool leaf_replace(struct vas *space, uint64_t addr, const struct entry *old,
-                         const struct entry *new)
-{
-	struct frame_pool *frames = &space->system->frames;
-	struct tlb_gather gather;
-
-	if (!pagemap_set(&space->pages, addr, 0, new))
-		return false;
-	if (old->kind != ENTRY_LEAF)
-		return true;
-	tlb_gather_begin(&gather, &space->tlb);
-	tlb_gather_range(&gather, addr, addr + space_page_size(space));
-	if (frame_of_phys(frames, old->phys) != space->system->zero && old->phys != new->phys)
-		tlb_gather_put(&gather, frame_of_phys(frames, old->phys));
-	tlb_gather_end(&gather);
-	return true;
-}
-
 /* The frame whose bytes a private copy starts from: FRAME_NONE means zeros. */
 static int64_t copy_source(struct vas *space, const struct vma *vma, uint64_t addr,
                            const struct entry *old, uint32_t *frame)
@@ -72,16 +52,17 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 	if (old->kind == ENTRY_LEAF && source != FRAME_NONE && frame_refs(frames, source) == 1) {
 		/* Nobody shares it any more (an object would hold a reference too). */
 		new = fault_leaf(space, vma, source, VAS_WRITE);
-		return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
+		return pagemap_set(&space->pages, addr, 0, &new) ? 0 : -VAS_ENOMEM;
 	}
 	copy = source == FRAME_NONE ? frame_alloc_zeroed(frames) : frame_alloc(frames, 0);
 	if (copy == FRAME_NONE)
 		return -VAS_ENOMEM;
+	gather_flush(&space->gather); /* nobody writes any more to what is copied */
 	if (source != FRAME_NONE)
 		memcpy(frame_host(frames, copy), frame_host(frames, source),
 		       (size_t)space_page_size(space));
 	new = fault_leaf(space, vma, copy, VAS_WRITE);
-	if (!leaf_replace(space, addr, old, &new)) {
+	if (!pagemap_set(&space->pages, addr, 0, &new)) {
 		frame_put(frames, copy);
 		frame_free(frames, copy);
 		return -VAS_ENOMEM;
@@ -134,7 +115,7 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 	if (err)
 		return err;
 	new = fault_leaf(space, vma, frame, access);
-	if (!leaf_replace(space, addr, old, &new))
+	if (!pagemap_set(&space->pages, addr, 0, &new))
 		return -VAS_ENOMEM;
 	if (old->kind != ENTRY_LEAF)
 		frame_get(&space->system->frames, frame);
@@ -143,12 +124,11 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 	return 0;
 }
 
-static int64_t fault_zero_page(struct vas *space, const struct vma *vma, uint64_t addr,
-                               const struct entry *old)
+static int64_t fault_zero_page(struct vas *space, const struct vma *vma, uint64_t addr)
 {
 	struct entry new = fault_leaf(space, vma, space->system->zero, VAS_READ);
 
-	return leaf_replace(space, addr, old, &new) ? 0 : -VAS_ENOMEM;
+	return pagemap_set(&space->pages, addr, 0, &new) ? 0 : -VAS_ENOMEM;
 }
 
 /* The right an access needs of a leaf. */
@@ -168,13 +148,16 @@ static int64_t leaf_note(struct vas *space, uint64_t addr, unsigned level, struc
 	return pagemap_set(&space->pages, addr, level, &leaf) ? 0 : -VAS_ENOMEM;
 }
 
-int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access)
+/* As fault_page; *allowed: the access was so already. */
+static int64_t page_in(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access,
+                       bool *allowed)
 {
 	uint64_t page = align_down(addr, space_page_size(space));
 	unsigned level;
 	struct entry old = pagemap_lookup(&space->pages, page, &level);
 
-	if (leaf_allows(&old, access))
+	*allowed = leaf_allows(&old, access);
+	if (*allowed)
 		return leaf_note(space, page, level, old, access);
 	if (old.kind == ENTRY_MARK)
 		return -VAS_EFAULT;
@@ -194,7 +177,14 @@ int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_a
 		return fault_private_write(space, vma, page, &old);
 	if (vma->file)
 		return fault_object(space, vma, page, &old, access);
-	return fault_zero_page(space, vma, page, &old);
+	return fault_zero_page(space, vma, page);
+}
+
+int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access)
+{
+	bool allowed;
+
+	return page_in(space, vma, addr, access, &allowed);
 }
 
 /* ---- Many pages ----------------------------------------------------------------------------- */
@@ -362,8 +352,9 @@ static bool fetch_reads_first(const struct vas *space, const struct vma *vma,
 static int64_t fault(struct vas *space, uint64_t addr, enum vas_access access,
                      struct vas_signal *signal)
 {
+	uint64_t page = align_down(addr, space_page_size(space));
+	bool denied, allowed = false;
 	struct vma vma;
-	bool denied;
 	int64_t err;
 
 	if (addr >= vas_task_size(space))
@@ -374,7 +365,10 @@ static int64_t fault(struct vas *space, uint64_t addr, enum vas_access access,
 	denied = !vma_allows(space, &vma, access);
 	if (denied && !fetch_reads_first(space, &vma, access))
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_ACCERR, addr);
-	err = fault_page(space, &vma, addr, denied ? VAS_READ : access);
+	err = page_in(space, &vma, addr, denied ? VAS_READ : access, &allowed);
+	if (!err && allowed && !denied)
+		/* Who faulted has not heard of a right that was given. */
+		gather_note(&space->gather, page, page + space_page_size(space), 0, GATHER_GIVEN);
 	if (!err && denied)
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_ACCERR, addr);
 	if (err == -VAS_EFAULT)

@@ -26,8 +26,7 @@ static bool pages_are_copied(const struct vma *vma)
 	return vma->anon || (vma->flags & VAS_VM_MAYBE_GUARD);
 }
 
-static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma *vma,
-                        struct tlb_gather *gather)
+static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma *vma)
 {
 	uint64_t npages = vma_pages(parent, vma);
 	struct vma copy = *vma;
@@ -40,7 +39,7 @@ static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma 
 		return -VAS_ENOMEM;
 	child_vma(child, &copy);
 	if (pages_are_copied(vma) &&
-	    !pagemap_share(&child->pages, &parent->pages, vma->start, vma->end, gather))
+	    !pagemap_share(&child->pages, &parent->pages, vma->start, vma->end))
 		return -VAS_ENOMEM;
 	return 0;
 }
@@ -64,7 +63,6 @@ static void inherit(struct vas *child, const struct vas *parent)
 
 int64_t vas_fork(struct vas *parent, struct vas **out)
 {
-	struct tlb_gather gather;
 	struct vas *child;
 	struct vma vma;
 	int64_t err = vas_create(parent->system, NULL, &child);
@@ -77,10 +75,9 @@ int64_t vas_fork(struct vas *parent, struct vas **out)
 	space_lock(child);
 	inherit(child, parent);
 	/* What is shared must fault in the parent too before it is written. */
-	tlb_gather_begin(&gather, &parent->tlb);
 	for (uint64_t addr = 0; !err && vma_tree_find(&parent->tree, addr, &vma); addr = vma.end)
-		err = fork_vma(parent, child, &vma, &gather);
-	tlb_gather_end(&gather);
+		err = fork_vma(parent, child, &vma);
+	gather_close(&parent->gather);
 	space_unlock(child);
 	space_unlock(parent);
 	write_unlock(&parent->system->port, &parent->system->spaces_lock);

@@ -76,26 +76,13 @@ void huge_unmap(struct vas *space, const struct vma *vma, uint64_t start, uint64
 	system_adjust_huge(space->system, vma->file->object, change);
 }
 
-/* Maps a block, whose references the leaf takes over, in place of `old`. */
+/* Maps a block, whose references the leaf takes over. */
 static bool block_map(struct vas *space, const struct vma *vma, uint64_t addr, uint32_t block,
-                      const struct entry *old, enum vas_access access)
+                      enum vas_access access)
 {
-	struct frame_pool *frames = &space->system->frames;
 	struct entry leaf = fault_leaf(space, vma, block, access);
-	unsigned level = vma_level(vma);
-	struct tlb_gather gather;
 
-	if (!pagemap_set(&space->pages, addr, level, &leaf))
-		return false;
-	if (old->kind != ENTRY_LEAF)
-		return true;
-	tlb_gather_begin(&gather, &space->tlb);
-	tlb_gather_range(&gather, addr, addr + format_span(space->system->format, level));
-	for (uint32_t i = 0;
-	     old->phys != leaf.phys && i < format_frames(space->system->format, level); i++)
-		tlb_gather_put(&gather, frame_of_phys(frames, old->phys) + i);
-	tlb_gather_end(&gather);
-	return true;
+	return pagemap_set(&space->pages, addr, vma_level(vma), &leaf);
 }
 
 static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t addr,
@@ -122,7 +109,7 @@ static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t ad
 		if (!ok)
 			return -VAS_ENOMEM;
 	}
-	if (!block_map(space, vma, addr, block, old, access))
+	if (!block_map(space, vma, addr, block, access))
 		return -VAS_ENOMEM;
 	for (uint32_t i = 0; old->kind != ENTRY_LEAF && i < object_page_frames(object); i++)
 		frame_get(&space->system->frames, block + i);
@@ -139,14 +126,15 @@ static int64_t pool_fault_private(struct vas *space, struct vma *vma, uint64_t a
 	if (old->kind == ENTRY_LEAF)
 		source = frame_of_phys(frames, old->phys);
 	if (source != FRAME_NONE && frame_refs(frames, source) == 1)
-		return block_map(space, vma, addr, source, old, access) ? 0 : -VAS_ENOMEM;
+		return block_map(space, vma, addr, source, access) ? 0 : -VAS_ENOMEM;
 	block = pool_alloc(space, vma);
 	if (block == FRAME_NONE)
 		return -VAS_EIO;
+	gather_flush(&space->gather); /* nobody writes any more to what is copied */
 	if (source != FRAME_NONE)
 		memcpy(frame_host(frames, block), frame_host(frames, source),
 		       (size_t)format_span(space->system->format, object->level));
-	if (!block_map(space, vma, addr, block, old, access)) {
+	if (!block_map(space, vma, addr, block, access)) {
 		block_put(space, block, object->level);
 		return -VAS_ENOMEM;
 	}
@@ -215,55 +203,36 @@ bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr)
 	return true;
 }
 
-/* Copies the small pages from addr on into a block. False: something there is no page. */
-static bool block_fill(const struct vas *space, uint64_t addr, uint32_t block)
+static bool is_no_mark(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
 {
-	const struct frame_pool *frames = &space->system->frames;
-
-	for (uint32_t i = 0; i < format_frames(space->system->format, 1); i++) {
-		uint64_t page = addr + i * space_page_size(space);
-		unsigned level;
-		struct entry e = pagemap_lookup(&space->pages, page, &level);
-
-		if (e.kind == ENTRY_MARK)
-			return false;
-		if (e.kind == ENTRY_LEAF)
-			memcpy(frame_host(frames, block + i),
-			       frame_host(frames, frame_of_phys(frames, e.phys)),
-			       (size_t)space_page_size(space));
-	}
-	return true;
+	(void)ctx;
+	(void)addr;
+	(void)level;
+	return entry->kind != ENTRY_MARK;
 }
 
 static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 {
 	uint64_t size = format_span(space->system->format, 1);
-	struct tlb_gather gather;
 	struct entry e, leaf;
 	unsigned level;
 	uint32_t block;
-	bool done;
 
 	e = pagemap_lookup(&space->pages, addr, &level);
 	if (e.kind == ENTRY_LEAF && level > 0)
 		return 0;
-	if (pagemap_is_empty(&space->pages, addr, addr + size))
+	if (pagemap_is_empty(&space->pages, addr, addr + size) ||
+	    !pagemap_walk(&space->pages, addr, addr + size, is_no_mark, NULL))
 		return -VAS_EINVAL;
 	block = space_own(space, addr, addr + size) ? block_alloc(space, 1) : FRAME_NONE;
 	if (block == FRAME_NONE)
 		return -VAS_ENOMEM;
-	if (!block_fill(space, addr, block)) {
-		block_put(space, block, 1);
-		return -VAS_EINVAL;
-	}
 	leaf = fault_leaf(space, vma, block, vma->flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ);
-	tlb_gather_begin(&gather, &space->tlb);
-	done = pagemap_collapse(&space->pages, addr, 1, &leaf, &gather);
-	tlb_gather_end(&gather);
-	if (!done) {
+	if (!pagemap_collapse(&space->pages, addr, 1, &leaf)) {
 		block_put(space, block, 1);
 		return -VAS_ENOMEM;
 	}
+	gather_close(&space->gather);
 	vma_touch(space, vma);
 	return 0;
 }

@@ -104,15 +104,13 @@ static int64_t advise_flags(struct part *part, uint64_t advice)
 static int64_t part_zap(const struct part *part, uint64_t advice)
 {
 	struct vas *space = part->space;
-	struct tlb_gather gather;
 
 	if (space_is_elsewhere(space))
 		return elsewhere_advise(space, &part->vma, part->start, part->end, advice);
 	if (!space_cut(space, part->start, part->end))
 		return -VAS_ENOMEM;
-	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_zap(&space->pages, part->start, part->end, &gather);
-	tlb_gather_end(&gather);
+	pagemap_zap(&space->pages, part->start, part->end);
+	gather_close(&space->gather);
 	return 0;
 }
 
@@ -218,36 +216,26 @@ static int64_t advise_guard_install(struct part *part)
 	return err;
 }
 
-struct unguard {
-	struct vas *space;
-	struct tlb_gather *gather;
-};
-
 static bool unguard_entry(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
 {
-	struct unguard *unguard = ctx;
-	struct vas *space = unguard->space;
+	struct vas *space = ctx;
 
 	(void)level;
 	if (entry->kind == ENTRY_MARK && entry->mark == MARK_GUARD)
-		pagemap_clear(&space->pages, addr, addr + space_page_size(space), unguard->gather);
+		pagemap_clear(&space->pages, addr, addr + space_page_size(space));
 	return true;
 }
 
 static int64_t advise_guard_remove(const struct part *part)
 {
 	struct vas *space = part->space;
-	struct tlb_gather gather;
-	struct unguard unguard = {space, &gather};
 
 	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_REMOVE))
 		return -VAS_EINVAL;
 	if (space_is_elsewhere(space))
 		return elsewhere_advise(space, &part->vma, part->start, part->end,
 		                        VAS_MADV_GUARD_REMOVE);
-	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_walk(&space->pages, part->start, part->end, unguard_entry, &unguard);
-	tlb_gather_end(&gather);
+	pagemap_walk(&space->pages, part->start, part->end, unguard_entry, space);
 	return 0;
 }
 

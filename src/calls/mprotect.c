@@ -36,15 +36,6 @@ static int64_t recharge(struct vas *space, const struct vma *vma, uint64_t npage
 	return 0;
 }
 
-static void protect_pages(struct vas *space, uint64_t start, uint64_t end, unsigned rights)
-{
-	struct tlb_gather gather;
-
-	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_protect(&space->pages, start, end, rights, &gather);
-	tlb_gather_end(&gather);
-}
-
 /* As far as it goes. As on Linux with the space locked for all of it, or else the rest of the range
  * could not be changed at once. */
 static void write_pages(struct vas *space, struct vma *vma, uint64_t start, uint64_t end)
@@ -80,7 +71,8 @@ static int64_t protect_part(const struct protection *p, struct vma *vma, uint64_
 	if (old & ~flags & VAS_VM_ACCOUNT)
 		space_uncharge(space, npages);
 	if (!p->absent)
-		protect_pages(space, start, end, vma_rights(space, flags));
+		pagemap_protect(&space->pages, start, end, vma_rights(space, old),
+		                vma_rights(space, flags));
 	space_discount(space, old, npages);
 	space_count(space, flags, npages);
 	/* Locked private memory that becomes writable is copied now, not at the first write. */

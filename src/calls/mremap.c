@@ -230,16 +230,10 @@ static void uncharge_move(const struct remap *r)
 static bool prepare_move(struct remap *r)
 {
 	struct vas *space = r->space;
-	struct tlb_gather gather;
-	bool ok;
 
-	if (!space_reserve(space) || !space_cut(space, r->old, r->old + r->old_len) ||
-	    !space_cut(space, r->new, r->new + r->new_len))
-		return false;
-	tlb_gather_begin(&gather, &space->tlb);
-	ok = pagemap_prepare_move(&space->pages, r->old, r->new, r->old_len, &gather);
-	tlb_gather_end(&gather);
-	return ok;
+	return space_reserve(space) && space_cut(space, r->old, r->old + r->old_len) &&
+	       space_cut(space, r->new, r->new + r->new_len) &&
+	       pagemap_prepare_move(&space->pages, r->old, r->new, r->old_len);
 }
 
 /* The vma at the target. Anonymous memory that was never written takes the page offset of its new
@@ -333,7 +327,6 @@ static int64_t move(struct remap *r)
 	struct vas *space = r->space;
 	bool whole = r->old == r->vma.start && r->old_len == vma_len(&r->vma);
 	uint64_t peak = space->peak;
-	struct tlb_gather gather;
 	int64_t err;
 
 	if (space->tree.count + 3 >= space->system->settings.max_map_count)
@@ -349,9 +342,8 @@ static int64_t move(struct remap *r)
 	}
 	place_target(r);
 	unwatch_target(r);
-	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_move(&space->pages, r->old, r->new, r->old_len, &gather);
-	tlb_gather_end(&gather);
+	pagemap_move(&space->pages, r->old, r->new, r->old_len);
+	gather_close(&space->gather);
 	if (r->flags & VAS_MREMAP_DONTUNMAP)
 		leave_source(r);
 	else

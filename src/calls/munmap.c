@@ -51,6 +51,7 @@ int64_t munmap_check(struct unmap *u)
 			vma_split(space, u->start);
 			return err;
 		}
+		u->huge |= vma_level(&vma) > 0;
 		u->npages += space_pages(space, end - start);
 		if (vma.flags & VAS_VM_ACCOUNT)
 			u->charged += space_pages(space, end - start);
@@ -74,28 +75,41 @@ static void discount_pages(struct vas *space, const struct vma *vma, uint64_t np
 		space_uncharge(space, npages);
 }
 
+/* The reserve of huge pages shrinks by what was mapped and is not present, while that is known. */
+static void give_up_reserve(const struct unmap *u)
+{
+	struct vas *space = u->space;
+	struct vma vma;
+
+	for (uint64_t addr = u->start;
+	     addr < u->end && vma_tree_find(&space->tree, addr, &vma) && vma.start < u->end;
+	     addr = vma.end)
+		huge_unmap(space, &vma, max_u64(vma.start, u->start), min_u64(vma.end, u->end),
+		           HUGE_UNMAP);
+}
+
 /* The pages go all at once: the range was cut at its ends, and a table that fork shared may reach
- * over the border of two vmas within it. */
+ * over the border of two vmas within it. They go before the vmas, whose files are written back when
+ * they are put for the last time: nobody writes to them then. */
 void munmap_commit(const struct unmap *u)
 {
 	struct vas *space = u->space;
-	struct tlb_gather gather;
 	struct vma vma;
 
+	if (u->huge)
+		give_up_reserve(u);
+	if (!u->absent) {
+		pagemap_clear(&space->pages, u->start, u->end);
+		gather_close(&space->gather);
+	}
 	for (uint64_t addr = u->start;
 	     addr < u->end && vma_tree_seek(&space->tree, addr, &vma) && vma.start < u->end;
 	     addr = vma.end) {
 		uint64_t start = max_u64(vma.start, u->start), end = min_u64(vma.end, u->end);
 
-		huge_unmap(space, &vma, start, end, HUGE_UNMAP);
 		discount_pages(space, &vma, space_pages(space, end - start));
 		vma_cut(space, &vma, start, end);
 	}
-	if (u->absent)
-		return;
-	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_clear(&space->pages, u->start, u->end, &gather);
-	tlb_gather_end(&gather);
 }
 
 int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)

@@ -3,7 +3,8 @@
  * One space after the other is locked, and only those that map the object (mapped.h). So that
  * nothing slips through meanwhile, what would bring a page back is kept away first: truncation
  * lowers the size, punching marks a hole in which faults wait; and write-back counts a page as
- * clean before it makes its mappings read-only, so that a later write is noticed as one.
+ * clean before it makes its mappings read-only, so that a later write is noticed as one. Unlocking
+ * a space flushes what was taken from it (gather.h): only then is anything dropped or written.
  *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
@@ -16,22 +17,21 @@ struct rmap {
 	struct vas_object *object;
 	uint64_t first, last;
 	enum rmap_action action;
-	struct tlb_gather gather; /* of the space that is being visited */
-	struct vma vma;           /* whose leaves are being visited */
+	struct vas *space; /* that is being visited, */
+	struct vma vma;    /* and whose leaves */
 };
 
 /* Removes a leaf that maps the object's own frame; a private copy stays. */
 static bool zap_shared_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
 {
 	struct rmap *rmap = ctx;
-	struct vas *space = rmap->gather.domain->space;
+	struct vas *space = rmap->space;
 	struct vas_system *system = space->system;
 	uint64_t index = vma_pgoff(space, &rmap->vma, addr);
 
 	if (entry->kind == ENTRY_LEAF &&
 	    frame_of_phys(&system->frames, entry->phys) == object_find(rmap->object, index))
-		pagemap_zap(&space->pages, addr, addr + format_span(system->format, level),
-		            &rmap->gather);
+		pagemap_zap(&space->pages, addr, addr + format_span(system->format, level));
 	return true;
 }
 
@@ -58,25 +58,20 @@ static bool vma_act(void *ctx, struct vas *space, const struct vma *vma)
 	if (rmap->action == PREPARE)
 		return space_own(space, start, end);
 	if (rmap->action == ZAP_ALL)
-		pagemap_zap(&space->pages, start, end, &rmap->gather);
+		pagemap_zap(&space->pages, start, end);
 	else if (rmap->action == ZAP_SHARED)
 		pagemap_walk(&space->pages, start, end, zap_shared_leaf, rmap);
 	else if (vma->flags & VAS_VM_SHARED)
-		pagemap_protect(&space->pages, start, end,
-		                vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE,
-		                &rmap->gather);
+		pagemap_protect(&space->pages, start, end, RIGHT_WRITE,
+		                vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE);
 	return true;
 }
 
 static bool space_act(struct rmap *rmap, struct vas *space, enum rmap_action action)
 {
-	bool ok;
-
 	rmap->action = action;
-	tlb_gather_begin(&rmap->gather, &space->tlb);
-	ok = mapped_each(space, rmap->object, rmap->first, rmap->last, vma_act, rmap);
-	tlb_gather_end(&rmap->gather);
-	return ok;
+	rmap->space = space;
+	return mapped_each(space, rmap->object, rmap->first, rmap->last, vma_act, rmap);
 }
 
 /* Goes to each space that maps the object. Zapping wants the tables owned: they can have been

@@ -48,6 +48,8 @@ struct vas_format {
 	bool noncanonical_traps; /* such an address is no page fault: SIGSEGV without an address */
 	bool fetch_reads_first;  /* a fetch from an absent page faults as a read */
 	bool tables_protect;     /* the hardware heeds the rights of a table */
+	bool break_before_make;  /* a word that leads to a table is made absent, and flushed, before
+	                            it leads to another; see gather.h */
 	bool map_32bit;          /* MAP_32BIT means something */
 	uint64_t task_size;      /* end of the user's addresses */
 	uint64_t window;         /* addresses are chosen below this unless a hint asks for more */

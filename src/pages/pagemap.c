@@ -11,19 +11,18 @@ static bool piece_next(const struct pagemap *pm, uint64_t addr, uint64_t end, st
 {
 	if (pm->software)
 		return tree_piece(pm, addr, end, piece);
-	*piece = (struct piece){
-		.table = pm->table, .start = addr, .end = end, .first = false, .last = false};
+	*piece = (struct piece){.table = pm->table, .start = addr, .end = end};
 	return addr < end;
 }
 
-bool pagemap_init(struct pagemap *pm, const struct vas_format *format, struct slab_cache *slab,
-                  uint32_t zero, bool software)
+bool pagemap_init(struct pagemap *pm, struct gather *gather, struct slab_cache *slab, bool software)
 {
 	*pm = (struct pagemap){
-		.table = {.format = format,
+		.table = {.format = gather->format,
 	                  .frames = slab->frames,
-	                  .zero = zero,
-	                  .top = format->levels - 1u},
+	                  .gather = gather,
+	                  .zero = gather->zero,
+	                  .top = gather->format->levels - 1u},
 		.software = software,
 		.records = {.slab = slab},
 	};
@@ -38,8 +37,10 @@ void pagemap_set_upper(struct pagemap *pm, const uint64_t *words)
 
 void pagemap_destroy(struct pagemap *pm)
 {
-	if (!pm->software)
-		pagetable_destroy(&pm->table);
+	struct piece piece;
+
+	for (uint64_t addr = 0; piece_next(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
+		pagetable_destroy(&piece.table);
 	vma_tree_destroy(&pm->records);
 }
 
@@ -54,7 +55,7 @@ struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *l
 	*level = 0;
 	if (!tree_piece(pm, addr, addr + 1, &piece))
 		return (struct entry){.kind = ENTRY_ABSENT};
-	return pagetable_lookup(&piece.table, addr + piece.shift, level);
+	return pagetable_lookup(&piece.table, addr + piece.table.shift, level);
 }
 
 bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end)
@@ -62,8 +63,8 @@ bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end)
 	struct piece piece;
 
 	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
-		if (!pagetable_is_empty(&piece.table, piece.start + piece.shift,
-		                        piece.end + piece.shift))
+		if (!pagetable_is_empty(&piece.table, piece.start + piece.table.shift,
+		                        piece.end + piece.table.shift))
 			return false;
 	}
 	return true;
@@ -75,7 +76,7 @@ struct leaf_slot pagemap_leaf_slot(const struct pagemap *pm, uint64_t addr)
 
 	if (!piece_next(pm, addr, addr + 1, &piece))
 		return (struct leaf_slot){.table = FRAME_NONE};
-	return pagetable_leaf_slot(&piece.table, addr + piece.shift);
+	return pagetable_leaf_slot(&piece.table, addr + piece.table.shift);
 }
 
 bool pagemap_set_quick(struct pagemap *pm, struct leaf_slot slot, const struct entry *leaf)
@@ -104,17 +105,16 @@ bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct
 	return pagetable_set(&pm->table, addr, level, entry);
 }
 
-bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level, const struct entry *leaf,
-                      struct tlb_gather *gather)
+bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level, const struct entry *leaf)
 {
 	struct piece piece;
 
-	if (pm->software && !tree_align(pm, addr, level, gather))
+	if (pm->software && !tree_align(pm, addr, level))
 		return false;
 	if (!piece_next(pm, addr, addr + 1, &piece))
 		return false;
 	pm->large = true;
-	pagetable_collapse(&piece.table, addr + piece.shift, level, leaf, gather);
+	pagetable_collapse(&piece.table, addr + piece.table.shift, level, leaf);
 	return true;
 }
 
@@ -125,7 +125,7 @@ bool pagemap_cut(struct pagemap *pm, uint64_t addr)
 	struct piece piece;
 
 	return !piece_next(pm, addr, addr + 1, &piece) ||
-	       pagetable_cut(&piece.table, addr + piece.shift);
+	       pagetable_cut(&piece.table, addr + piece.table.shift);
 }
 
 bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end)
@@ -133,83 +133,69 @@ bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end)
 	struct piece piece;
 
 	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
-		if (!pagetable_own(&piece.table, piece.start + piece.shift,
-		                   piece.end + piece.shift))
+		if (!pagetable_own(&piece.table, piece.start + piece.table.shift,
+		                   piece.end + piece.table.shift))
 			return false;
 	}
 	return true;
 }
 
-static void clear(struct pagemap *pm, uint64_t start, uint64_t end, enum marks marks,
-                  struct tlb_gather *gather)
+static void clear(struct pagemap *pm, uint64_t start, uint64_t end, enum marks marks)
 {
 	struct piece piece;
 
 	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
-		struct tlb_gather inner; /* in the tree's addresses */
-
-		tlb_gather_begin(&inner, gather->domain);
-		inner.condemned = gather->condemned;
-		pagetable_clear(&piece.table, piece.start + piece.shift, piece.end + piece.shift,
-		                marks, &inner);
-		gather->condemned = inner.condemned;
-		if (inner.start < inner.end)
-			tlb_gather_range(gather,
-			                 max_u64(inner.start, piece.start + piece.shift) -
-			                         piece.shift,
-			                 min_u64(inner.end, piece.end + piece.shift) - piece.shift);
+		pagetable_clear(&piece.table, piece.start + piece.table.shift,
+		                piece.end + piece.table.shift, marks);
 		if (pm->software)
-			tree_drop(pm, &piece, gather);
+			tree_drop(pm, &piece);
 	}
 }
 
-void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end, struct tlb_gather *gather)
+void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end)
 {
-	clear(pm, start, end, CLEAR_MARKS, gather);
+	clear(pm, start, end, CLEAR_MARKS);
 }
 
-void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end, struct tlb_gather *gather)
+void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end)
 {
-	clear(pm, start, end, KEEP_MARKS, gather);
+	clear(pm, start, end, pm->marked ? KEEP_MARKS : CLEAR_MARKS);
 }
 
-void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned rights,
-                     struct tlb_gather *gather)
+void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned before,
+                     unsigned rights)
 {
 	struct piece piece;
 
 	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end)
-		pagetable_protect(&piece.table, piece.start + piece.shift, piece.end + piece.shift,
-		                  rights);
-	tlb_gather_range(gather, start, end);
+		pagetable_protect(&piece.table, piece.start + piece.table.shift,
+		                  piece.end + piece.table.shift, rights);
+	if (before & ~rights)
+		gather_note(pm->table.gather, start, end, 0, GATHER_LEAVES);
 }
 
-bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-                          struct tlb_gather *gather)
+bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 {
 	if (pm->software)
-		return tree_prepare_move(pm, from, to, len, gather);
-	return pagetable_prepare_move(&pm->table, &pm->table, from, to, len, gather);
+		return tree_prepare_move(pm, from, to, len);
+	return pagetable_prepare_move(&pm->table, &pm->table, from, to, len);
 }
 
-void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-                  struct tlb_gather *gather)
+void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 {
 	if (pm->software)
-		tree_move(pm, from, to, len, gather);
+		tree_move(pm, from, to, len);
 	else
-		pagetable_move(&pm->table, &pm->table, from, to, len, gather);
+		pagetable_move(&pm->table, &pm->table, from, to, len);
 }
 
-bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uint64_t end,
-                   struct tlb_gather *gather)
+bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uint64_t end)
 {
 	struct piece piece;
 	bool ok = true;
 
 	to->marked |= from->marked;
 	to->large |= from->large;
-	tlb_gather_range(gather, start, end);
 	for (uint64_t addr = start; ok && piece_next(from, addr, end, &piece); addr = piece.end) {
 		if (to->software)
 			ok = tree_share(to, &piece);
@@ -243,10 +229,10 @@ bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_t end, pagema
 	if (!pm->software)
 		return pagetable_walk(&pm->table, start, end, visit, ctx);
 	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
-		struct shifted shifted = {visit, ctx, piece.shift};
+		struct shifted shifted = {visit, ctx, piece.table.shift};
 
-		if (!pagetable_walk(&piece.table, piece.start + piece.shift,
-		                    piece.end + piece.shift, visit_shifted, &shifted))
+		if (!pagetable_walk(&piece.table, piece.start + piece.table.shift,
+		                    piece.end + piece.table.shift, visit_shifted, &shifted))
 			return false;
 	}
 	return true;
@@ -258,7 +244,7 @@ unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr, struct pagemap_s
 
 	if (!piece_next(pm, addr, addr + 1, &piece))
 		return 0;
-	return pagetable_trace(&piece.table, addr + piece.shift, steps);
+	return pagetable_trace(&piece.table, addr + piece.table.shift, steps);
 }
 
 bool pagemap_is_shared(const struct pagemap *pm, uint64_t addr, uint64_t *end)
@@ -272,10 +258,10 @@ bool pagemap_is_shared(const struct pagemap *pm, uint64_t addr, uint64_t *end)
 	*end = addr + format_page_size(pm->table.format);
 	if (!piece_next(pm, addr, addr + span, &piece) || piece.start > addr)
 		return false;
-	n = pagetable_trace(&piece.table, addr + piece.shift, steps);
+	n = pagetable_trace(&piece.table, addr + piece.table.shift, steps);
 	for (unsigned i = 0; i < n; i++)
 		shared |= frame_refs(pm->table.frames, steps[i].table) > 1;
-	*end = align_down(addr + piece.shift, span) + span - piece.shift;
+	*end = align_down(addr + piece.table.shift, span) + span - piece.table.shift;
 	*end = min_u64(*end, piece.end);
 	return shared;
 }

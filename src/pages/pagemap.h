@@ -11,7 +11,7 @@
 
 #include "format/format.h"
 #include "memory/frame.h"
-#include "pages/tlb.h"
+#include "pages/gather.h"
 #include "tree/vma_tree.h"
 
 /* One radix tree of tables: all there is on hardware, the pages of one record in software.
@@ -30,7 +30,9 @@
 struct pagetable {
 	const struct vas_format *format;
 	struct frame_pool *frames;
-	uint32_t zero; /* the shared frame of zeros: never counted, never written */
+	struct gather *gather; /* told of every change of a present word */
+	uint64_t shift;        /* from the guest's addresses to the tree's: 0 on hardware */
+	uint32_t zero;         /* the shared frame of zeros: never counted, never written */
 	uint32_t root;
 	unsigned top;    /* the root's level */
 	bool has_upper;  /* the root's words beyond the user's addresses are the embedder's */
@@ -45,14 +47,15 @@ struct pagemap {
 	struct vma_tree records; /* see pagetree.c */
 };
 
-/* An empty map, in tables of this format. */
-VAS_INTERNAL bool pagemap_init(struct pagemap *pm, const struct vas_format *format,
-                               struct slab_cache *slab, uint32_t zero, bool software);
+/* An empty map, in tables of the gather's format. Whatever changes it hands over to the gather what
+ * it lets go of; closing that is up to the caller. */
+VAS_INTERNAL bool pagemap_init(struct pagemap *pm, struct gather *gather, struct slab_cache *slab,
+                               bool software);
 
 /* The embedder's words of the root, those beyond the user's addresses: vas never looks at them. */
 VAS_INTERNAL void pagemap_set_upper(struct pagemap *pm, const uint64_t *words);
 
-/* Frees the root; everything has been cleared. */
+/* Hands over all that is in the map, and its roots. */
 VAS_INTERNAL void pagemap_destroy(struct pagemap *pm);
 
 /* The entry that decides over addr, and its level: a leaf, a mark, or absent. */
@@ -73,15 +76,17 @@ VAS_INTERNAL struct leaf_slot pagemap_leaf_slot(const struct pagemap *pm, uint64
 VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, struct leaf_slot slot,
                                     const struct entry *leaf);
 
-/* Puts a leaf or mark at addr; takes over the reference the caller holds on its frames. What was
- * there is overwritten: the caller drops its frame. False: no memory, nothing changed. */
+/* Puts a leaf or mark at addr; takes over the reference the caller holds on its frames, if it is
+ * not the leaf that is there already with other rights. Another leaf that is there, in a table of
+ * this map's own, goes: flushed first. False: no memory, nothing changed (never where one is). */
 VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,
                               const struct entry *entry);
 
-/* Puts a large leaf where smaller leaves are, in tables of this map's own (pagemap_own), whose
- * frames are dropped. False: no memory, nothing changed. */
+/* Puts a large leaf where leaves one level down are, in tables of this map's own (pagemap_own), and
+ * copies their bytes into its frames once nobody writes them any more. No mark is there. False: no
+ * memory, nothing changed. */
 VAS_INTERNAL bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level,
-                                   const struct entry *leaf, struct tlb_gather *gather);
+                                   const struct entry *leaf);
 
 /* Splits large leaves and owns shared tables, so that none crosses addr. False: no memory. */
 VAS_INTERNAL bool pagemap_cut(struct pagemap *pm, uint64_t addr);
@@ -89,26 +94,24 @@ VAS_INTERNAL bool pagemap_cut(struct pagemap *pm, uint64_t addr);
 /* Owns all tables of [start, end), so that every entry can be changed. False: no memory. */
 VAS_INTERNAL bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end);
 
-/* Removes all leaves and marks of [start, end), drops their frames and frees empty tables. No
+/* Removes all leaves and marks of [start, end), with their frames and the tables left empty. No
  * leaf and no shared table crosses a border (pagemap_cut). pagemap_zap leaves the marks. */
-VAS_INTERNAL void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end,
-                                struct tlb_gather *gather);
-VAS_INTERNAL void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end,
-                              struct tlb_gather *gather);
+VAS_INTERNAL void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end);
+VAS_INTERNAL void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end);
 
-/* Gives the leaves of [start, end), whose tables are owned, these rights, but lets no leaf become
- * writable that is not: the next write faults and decides. */
-VAS_INTERNAL void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned rights,
-                                  struct tlb_gather *gather);
+/* Gives the leaves of [start, end), whose tables are owned and which had no other rights than those
+ * of `before`, these rights, but lets no leaf become writable that is not: the next write faults
+ * and decides. */
+VAS_INTERNAL void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned before,
+                                  unsigned rights);
 
 /* Makes the tables that moving [from, from + len) to `to` will need. Nothing is mapped at the
  * target; the ranges do not overlap. False: no memory, nothing changed. */
-VAS_INTERNAL bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-                                       struct tlb_gather *gather);
+VAS_INTERNAL bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to,
+                                       uint64_t len);
 
 /* Moves all leaves and marks; a frame's bytes and references are not touched. */
-VAS_INTERNAL void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-                               struct tlb_gather *gather);
+VAS_INTERNAL void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len);
 
 /* Calls `visit` for each leaf and mark that begins in [start, end), in order, until it returns
  * false; false then. It may change or zap the entry it is shown, nothing else. */
@@ -120,7 +123,7 @@ VAS_INTERNAL bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_
  * write to them before it has faulted. No leaf crosses a border. Whole tables are shared, the rest
  * is copied. False: no memory; what was done stays, and is right. */
 VAS_INTERNAL bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start,
-                                uint64_t end, struct tlb_gather *gather);
+                                uint64_t end);
 
 /* The word of addr at each level from the top; how many levels there were, at least one on
  * hardware. */

@@ -43,7 +43,7 @@ struct spot spot_own(struct pagetable *pt, uint64_t addr, unsigned level)
 		            format_index(pt->format, addr, spot.level);
 		if (spot.level == level || !leads_on(pt, *spot.word, spot.level))
 			return spot;
-		if (!word_writable(pt, *spot.word) && !table_own(pt, spot.word, spot.level)) {
+		if (!word_writable(pt, *spot.word) && !table_own(pt, spot, addr)) {
 			spot.word = NULL;
 			return spot;
 		}
@@ -88,9 +88,7 @@ void pagetable_set_upper(struct pagetable *pt, const uint64_t *words)
 
 void pagetable_destroy(struct pagetable *pt)
 {
-	vas_assert(pt->frames->frame[pt->root].live == 0);
-	if (frame_put(pt->frames, pt->root))
-		frame_free(pt->frames, pt->root);
+	gather_table(pt->gather, pt->root, pt->top);
 	pt->root = FRAME_NONE;
 }
 
@@ -151,7 +149,7 @@ struct leaf_slot pagetable_leaf_slot(const struct pagetable *pt, uint64_t addr)
 	return slot;
 }
 
-/* Frees the tables on the way to addr that hold nothing: no CPU has seen them. */
+/* Lets go of the tables on the way to addr that hold nothing: a CPU may have looked ahead. */
 static void path_trim(struct pagetable *pt, uint64_t addr)
 {
 	for (unsigned level = 0; level < pt->top; level++) {
@@ -161,9 +159,40 @@ static void path_trim(struct pagetable *pt, uint64_t addr)
 			continue;
 		above = spot_find(pt, addr, level + 1);
 		word_write(pt, above.table, above.word, 0);
-		if (frame_put(pt->frames, below.table))
-			frame_free(pt->frames, below.table);
+		pagetable_note(pt, addr, addr + format_page_size(pt->format), level + 1,
+		               GATHER_TABLES | GATHER_TAKEN);
+		gather_table(pt->gather, below.table, level);
 	}
+}
+
+static void leaf_release(struct pagetable *pt, uint64_t word, unsigned level)
+{
+	uint32_t frame = word_frame_of(pt, word);
+
+	if (level == 0)
+		gather_put(pt->gather, frame);
+	else
+		gather_large(pt->gather, frame, format_frames(pt->format, level));
+}
+
+/* Another leaf, or a mark, in the place of one. Other rights to the same frame are just written;
+ * another frame comes when nobody can use the old one any more. */
+static void leaf_replace(struct pagetable *pt, struct spot spot, uint64_t addr,
+                         const struct entry *new)
+{
+	uint64_t span = format_span(pt->format, spot.level), old = *spot.word;
+	struct entry e = word_decode(pt, old, spot.level);
+	bool same = new->kind == ENTRY_LEAF && new->phys == e.phys;
+	unsigned what = same && !(e.rights & ~new->rights) ? GATHER_GIVEN : GATHER_LEAVES;
+
+	word_write(pt, spot.table, spot.word, same ? pt->format->encode(new, spot.level) : 0);
+	addr = align_down(addr, span);
+	pagetable_note(pt, addr, addr + span, spot.level, what);
+	if (same)
+		return;
+	gather_flush(pt->gather);
+	word_write(pt, spot.table, spot.word, pt->format->encode(new, spot.level));
+	leaf_release(pt, old, spot.level);
 }
 
 bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned level, const struct entry *entry)
@@ -174,18 +203,22 @@ bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned level, const st
 		path_trim(pt, addr);
 		return false;
 	}
-	word_write(pt, spot.table, spot.word, pt->format->encode(entry, level));
+	if (word_has_frame(pt->format, *spot.word))
+		leaf_replace(pt, spot, addr, entry);
+	else
+		word_write(pt, spot.table, spot.word, pt->format->encode(entry, level));
 	return true;
 }
 
-/* Each of its frames has a reference of its own, so none changes. */
-bool leaf_split(struct pagetable *pt, struct spot spot)
+/* Each of its frames has a reference of its own, so none changes; to software it is the same, but
+ * an MMU must not find both sizes. */
+bool leaf_split(struct pagetable *pt, struct spot spot, uint64_t addr)
 {
 	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
 	struct entry leaf = word_decode(pt, *spot.word, spot.level);
+	uint64_t *words, span = format_span(pt->format, spot.level);
 	uint32_t table = frame_alloc(pt->frames, 0);
 	unsigned below = spot.level - 1;
-	uint64_t *words;
 
 	if (table == FRAME_NONE)
 		return false;
@@ -196,7 +229,11 @@ bool leaf_split(struct pagetable *pt, struct spot spot)
 	}
 	pt->frames->frame[table].live = (uint16_t)format_entries(pt->format);
 	e.phys = frame_phys(pt->frames, table);
-	word_write(pt, spot.table, spot.word, pt->format->encode(&e, spot.level));
+	addr = align_down(addr, span);
+	*spot.word = 0;
+	pagetable_note(pt, addr, addr + span, spot.level, GATHER_TAKEN);
+	gather_flush(pt->gather);
+	*spot.word = pt->format->encode(&e, spot.level);
 	return true;
 }
 
@@ -214,7 +251,7 @@ bool pagetable_cut(struct pagetable *pt, uint64_t addr)
 			return false;
 		if (spot.level == level || !word_has_frame(pt->format, *spot.word))
 			return true;
-		if (!leaf_split(pt, spot))
+		if (!leaf_split(pt, spot, addr))
 			return false;
 	}
 }
@@ -226,11 +263,12 @@ static bool table_own_range(struct pagetable *pt, uint32_t table, unsigned level
 
 	for (uint64_t addr = start; addr < end; addr = next) {
 		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
+		struct spot spot = {.word = word, .table = table, .level = level};
 
 		next = min_u64(end, slot_limit(pt, addr, level));
 		if (!leads_on(pt, *word, level))
 			continue;
-		if (!word_writable(pt, *word) && !table_own(pt, word, level))
+		if (!word_writable(pt, *word) && !table_own(pt, spot, addr))
 			return false;
 		if (level > 1 &&
 		    !table_own_range(pt, word_frame_of(pt, *word), level - 1, addr, next))
@@ -246,19 +284,8 @@ bool pagetable_own(struct pagetable *pt, uint64_t start, uint64_t end)
 
 /* ---- Ranges --------------------------------------------------------------------------------- */
 
-static void leaf_release(struct pagetable *pt, uint64_t word, unsigned level,
-                         struct tlb_gather *gather)
-{
-	uint32_t frame = word_frame_of(pt, word), n = format_frames(pt->format, level);
-
-	if (frame == pt->zero)
-		return;
-	for (uint32_t i = 0; i < n; i++)
-		tlb_gather_put(gather, frame + i);
-}
-
 static void table_clear(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
-                        uint64_t end, enum marks marks, struct tlb_gather *gather);
+                        uint64_t end, enum marks marks);
 
 /* No table but the root is empty, so a word that lies whole in the range says it all. */
 static bool table_is_empty(const struct pagetable *pt, uint32_t table, unsigned level,
@@ -279,101 +306,128 @@ static bool table_is_empty(const struct pagetable *pt, uint32_t table, unsigned 
 	return true;
 }
 
-/* Clears what is below a word that leads to a table. True: the table is gone, or is others'. */
-static bool table_empty(struct pagetable *pt, uint64_t word, unsigned level, uint64_t start,
-                        uint64_t end, enum marks marks, struct tlb_gather *gather)
+/* Whether all that is in the table which a word of this level leads to is to go, and need not be
+ * looked at. */
+static bool goes_whole(const struct pagetable *pt, uint64_t word, unsigned level, uint64_t start,
+                       uint64_t end, enum marks marks)
 {
 	uint64_t span = format_span(pt->format, level);
 	uint32_t below = word_frame_of(pt, word);
 
-	if (!word_writable(pt, word)) {
-		/* The range was cut: all that is in the table goes. */
-		vas_assert(table_is_empty(pt, below, level - 1, align_down(start, span), start));
-		vas_assert(table_is_empty(pt, below, level - 1, end, align_up(end, span)));
-		if (table_leave(pt, below))
-			return true;
-	}
-	if (pt->frames->frame[below].live > 0)
-		table_clear(pt, below, level - 1, start, end, marks, gather);
-	if (pt->frames->frame[below].live > 0)
-		return false;
-	tlb_gather_put(gather, below);
+	if (pt->frames->frame[below].live == 0)
+		return true;
+	if (word_writable(pt, word))
+		return end - start == span && marks == CLEAR_MARKS;
+	/* A table that is shared: the range was cut. */
+	vas_assert(table_is_empty(pt, below, level - 1, align_down(start, span), start));
+	vas_assert(table_is_empty(pt, below, level - 1, end, align_up(end, span)));
 	return true;
 }
 
+/* Takes a word out, and hands over what it leads to. */
+static void entry_drop(struct pagetable *pt, struct spot spot, uint64_t start, uint64_t end)
+{
+	uint64_t word = *spot.word;
+
+	word_write(pt, spot.table, spot.word, 0);
+	if (leads_on(pt, word, spot.level)) {
+		uint32_t below = word_frame_of(pt, word);
+		bool hollow = pt->frames->frame[below].live == 0;
+
+		pagetable_note(pt, start, end, 0,
+		               GATHER_TABLES | (hollow ? GATHER_TAKEN : GATHER_LEAVES));
+		gather_table(pt->gather, below, spot.level - 1);
+	} else if (word_has_frame(pt->format, word)) {
+		pagetable_note(pt, start, end, spot.level, GATHER_LEAVES);
+		leaf_release(pt, word, spot.level);
+	}
+}
+
 static void table_clear(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
-                        uint64_t end, enum marks marks, struct tlb_gather *gather)
+                        uint64_t end, enum marks marks)
 {
 	uint64_t next;
 
 	for (uint64_t addr = start; addr < end; addr = next) {
 		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
+		struct spot spot = {.word = word, .table = table, .level = level};
 
 		next = min_u64(end, slot_limit(pt, addr, level));
 		if (*word == 0)
 			continue;
-		if (leads_on(pt, *word, level)) {
-			if (!table_empty(pt, *word, level, addr, next, marks, gather))
-				continue;
-		} else {
-			bool leaf = word_has_frame(pt->format, *word);
+		if (leads_on(pt, *word, level) &&
+		    !goes_whole(pt, *word, level, addr, next, marks)) {
+			uint32_t below = word_frame_of(pt, *word);
 
-			if (!leaf && marks == KEEP_MARKS)
+			table_clear(pt, below, level - 1, addr, next, marks);
+			if (pt->frames->frame[below].live > 0)
+				continue;
+		} else if (!leads_on(pt, *word, level)) {
+			if (!word_has_frame(pt->format, *word) && marks == KEEP_MARKS)
 				continue;
 			vas_assert(next - addr == format_span(pt->format, level));
-			if (leaf)
-				leaf_release(pt, *word, level, gather);
 		}
-		tlb_gather_range(gather, addr, next);
-		word_write(pt, table, word, 0);
+		entry_drop(pt, spot, addr, next);
 	}
 }
 
-void pagetable_clear(struct pagetable *pt, uint64_t start, uint64_t end, enum marks marks,
-                     struct tlb_gather *gather)
+void pagetable_clear(struct pagetable *pt, uint64_t start, uint64_t end, enum marks marks)
 {
-	table_clear(pt, pt->root, pt->top, start, end, marks, gather);
+	table_clear(pt, pt->root, pt->top, start, end, marks);
 }
 
 static void table_trim(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
-                       uint64_t end, struct tlb_gather *gather)
+                       uint64_t end)
 {
 	uint64_t next;
 
 	for (uint64_t addr = start; addr < end; addr = next) {
 		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
+		struct spot spot = {.word = word, .table = table, .level = level};
 		uint32_t below = word_frame_of(pt, *word);
 
 		next = min_u64(end, slot_limit(pt, addr, level));
 		if (!leads_on(pt, *word, level) || !word_writable(pt, *word))
 			continue;
 		if (level > 1)
-			table_trim(pt, below, level - 1, addr, next, gather);
-		if (pt->frames->frame[below].live > 0)
-			continue;
-		tlb_gather_put(gather, below);
-		tlb_gather_range(gather, addr, next);
-		word_write(pt, table, word, 0);
+			table_trim(pt, below, level - 1, addr, next);
+		if (pt->frames->frame[below].live == 0)
+			entry_drop(pt, spot, addr, next);
 	}
 }
 
-void pagetable_trim(struct pagetable *pt, uint64_t start, uint64_t end, struct tlb_gather *gather)
+void pagetable_trim(struct pagetable *pt, uint64_t start, uint64_t end)
 {
-	table_trim(pt, pt->root, pt->top, start, end, gather);
+	table_trim(pt, pt->root, pt->top, start, end);
+}
+
+/* The bytes of the pages in a table of leaf words go to the same places of a block. */
+static void table_copy_bytes(const struct pagetable *pt, uint32_t table, uint32_t block)
+{
+	const uint64_t *words = table_words(pt, table);
+	size_t page = (size_t)format_page_size(pt->format);
+
+	for (unsigned i = 0; i < format_entries(pt->format); i++) {
+		if (word_has_frame(pt->format, words[i]))
+			memcpy(frame_host(pt->frames, block + i),
+			       frame_host(pt->frames, word_frame_of(pt, words[i])), page);
+	}
 }
 
 void pagetable_collapse(struct pagetable *pt, uint64_t addr, unsigned level,
-                        const struct entry *leaf, struct tlb_gather *gather)
+                        const struct entry *leaf)
 {
 	struct spot spot = spot_find(pt, addr, level);
 	uint32_t table = word_frame_of(pt, *spot.word);
 
-	vas_assert(leads_on(pt, *spot.word, level) && word_writable(pt, *spot.word));
-	table_clear(pt, table, level - 1, addr, addr + format_span(pt->format, level), CLEAR_MARKS,
-	            gather);
-	tlb_gather_put(gather, table);
-	tlb_gather_range(gather, addr, addr + format_span(pt->format, level));
+	vas_assert(level == 1 && leads_on(pt, *spot.word, level) && word_writable(pt, *spot.word));
+	*spot.word = 0;
+	pagetable_note(pt, addr, addr + format_span(pt->format, level), 0,
+	               GATHER_TABLES | GATHER_LEAVES);
+	gather_flush(pt->gather);
+	table_copy_bytes(pt, table, frame_of_phys(pt->frames, leaf->phys));
 	*spot.word = pt->format->encode(leaf, level);
+	gather_table(pt->gather, table, level - 1);
 }
 
 static void table_protect(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,

@@ -1,7 +1,7 @@
 /* pagetable.h - one radix tree of tables: words, tables, positions, and what is done with ranges.
  *
  * The functions named as those of pagemap.h do the same within one tree. In software an address of
- * the tree is not the guest's: a gather is told the tree's.
+ * the tree is not the guest's: only what is noted for the gather is.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_PAGETABLE_H
@@ -88,6 +88,13 @@ VAS_INTERNAL struct spot spot_own(struct pagetable *pt, uint64_t addr, unsigned 
  * then stay, empty, for the caller to clear. */
 VAS_INTERNAL struct spot spot_make(struct pagetable *pt, uint64_t addr, unsigned level);
 
+/* Tells the gather that words over [start, end) have changed. */
+static inline void pagetable_note(const struct pagetable *pt, uint64_t start, uint64_t end,
+                                  unsigned level, unsigned what)
+{
+	gather_note(pt->gather, start - pt->shift, end - pt->shift, level, what);
+}
+
 /* ---- The whole tree, and ranges of it ---- */
 
 /* An empty root. False: no memory. */
@@ -109,13 +116,13 @@ VAS_INTERNAL struct leaf_slot pagetable_leaf_slot(const struct pagetable *pt, ui
 VAS_INTERNAL bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned level,
                                 const struct entry *entry);
 VAS_INTERNAL void pagetable_collapse(struct pagetable *pt, uint64_t addr, unsigned level,
-                                     const struct entry *leaf, struct tlb_gather *gather);
+                                     const struct entry *leaf);
 VAS_INTERNAL bool pagetable_cut(struct pagetable *pt, uint64_t addr);
 VAS_INTERNAL bool pagetable_own(struct pagetable *pt, uint64_t start, uint64_t end);
 
 enum marks { KEEP_MARKS, CLEAR_MARKS };
 VAS_INTERNAL void pagetable_clear(struct pagetable *pt, uint64_t start, uint64_t end,
-                                  enum marks marks, struct tlb_gather *gather);
+                                  enum marks marks);
 VAS_INTERNAL void pagetable_protect(struct pagetable *pt, uint64_t start, uint64_t end,
                                     unsigned rights);
 VAS_INTERNAL bool pagetable_walk(const struct pagetable *pt, uint64_t start, uint64_t end,
@@ -125,10 +132,9 @@ VAS_INTERNAL unsigned pagetable_trace(const struct pagetable *pt, uint64_t addr,
 
 /* From one tree to another, or within one. */
 VAS_INTERNAL bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target,
-                                         uint64_t from, uint64_t to, uint64_t len,
-                                         struct tlb_gather *gather);
+                                         uint64_t from, uint64_t to, uint64_t len);
 VAS_INTERNAL void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t from,
-                                 uint64_t to, uint64_t len, struct tlb_gather *gather);
+                                 uint64_t to, uint64_t len);
 
 /* ---- Trees that software takes apart ---- */
 
@@ -158,17 +164,14 @@ VAS_INTERNAL const char *pagetable_check(const struct pagetable *pt);
 
 /* ---- Parts for these ---- */
 
-/* Frees the tables in [start, end) that hold nothing. */
-VAS_INTERNAL void pagetable_trim(struct pagetable *pt, uint64_t start, uint64_t end,
-                               struct tlb_gather *gather);
+/* Lets go of the tables in [start, end) that hold nothing. */
+VAS_INTERNAL void pagetable_trim(struct pagetable *pt, uint64_t start, uint64_t end);
 
-/* Replaces the large leaf at `spot` by a table of leaves one level down. False: no memory. */
-VAS_INTERNAL bool leaf_split(struct pagetable *pt, struct spot spot);
+/* Replaces the large leaf at `spot`, of addr, by a table of leaves one level down. False: no
+ * memory. */
+VAS_INTERNAL bool leaf_split(struct pagetable *pt, struct spot spot, uint64_t addr);
 
-/* The table below *word, a word of `level`, becomes this map's own. False: no memory. */
-VAS_INTERNAL bool table_own(struct pagetable *pt, uint64_t *word, unsigned level);
-
-/* Lets go of a table if others have it too; they keep what is in it. */
-VAS_INTERNAL bool table_leave(struct pagetable *pt, uint32_t table);
+/* The table that the word at `spot`, of addr, leads to becomes this map's own. False: no memory. */
+VAS_INTERNAL bool table_own(struct pagetable *pt, struct spot spot, uint64_t addr);
 
 #endif

@@ -62,7 +62,7 @@ static struct move_step move_plan(const struct move *move, uint64_t done)
 }
 
 bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target, uint64_t from,
-                            uint64_t to, uint64_t len, struct tlb_gather *gather)
+                            uint64_t to, uint64_t len)
 {
 	struct move move = {source, target, from, to, len};
 	uint64_t done = 0;
@@ -77,14 +77,14 @@ bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target, 
 		}
 		if (ok && !step.empty && step.source.level > step.level) {
 			/* A large leaf that cannot go whole: split it and look again. */
-			if (leaf_split(source, step.source))
+			if (leaf_split(source, step.source, from + done))
 				continue;
 			ok = false;
 		} else if (ok && !step.empty) {
 			ok = spot_make(target, to + done, step.level).word != NULL;
 		}
 		if (!ok) {
-			pagetable_clear(target, to, to + len, CLEAR_MARKS, gather);
+			pagetable_clear(target, to, to + len, CLEAR_MARKS);
 			return false;
 		}
 		done += step.len;
@@ -118,7 +118,7 @@ static void run_move(struct frame_pool *frames, struct spot from, struct spot to
 }
 
 void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t from, uint64_t to,
-                    uint64_t len, struct tlb_gather *gather)
+                    uint64_t len)
 {
 	struct move move = {source, target, from, to, len};
 	bool hollow = false; /* a table was made for a run that holds nothing */
@@ -135,13 +135,14 @@ void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t
 
 			vas_assert(spot.word && step.source.level == step.level);
 			run_move(source->frames, step.source, spot, step.nwords, live);
-			tlb_gather_range(gather, from + done, from + done + step.len);
+			pagetable_note(source, from + done, from + done + step.len, 0,
+			               GATHER_LEAVES | (step.level > 0 ? GATHER_TABLES : 0));
 		}
 		done += step.len;
 	}
-	pagetable_clear(source, from, from + len, CLEAR_MARKS, gather); /* the tables left empty */
+	pagetable_clear(source, from, from + len, CLEAR_MARKS); /* the tables left empty */
 	if (hollow)
-		pagetable_trim(target, to, to + len, gather);
+		pagetable_trim(target, to, to + len);
 }
 
 /* ---- Trees taken apart ---------------------------------------------------------------------- */
@@ -161,7 +162,7 @@ static bool table_split_leaves(struct pagetable *pt, uint32_t table, unsigned le
 		if (!leads_on(pt, *word, level)) {
 			if (is_aligned(shift, span))
 				continue;
-			if (!leaf_split(pt, spot))
+			if (!leaf_split(pt, spot, addr))
 				return false;
 		}
 		if (!table_split_leaves(pt, word_frame_of(pt, *word), level - 1, addr, next, shift))
@@ -176,7 +177,7 @@ bool pagetable_split_leaves(struct pagetable *pt, uint64_t start, uint64_t end, 
 	       table_split_leaves(pt, pt->root, pt->top, start, end, shift);
 }
 
-/* Frees what was taken for the tables of a split and is not used. */
+/* Frees what was taken for the tables of a split and is not used: nothing has led to it. */
 static void tables_give_back(struct pagetable *pt, const uint32_t *table, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -209,8 +210,7 @@ static void split_link(struct pagetable *pt, uint64_t addr, unsigned level, cons
 		if (frame[left[level]].live == 0) {
 			word_write(pt, left[level + 1], table_words(pt, left[level + 1]) + index,
 			           0);
-			if (frame_put(pt->frames, left[level]))
-				frame_free(pt->frames, left[level]);
+			gather_table(pt->gather, left[level], level);
 		}
 		if (frame[right[level]].live == 0)
 			continue;
@@ -271,8 +271,7 @@ uint64_t pagetable_lower(struct pagetable *pt, uint64_t addr)
 		pt->root = word_frame_of(pt, words[i]);
 		pt->top--;
 		word_write(pt, root, &words[i], 0);
-		if (frame_put(pt->frames, root))
-			frame_free(pt->frames, root);
+		gather_table(pt->gather, root, pt->top + 1);
 	}
 	return addr;
 }

@@ -62,44 +62,44 @@ static void table_copy(struct pagetable *pt, uint32_t copy, uint32_t shared, uns
 	                                                     : words_share(pt, from, to, n, level));
 }
 
-bool table_leave(struct pagetable *pt, uint32_t table)
+/* Another table with the same in it: the others keep theirs. No translation changes, but who walks
+ * on from the old word walks a table that is others'. */
+static bool table_split_off(struct pagetable *pt, struct spot spot, uint64_t addr)
 {
-	struct frame *f = &pt->frames->frame[table];
-	bool others;
+	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
+	uint32_t shared = word_frame_of(pt, *spot.word), copy = frame_alloc(pt->frames, 0);
+	struct frame *f = &pt->frames->frame[shared];
 
+	if (copy == FRAME_NONE)
+		return false;
+	/* Others may be copying it too, and all take the right to write from what is in it. */
 	spin_lock(pt->frames->port, &f->lock);
-	others = frame_refs(pt->frames, table) > 1;
-	if (others)
-		frame_put(pt->frames, table);
+	table_copy(pt, copy, shared, spot.level - 1);
 	spin_unlock(pt->frames->port, &f->lock);
-	return others;
+	e.phys = frame_phys(pt->frames, copy);
+	if (pt->format->break_before_make)
+		*spot.word = 0;
+	pagetable_note(pt, addr, addr + format_page_size(pt->format), spot.level,
+	               GATHER_TABLES | GATHER_TAKEN);
+	if (pt->format->break_before_make)
+		gather_flush(pt->gather);
+	*spot.word = pt->format->encode(&e, spot.level);
+	gather_table(pt->gather, shared, spot.level - 1);
+	return true;
 }
 
-/* It is copied, or found to be this map's alone. Nothing in it could be written, and nothing
- * becomes writable that was not before it was shared, so no translation grows stale. */
-bool table_own(struct pagetable *pt, uint64_t *word, unsigned level)
+/* Whoever else had it has flushed before he let go of it: if nobody has, it is this map's alone.
+ * Nothing in it could be written, and nothing becomes writable that was not before. */
+bool table_own(struct pagetable *pt, struct spot spot, uint64_t addr)
 {
-	struct entry e = word_decode(pt, *word, level);
-	uint32_t shared = word_frame_of(pt, *word), copy = FRAME_NONE;
-	struct frame *f = &pt->frames->frame[shared];
-	bool owned = true;
+	struct entry e = word_decode(pt, *spot.word, spot.level);
 
-	/* Its lock orders those who let go of it: the last has it for itself. */
-	spin_lock(pt->frames->port, &f->lock);
-	if (frame_refs(pt->frames, shared) > 1) {
-		copy = frame_alloc(pt->frames, 0);
-		owned = copy != FRAME_NONE;
-		if (owned) {
-			table_copy(pt, copy, shared, level - 1);
-			frame_put(pt->frames, shared);
-			e.phys = frame_phys(pt->frames, copy);
-		}
-	}
-	spin_unlock(pt->frames->port, &f->lock);
-	if (!owned)
-		return false;
+	if (frame_refs(pt->frames, word_frame_of(pt, *spot.word)) > 1)
+		return table_split_off(pt, spot, addr);
 	e.rights = RIGHT_WRITE;
-	*word = pt->format->encode(&e, level);
+	*spot.word = pt->format->encode(&e, spot.level);
+	pagetable_note(pt, addr, addr + format_page_size(pt->format), spot.level,
+	               GATHER_TABLES | GATHER_GIVEN);
 	return true;
 }
 
@@ -131,13 +131,12 @@ static unsigned run_length(const struct sharing *s, const uint64_t *words, const
 static bool table_share(const struct sharing *s, uint32_t table, unsigned level, uint64_t start,
                         uint64_t end);
 
-/* What is below *word, a word of this level that leads to a table, is shared entry by entry. */
-static bool below_share(const struct sharing *s, uint64_t *word, unsigned level, uint64_t start,
-                        uint64_t end)
+/* What is below a word that leads to a table is shared entry by entry. */
+static bool below_share(const struct sharing *s, struct spot spot, uint64_t start, uint64_t end)
 {
-	if (!word_writable(s->from, *word) && !table_own(s->from, word, level))
+	if (!word_writable(s->from, *spot.word) && !table_own(s->from, spot, start))
 		return false;
-	return table_share(s, word_frame_of(s->from, *word), level - 1, start, end);
+	return table_share(s, word_frame_of(s->from, *spot.word), spot.level - 1, start, end);
 }
 
 /* The words of a table of `to` at this level, NULL if there is none. */
@@ -148,7 +147,7 @@ static uint64_t *words_there(const struct sharing *s, uint64_t addr, unsigned le
 	return spot.level == level ? table_words(s->to, spot.table) : NULL;
 }
 
-/* n words from addr on go as they are. False: no memory. */
+/* n words from addr on go as they are, and cannot be written any more. False: no memory. */
 static bool run_share(const struct sharing *s, uint64_t *words, uint64_t addr, unsigned level,
                       unsigned n)
 {
@@ -158,6 +157,8 @@ static bool run_share(const struct sharing *s, uint64_t *words, uint64_t addr, u
 	if (!target.word)
 		return false;
 	f->live = (uint16_t)(f->live + words_share(s->from, words, target.word, n, level));
+	pagetable_note(s->from, addr, addr + ((uint64_t)n << format_shift(s->from->format, level)),
+	               0, GATHER_LEAVES | (level > 0 ? GATHER_TABLES : 0));
 	return true;
 }
 
@@ -169,6 +170,7 @@ static bool table_share(const struct sharing *s, uint32_t table, unsigned level,
 
 	for (uint64_t addr = start; addr < end; addr = next) {
 		unsigned index = format_index(s->from->format, addr, level), n = 0;
+		struct spot spot = {.word = words + index, .table = table, .level = level};
 		uint64_t limit = min_u64(end, slot_limit(s->from, addr, level + 1));
 
 		next = min_u64(end, slot_limit(s->from, addr, level));
@@ -181,7 +183,7 @@ static bool table_share(const struct sharing *s, uint32_t table, unsigned level,
 		if (n > 0)
 			next = addr + n * span;
 		if (n > 0 ? !run_share(s, words + index, addr, level, n)
-		          : !below_share(s, &words[index], level, addr, next))
+		          : !below_share(s, spot, addr, next))
 			return false;
 		to = words_there(s, start, level);
 	}

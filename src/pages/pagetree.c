@@ -19,6 +19,7 @@ static void record_get(const struct pagemap *pm, const struct vma *vma, struct r
 	*r = (struct record){vma->start, vma->end, vma->pgoff, pm->table};
 	r->table.top = (unsigned)vma->flags;
 	r->table.root = (uint32_t)vma->anon;
+	r->table.shift = r->key - r->start;
 }
 
 static struct vma record_words(const struct record *r)
@@ -100,12 +101,6 @@ static unsigned max_top(unsigned a, unsigned b)
 	return a > b ? a : b;
 }
 
-static void root_free(struct pagemap *pm, uint32_t root)
-{
-	if (frame_put(pm->table.frames, root))
-		frame_free(pm->table.frames, root);
-}
-
 /* A record for [start, end), where none is, with a root of level `top` at least. Room for it is
  * reserved. False: no memory. */
 static bool record_make(struct pagemap *pm, uint64_t start, uint64_t end, uint64_t key,
@@ -113,6 +108,7 @@ static bool record_make(struct pagemap *pm, uint64_t start, uint64_t end, uint64
 {
 	*r = (struct record){start, end, key, pm->table};
 	r->table.top = max_top(top, top_above(pm, key, key + (end - 1 - start)));
+	r->table.shift = key - start;
 	if (!pagetable_init(&r->table))
 		return false;
 	record_put(pm, r);
@@ -120,10 +116,10 @@ static bool record_make(struct pagemap *pm, uint64_t start, uint64_t end, uint64
 }
 
 /* Removes a record without anything in it. */
-static void record_forget(struct pagemap *pm, const struct record *r)
+static void record_forget(struct pagemap *pm, struct record *r)
 {
 	vma_tree_splice(&pm->records, r->start, 1, NULL, 0);
-	root_free(pm, r->table.root);
+	pagetable_destroy(&r->table);
 }
 
 /* Takes [start, end) out of a record that has nothing there but goes on at one side only. */
@@ -275,22 +271,20 @@ bool tree_piece(const struct pagemap *pm, uint64_t addr, uint64_t end, struct pi
 		.table = r.table,
 		.start = max_u64(addr, r.start),
 		.end = min_u64(end, r.end),
-		.shift = record_shift(&r),
 		.first = r.start >= addr,
 		.last = r.end <= end,
 	};
 	return true;
 }
 
-void tree_drop(struct pagemap *pm, const struct piece *piece, struct tlb_gather *gather)
+void tree_drop(struct pagemap *pm, const struct piece *piece)
 {
 	struct record r;
 
 	if (pm->table.frames->frame[piece->table.root].live > 0 ||
 	    !record_below(pm, piece->start, &r))
 		return;
-	vma_tree_splice(&pm->records, r.start, 1, NULL, 0);
-	tlb_gather_put(gather, r.table.root);
+	record_forget(pm, &r);
 }
 
 bool tree_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct entry *entry)
@@ -309,9 +303,9 @@ bool tree_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct en
 
 bool tree_share(struct pagemap *to, struct piece *piece)
 {
-	uint64_t from = piece->start + piece->shift, end = piece->end + piece->shift;
+	uint64_t from = piece->start + piece->table.shift, end = piece->end + piece->table.shift;
 	struct record r, above;
-	bool near = record_below(to, piece->start, &r) && record_shift(&r) == piece->shift;
+	bool near = record_below(to, piece->start, &r) && record_shift(&r) == piece->table.shift;
 	bool ok;
 
 	if (near && r.end < piece->end)
@@ -340,15 +334,14 @@ bool tree_share(struct pagemap *to, struct piece *piece)
 /* The pages of [from, from + len), which lie in any number of trees, are to become those of
  * `target` from key `to` on: all of it is prepared, or done. */
 static bool entries_prepare(struct pagemap *pm, uint64_t from, uint64_t len,
-                            struct pagetable *target, uint64_t to, struct tlb_gather *gather)
+                            struct pagetable *target, uint64_t to)
 {
 	struct piece piece;
 
 	for (uint64_t addr = from; tree_piece(pm, addr, from + len, &piece); addr = piece.end) {
-		if (!pagetable_prepare_move(&piece.table, target, piece.start + piece.shift,
-		                            piece.start - from + to, piece.end - piece.start,
-		                            gather)) {
-			pagetable_clear(target, to, to + len, CLEAR_MARKS, gather);
+		if (!pagetable_prepare_move(&piece.table, target, piece.start + piece.table.shift,
+		                            piece.start - from + to, piece.end - piece.start)) {
+			pagetable_clear(target, to, to + len, CLEAR_MARKS);
 			return false;
 		}
 	}
@@ -356,21 +349,15 @@ static bool entries_prepare(struct pagemap *pm, uint64_t from, uint64_t len,
 }
 
 static void entries_move(struct pagemap *pm, uint64_t from, uint64_t len, struct pagetable *target,
-                         uint64_t to, struct tlb_gather *gather)
+                         uint64_t to)
 {
 	struct piece piece;
 
 	for (uint64_t addr = from; tree_piece(pm, addr, from + len, &piece); addr = piece.end) {
-		struct tlb_gather keys;
-
-		tlb_gather_begin(&keys, gather->domain);
-		keys.condemned = gather->condemned;
-		pagetable_move(&piece.table, target, piece.start + piece.shift,
-		               piece.start - from + to, piece.end - piece.start, &keys);
-		gather->condemned = keys.condemned;
-		tree_drop(pm, &piece, gather);
+		pagetable_move(&piece.table, target, piece.start + piece.table.shift,
+		               piece.start - from + to, piece.end - piece.start);
+		tree_drop(pm, &piece);
 	}
-	tlb_gather_range(gather, from, from + len);
 }
 
 /* Less than a leaf table goes entry by entry. */
@@ -379,8 +366,7 @@ static bool is_small(const struct pagemap *pm, uint64_t len)
 	return len < format_span(pm->table.format, 1);
 }
 
-static bool small_prepare(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-                          struct tlb_gather *gather)
+static bool small_prepare(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 {
 	struct record r;
 	uint64_t key;
@@ -392,34 +378,32 @@ static bool small_prepare(struct pagemap *pm, uint64_t from, uint64_t to, uint64
 	/* The record may have grown into tables that fork shares. */
 	key = to + record_shift(&r);
 	if (pagetable_cut(&r.table, key) && pagetable_cut(&r.table, key + len) &&
-	    entries_prepare(pm, from, len, &r.table, key, gather))
+	    entries_prepare(pm, from, len, &r.table, key))
 		return true;
 	if (record_is_empty(&r))
 		record_forget(pm, &r);
 	return false;
 }
 
-static void small_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-                       struct tlb_gather *gather)
+static void small_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 {
 	struct record r;
 
 	if (!pagemap_is_empty(pm, from, from + len) && record_below(pm, to, &r))
-		entries_move(pm, from, len, &r.table, to + record_shift(&r), gather);
+		entries_move(pm, from, len, &r.table, to + record_shift(&r));
 }
 
-bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-                       struct tlb_gather *gather)
+bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 {
 	struct piece piece;
 	unsigned nrecords = 0;
 
 	if (is_small(pm, len))
-		return small_prepare(pm, from, to, len, gather);
+		return small_prepare(pm, from, to, len);
 	for (uint64_t addr = from; pm->large && tree_piece(pm, addr, from + len, &piece);
 	     addr = piece.end) {
-		if (!pagetable_split_leaves(&piece.table, piece.start + piece.shift,
-		                            piece.end + piece.shift, to - from))
+		if (!pagetable_split_leaves(&piece.table, piece.start + piece.table.shift,
+		                            piece.end + piece.table.shift, to - from))
 			return false;
 	}
 	if (!border_make(pm, from) || !border_make(pm, from + len) || !room_make(pm, to, to + len))
@@ -429,13 +413,12 @@ bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t 
 	return vma_tree_reserve(&pm->records, nrecords);
 }
 
-void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-               struct tlb_gather *gather)
+void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 {
 	struct record r;
 
 	if (is_small(pm, len)) {
-		small_move(pm, from, to, len, gather);
+		small_move(pm, from, to, len);
 		return;
 	}
 	while (record_next(pm, from, &r) && r.start < from + len) {
@@ -444,11 +427,11 @@ void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
 		r.end += to - from;
 		record_put(pm, &r);
 	}
-	tlb_gather_range(gather, from, from + len);
+	gather_note(pm->table.gather, from, from + len, 0, GATHER_LEAVES);
 }
 
 /* The pages of a large page's place get a tree of their own that is aligned as they are. */
-bool tree_align(struct pagemap *pm, uint64_t addr, unsigned level, struct tlb_gather *gather)
+bool tree_align(struct pagemap *pm, uint64_t addr, unsigned level)
 {
 	uint64_t span = format_span(pm->table.format, level);
 	struct record r, own;
@@ -463,11 +446,11 @@ bool tree_align(struct pagemap *pm, uint64_t addr, unsigned level, struct tlb_ga
 	own.table.top = level;
 	if (!pagetable_init(&own.table))
 		return false;
-	if (!entries_prepare(pm, addr, span, &own.table, addr, gather)) {
-		root_free(pm, own.table.root);
+	if (!entries_prepare(pm, addr, span, &own.table, addr)) {
+		pagetable_destroy(&own.table);
 		return false;
 	}
-	entries_move(pm, addr, span, &own.table, addr, gather);
+	entries_move(pm, addr, span, &own.table, addr);
 	record_put(pm, &own);
 	return true;
 }

@@ -19,11 +19,10 @@
 
 #include "pages/pagetable.h"
 
-/* What one tree holds of a range; on hardware there is one tree, and `shift` is 0. */
+/* What one tree holds of a range; on hardware there is one tree. */
 struct piece {
 	struct pagetable table;
 	uint64_t start, end; /* the guest's addresses */
-	uint64_t shift;      /* from these to the tree's */
 	bool first, last;    /* of its tree: nothing is in it below, or above */
 };
 
@@ -32,18 +31,14 @@ VAS_INTERNAL bool tree_piece(const struct pagemap *pm, uint64_t addr, uint64_t e
                              struct piece *piece);
 
 /* Removes the record of a piece if its tree has become empty. */
-VAS_INTERNAL void tree_drop(struct pagemap *pm, const struct piece *piece,
-                            struct tlb_gather *gather);
+VAS_INTERNAL void tree_drop(struct pagemap *pm, const struct piece *piece);
 
 /* The functions of pagemap.h that are not the same for every piece. */
 VAS_INTERNAL bool tree_set(struct pagemap *pm, uint64_t addr, unsigned level,
                            const struct entry *entry);
-VAS_INTERNAL bool tree_align(struct pagemap *pm, uint64_t addr, unsigned level,
-                             struct tlb_gather *gather);
-VAS_INTERNAL bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-                                    struct tlb_gather *gather);
-VAS_INTERNAL void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
-                            struct tlb_gather *gather);
+VAS_INTERNAL bool tree_align(struct pagemap *pm, uint64_t addr, unsigned level);
+VAS_INTERNAL bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len);
+VAS_INTERNAL void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len);
 VAS_INTERNAL bool tree_share(struct pagemap *to, struct piece *piece);
 VAS_INTERNAL const char *tree_check(const struct pagemap *pm);
 

@@ -1,33 +1,9 @@
-/* tlb.c - gathering invalidations, and the software TLB.
+/* tlb.c - the software TLB.
  *
  * SPDX-License-Identifier: MIT */
 #include "pages/tlb.h"
 
-/* ---- Gathering ------------------------------------------------------------------------------ */
-
-void tlb_gather_begin(struct tlb_gather *gather, struct tlb_domain *domain)
-{
-	gather->domain = domain;
-	gather->start = ~(uint64_t)0;
-	gather->end = 0;
-	gather->condemned = FRAME_NONE;
-}
-
-void tlb_gather_range(struct tlb_gather *gather, uint64_t start, uint64_t end)
-{
-	gather->start = min_u64(gather->start, start);
-	gather->end = max_u64(gather->end, end);
-}
-
-void tlb_gather_put(struct tlb_gather *gather, uint32_t frame)
-{
-	struct frame_pool *frames = gather->domain->frames;
-
-	if (!frame_put(frames, frame))
-		return;
-	frames->frame[frame].next = gather->condemned;
-	gather->condemned = frame;
-}
+/* ---- For others ----------------------------------------------------------------------------- */
 
 /* An owner that is away may look up, and will not find what it sees to be a match. */
 static void entry_forget(struct vas_tlb_entry *entry)
@@ -109,7 +85,7 @@ static bool tlb_touches(const struct vas_tlb *tlb, uint64_t start, uint64_t end)
 /* With threads, an owner whom it does not concern is left alone. Else it announces itself, waits
  * until the owner holds no pointer, and only then touches the entries. The owner comes and goes by
  * changing the same word, so one of the two sees the other. */
-static void tlb_invalidate(struct tlb_domain *domain, struct vas_tlb *tlb, uint64_t start,
+static void invalidate_one(struct vas_tlb *tlb, const struct vas_port *port, uint64_t start,
                            uint64_t end)
 {
 	const uint32_t stale = VAS_TLB_STALE;
@@ -120,7 +96,7 @@ static void tlb_invalidate(struct tlb_domain *domain, struct vas_tlb *tlb, uint6
 			return;
 		__atomic_fetch_or(&tlb->key, stale, __ATOMIC_RELAXED);
 		while (!(__atomic_load_n(&tlb->key, __ATOMIC_ACQUIRE) & VAS_TLB_AWAY))
-			lock_wait(domain->port, &looks);
+			lock_wait(port, &looks);
 	}
 	if (end - start >= (uint64_t)VAS_TLB_ENTRIES << VAS_TLB_SHIFT)
 		tlb_forget_all(tlb);
@@ -130,28 +106,13 @@ static void tlb_invalidate(struct tlb_domain *domain, struct vas_tlb *tlb, uint6
 		__atomic_fetch_and(&tlb->key, ~stale, __ATOMIC_RELEASE);
 }
 
-void tlb_gather_end(struct tlb_gather *gather)
+void tlb_invalidate(struct vas_tlb *tlbs, const struct vas_port *port, uint64_t start, uint64_t end)
 {
-	struct tlb_domain *domain = gather->domain;
-	uint32_t frame = gather->condemned;
-
-	if (gather->start < gather->end) {
-		for (struct vas_tlb *tlb = domain->tlbs; tlb; tlb = tlb->next)
-			tlb_invalidate(domain, tlb, gather->start, gather->end);
-		if (domain->port->invalidate)
-			domain->port->invalidate(domain->port->ctx, domain->space, gather->start,
-			                         gather->end);
-	}
-	while (frame != FRAME_NONE) {
-		uint32_t next = domain->frames->frame[frame].next;
-
-		frame_free(domain->frames, frame);
-		frame = next;
-	}
-	gather->condemned = FRAME_NONE;
+	for (struct vas_tlb *tlb = tlbs; tlb; tlb = tlb->next)
+		invalidate_one(tlb, port, start, end);
 }
 
-/* ---- The software TLB ----------------------------------------------------------------------- */
+/* ---- For its owner -------------------------------------------------------------------------- */
 
 void tlb_init(struct vas_tlb *tlb, const struct vas_port *port)
 {

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "space/space.h"
+#include "pages/tlb.h"
 #include "space/mapped.h"
 #include "space/vma.h"
 
@@ -185,13 +186,9 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 	space->id = system_next(system, &system->space_ids);
 	space->tree.slab = &system->slab;
 	space->intervals.slab = &system->slab;
-	space->tlb = (struct tlb_domain){
-		.space = space,
-		.port = &system->port,
-		.frames = &system->frames,
-	};
-	if (!pagemap_init(&space->pages, system->format, &system->slab, system->zero,
-	                  system->software)) {
+	gather_init(&space->gather, space, &system->port, system->format, &system->frames,
+	            system->zero);
+	if (!pagemap_init(&space->pages, &space->gather, &system->slab, system->software)) {
 		slab_free(&system->slab, space);
 		return -VAS_ENOMEM;
 	}
@@ -237,7 +234,6 @@ static void put_vmas(struct vas *space)
 void vas_destroy(struct vas *space)
 {
 	struct vas_system *system = space->system;
-	struct tlb_gather gather;
 	unsigned looks = 0;
 
 	write_lock(&system->port, &system->spaces_lock);
@@ -248,13 +244,14 @@ void vas_destroy(struct vas *space)
 	if (space->next)
 		space->next->prev = space->prev;
 	write_unlock(&system->port, &system->spaces_lock);
-	while (space->tlb.tlbs)
-		vas_tlb_unregister(space->tlb.tlbs);
+	while (space->gather.tlbs)
+		vas_tlb_unregister(space->gather.tlbs);
 
 	space_lock(space);
-	tlb_gather_begin(&gather, &space->tlb);
-	pagemap_clear(&space->pages, 0, system->format->task_size, &gather);
-	tlb_gather_end(&gather);
+	pagemap_destroy(&space->pages);
+	gather_note(&space->gather, 0, system->format->task_size, 0,
+	            GATHER_LEAVES | GATHER_TABLES | GATHER_SPACE);
+	gather_close(&space->gather);
 	leave_objects(space);
 	space_unlock(space);
 	/* Nobody finds it by an object any more; who has found it already lets go soon. */
@@ -262,7 +259,6 @@ void vas_destroy(struct vas *space)
 		lock_wait(&system->port, &looks);
 	interval_stock_drain(&space->intervals);
 	put_vmas(space);
-	pagemap_destroy(&space->pages);
 	slab_free(&system->slab, space);
 }
 
@@ -271,8 +267,8 @@ void vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
 	tlb_init(tlb, &space->system->port);
 	tlb->space = space;
 	space_lock(space);
-	tlb->next = space->tlb.tlbs;
-	space->tlb.tlbs = tlb;
+	tlb->next = space->gather.tlbs;
+	space->gather.tlbs = tlb;
 	space_unlock(space);
 }
 
@@ -283,7 +279,7 @@ void vas_tlb_unregister(struct vas_tlb *tlb)
 
 	if (!space) /* it was never registered, or its space is gone */
 		return;
-	at = &space->tlb.tlbs;
+	at = &space->gather.tlbs;
 	vas_tlb_leave(tlb);
 	space_lock(space);
 	while (*at != tlb)

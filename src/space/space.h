@@ -55,7 +55,7 @@ struct vas {
 	/* What may be where, and what is where. */
 	struct vma_tree tree;
 	struct pagemap pages;
-	struct tlb_domain tlb;
+	struct gather gather; /* what a call lets go of; empty outside of calls */
 	struct interval_tree mapped; /* what maps an object: see mapped.h */
 	struct interval_stock intervals;
 
@@ -101,7 +101,9 @@ static inline bool space_aligned(const struct vas *space, uint64_t addr)
 	return is_aligned(addr, space_page_size(space));
 }
 
-/* The space's lock: exclusive for what changes structure, shared for faults and translations. */
+/* The space's lock: exclusive for what changes structure, shared for faults and translations. With
+ * the exclusive one comes the gather, and what was let go of is flushed and released at the latest
+ * when it is given up. */
 static inline void space_lock(struct vas *space)
 {
 	write_lock(&space->system->port, &space->lock);
@@ -109,6 +111,8 @@ static inline void space_lock(struct vas *space)
 
 static inline void space_unlock(struct vas *space)
 {
+	if (gather_is_open(&space->gather))
+		gather_close(&space->gather);
 	write_unlock(&space->system->port, &space->lock);
 }
 

@@ -27,7 +27,7 @@ struct model {
 
 struct mapped {
 	struct pagemap pm;
-	struct tlb_domain domain;
+	struct gather gather;
 	struct vas_port port;
 	struct model model, cached;
 	bool shared; /* others may hold its tables: the right to write may come and go */
@@ -112,13 +112,14 @@ static inline void model_move(struct model *model, uint64_t from, uint64_t to, u
 
 /* ---- The cache ------------------------------------------------------------------------------- */
 
-static inline void mapped_invalidate(void *ctx, struct vas *space, uint64_t start, uint64_t end)
+static inline void mapped_invalidate(void *ctx, struct vas *space,
+                                     const struct vas_invalidation *what)
 {
 	struct mapped *mapped = ctx;
 
 	(void)space;
-	assert_true(start < end);
-	model_clear(&mapped->cached, start, end, false);
+	assert_true(what->start < what->end);
+	model_clear(&mapped->cached, what->start, what->end, false);
 }
 
 static inline void assert_not_stale(const struct mapped *mapped)
@@ -196,23 +197,20 @@ static inline void mapped_begin(struct mapped *mapped, struct unit *unit)
 	memset(mapped, 0, sizeof(*mapped));
 	mapped->port.ctx = mapped;
 	mapped->port.invalidate = mapped_invalidate;
-	mapped->domain.port = &mapped->port;
-	mapped->domain.frames = &unit->system->frames;
-	assert_true(pagemap_init(&mapped->pm, unit->config.format, &unit->system->slab,
-	                         unit->system->zero, unit->config.software));
+	gather_init(&mapped->gather, NULL, &mapped->port, unit->config.format,
+	            &unit->system->frames, unit->system->zero);
+	assert_true(pagemap_init(&mapped->pm, &mapped->gather, &unit->system->slab,
+	                         unit->config.software));
 }
 
 static inline void mapped_clear(struct mapped *mapped, uint64_t start, uint64_t end, bool zap)
 {
-	struct tlb_gather gather;
-
 	assert_true(pagemap_cut(&mapped->pm, start) && pagemap_cut(&mapped->pm, end));
-	tlb_gather_begin(&gather, &mapped->domain);
 	if (zap)
-		pagemap_zap(&mapped->pm, start, end, &gather);
+		pagemap_zap(&mapped->pm, start, end);
 	else
-		pagemap_clear(&mapped->pm, start, end, &gather);
-	tlb_gather_end(&gather);
+		pagemap_clear(&mapped->pm, start, end);
+	gather_close(&mapped->gather);
 	model_clear(&mapped->model, start, end, zap);
 }
 
@@ -222,6 +220,7 @@ static inline void mapped_end(struct mapped *mapped)
 	assert_mapped(mapped);
 	assert_int_equal(pagemap_count_tables(&mapped->pm), 0);
 	pagemap_destroy(&mapped->pm);
+	gather_close(&mapped->gather);
 }
 
 /* A fresh leaf of this level in the place of what is there. */
@@ -238,6 +237,7 @@ static inline void mapped_set(struct mapped *mapped, uint64_t addr, unsigned lev
 	assert_int_not_equal(frame, FRAME_NONE);
 	leaf.phys = frame_phys(mapped->pm.table.frames, frame);
 	assert_true(pagemap_set(&mapped->pm, addr, level, &leaf));
+	gather_close(&mapped->gather);
 	for (uint64_t offset = 0; offset < span; offset += page) {
 		struct model_page truth = {addr + offset, leaf.phys + offset, rights, false};
 
@@ -252,38 +252,33 @@ static inline void mapped_mark(struct mapped *mapped, uint64_t addr)
 
 	mapped_clear(mapped, addr, addr + format_page_size(mapped->pm.table.format), false);
 	assert_true(pagemap_set(&mapped->pm, addr, 0, &mark));
+	gather_close(&mapped->gather);
 	model_put(&mapped->model, &truth);
 }
 
 static inline void mapped_protect(struct mapped *mapped, uint64_t start, uint64_t end,
                                   unsigned rights)
 {
-	struct tlb_gather gather;
-
 	assert_true(pagemap_cut(&mapped->pm, start) && pagemap_cut(&mapped->pm, end));
 	assert_true(pagemap_own(&mapped->pm, start, end));
-	tlb_gather_begin(&gather, &mapped->domain);
-	pagemap_protect(&mapped->pm, start, end, rights, &gather);
-	tlb_gather_end(&gather);
+	pagemap_protect(&mapped->pm, start, end, 7, rights);
+	gather_close(&mapped->gather);
 	model_protect(&mapped->model, start, end, rights);
 }
 
 static inline bool mapped_try_move(struct mapped *mapped, uint64_t from, uint64_t to, uint64_t len)
 {
-	struct tlb_gather gather;
 	bool ok = pagemap_cut(&mapped->pm, from) && pagemap_cut(&mapped->pm, from + len) &&
 	          pagemap_cut(&mapped->pm, to) && pagemap_cut(&mapped->pm, to + len);
 
-	tlb_gather_begin(&gather, &mapped->domain);
-	ok = ok && pagemap_prepare_move(&mapped->pm, from, to, len, &gather);
-	tlb_gather_end(&gather);
+	ok = ok && pagemap_prepare_move(&mapped->pm, from, to, len);
+	gather_close(&mapped->gather);
 	if (!ok)
 		return false;
 	/* From here on it cannot fail. */
 	mapped->pm.table.frames->fail_after = 0;
-	tlb_gather_begin(&gather, &mapped->domain);
-	pagemap_move(&mapped->pm, from, to, len, &gather);
-	tlb_gather_end(&gather);
+	pagemap_move(&mapped->pm, from, to, len);
+	gather_close(&mapped->gather);
 	mapped->pm.table.frames->fail_after = -1;
 	model_move(&mapped->model, from, to, len);
 	return true;

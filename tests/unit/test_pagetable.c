@@ -308,23 +308,21 @@ static void set_gib(uint64_t addr)
 /* 1 GiB leaves: the truth would be too long, their shape says it. */
 static void a_gib_leaf_moves_whole_or_is_split(void **state)
 {
-	struct tlb_gather gather;
 	unsigned level;
 
 	(void)state;
 	begin(&vas_format_x86_64);
 	set_gib(4 * GIB);
-	tlb_gather_begin(&gather, &mapped.domain);
-	assert_true(pagemap_prepare_move(&mapped.pm, 4 * GIB, 9 * GIB, GIB, &gather));
-	pagemap_move(&mapped.pm, 4 * GIB, 9 * GIB, GIB, &gather);
+	assert_true(pagemap_prepare_move(&mapped.pm, 4 * GIB, 9 * GIB, GIB));
+	pagemap_move(&mapped.pm, 4 * GIB, 9 * GIB, GIB);
 	assert_shape(1, 0, 0);
 	assert_int_equal(pagemap_lookup(&mapped.pm, 9 * GIB + MIB2, &level).kind, ENTRY_LEAF);
 	assert_int_equal(level, 2);
 	assert_int_equal(pagemap_lookup(&mapped.pm, 4 * GIB, &level).kind, ENTRY_ABSENT);
 
 	/* Moved by 2 MiB, it becomes 512 leaves of 2 MiB. */
-	assert_true(pagemap_prepare_move(&mapped.pm, 9 * GIB, 20 * GIB + MIB2, GIB, &gather));
-	pagemap_move(&mapped.pm, 9 * GIB, 20 * GIB + MIB2, GIB, &gather);
+	assert_true(pagemap_prepare_move(&mapped.pm, 9 * GIB, 20 * GIB + MIB2, GIB));
+	pagemap_move(&mapped.pm, 9 * GIB, 20 * GIB + MIB2, GIB);
 	assert_shape(0, 512, 0);
 
 	/* Cut inside one: 512 pages, twice the same cut. */
@@ -335,12 +333,11 @@ static void a_gib_leaf_moves_whole_or_is_split(void **state)
 	assert_shape(0, 511, 512);
 
 	/* Moved by a page: nothing but pages is left. */
-	assert_true(
-		pagemap_prepare_move(&mapped.pm, 20 * GIB, 40 * GIB + UNIT_PAGE, 2 * GIB, &gather));
-	pagemap_move(&mapped.pm, 20 * GIB, 40 * GIB + UNIT_PAGE, 2 * GIB, &gather);
+	assert_true(pagemap_prepare_move(&mapped.pm, 20 * GIB, 40 * GIB + UNIT_PAGE, 2 * GIB));
+	pagemap_move(&mapped.pm, 20 * GIB, 40 * GIB + UNIT_PAGE, 2 * GIB);
 	assert_shape(0, 0, 1u << 18);
-	pagemap_clear(&mapped.pm, 0, mapped.pm.table.format->task_size, &gather);
-	tlb_gather_end(&gather);
+	pagemap_clear(&mapped.pm, 0, mapped.pm.table.format->task_size);
+	gather_close(&mapped.gather);
 	end();
 }
 
@@ -376,7 +373,6 @@ static void a_set_without_memory_leaves_no_tables(void **state)
 static void the_zero_frame_is_not_counted(void **state)
 {
 	struct entry zero = {.kind = ENTRY_LEAF, .rights = RIGHT_READ};
-	struct tlb_gather gather;
 	uint32_t refs;
 
 	(void)state;
@@ -385,9 +381,8 @@ static void the_zero_frame_is_not_counted(void **state)
 	zero.phys = frame_phys(mapped.pm.table.frames, mapped.pm.table.zero);
 	for (unsigned i = 0; i < 4; i++)
 		assert_true(pagemap_set(&mapped.pm, at(i), 0, &zero));
-	tlb_gather_begin(&gather, &mapped.domain);
-	pagemap_clear(&mapped.pm, at(0), at(4), &gather);
-	tlb_gather_end(&gather);
+	pagemap_clear(&mapped.pm, at(0), at(4));
+	gather_close(&mapped.gather);
 	assert_int_equal(mapped.pm.table.frames->frame[mapped.pm.table.zero].refs, refs);
 	end();
 }

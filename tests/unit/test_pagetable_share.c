@@ -100,15 +100,12 @@ static void assert_all(void)
 /* [start, end) of `from` appears in `to`, where nothing is. */
 static bool share(struct mapped *to, struct mapped *from, uint64_t start, uint64_t stop)
 {
-	struct tlb_gather gather;
-	bool ok;
-
 	/* Vmas begin and end there: no leaf crosses a border. */
-	if (!pagemap_cut(&from->pm, start) || !pagemap_cut(&from->pm, stop))
-		return false;
-	tlb_gather_begin(&gather, &from->domain);
-	ok = pagemap_share(&to->pm, &from->pm, start, stop, &gather);
-	tlb_gather_end(&gather);
+	bool ok = pagemap_cut(&from->pm, start) && pagemap_cut(&from->pm, stop) &&
+	          pagemap_share(&to->pm, &from->pm, start, stop);
+
+	gather_close(&from->gather);
+	gather_close(&to->gather);
 	if (!ok)
 		return false;
 	/* The right to write is gone on both sides, but may come back: the truth keeps it. */
@@ -116,6 +113,14 @@ static bool share(struct mapped *to, struct mapped *from, uint64_t start, uint64
 	     i < from->model.n && from->model.page[i].addr < stop; i++)
 		model_put(&to->model, &from->model.page[i]);
 	return true;
+}
+
+static bool own(struct mapped *mapped)
+{
+	bool ok = pagemap_own(&mapped->pm, 0, toy.task_size);
+
+	gather_close(&mapped->gather);
+	return ok;
 }
 
 static uint64_t some_page(struct random *random)
@@ -239,7 +244,7 @@ static void the_last_user_may_write_again(void **state)
 	assert_true(share(&maps[1], &maps[0], 0, toy.task_size));
 	assert_false(pagemap_lookup(&maps[0].pm, 0, &level).rights & RIGHT_WRITE);
 	mapped_clear(&maps[1], 0, toy.task_size, false);
-	assert_true(pagemap_own(&maps[0].pm, 0, toy.task_size));
+	assert_true(own(&maps[0]));
 	assert_true(pagemap_lookup(&maps[0].pm, 0, &level).rights & RIGHT_WRITE);
 	assert_all();
 	end();
@@ -254,8 +259,6 @@ static void sharing_without_memory_loses_nothing(void **state)
 	begin(&toy);
 	fill(&maps[0], RIGHT_READ | RIGHT_WRITE);
 	for (int64_t n = 0; !done; n++) {
-		struct tlb_gather gather;
-
 		assert_true(n < 1000);
 		unit.system->frames.fail_after = n;
 		done = share(&maps[1], &maps[0], 0, toy.task_size);
@@ -263,9 +266,8 @@ static void sharing_without_memory_loses_nothing(void **state)
 		if (done)
 			break;
 		/* What was done is right: it can be cleared, and nothing is lost. */
-		tlb_gather_begin(&gather, &maps[1].domain);
-		pagemap_clear(&maps[1].pm, 0, toy.task_size, &gather);
-		tlb_gather_end(&gather);
+		pagemap_clear(&maps[1].pm, 0, toy.task_size);
+		gather_close(&maps[1].gather);
 		assert_all();
 		assert_counts();
 	}
@@ -286,7 +288,7 @@ static void owning_without_memory_loses_nothing(void **state)
 	for (int64_t n = 0; !done; n++) {
 		assert_true(n < 1000);
 		unit.system->frames.fail_after = n;
-		done = pagemap_own(&maps[1].pm, 0, toy.task_size);
+		done = own(&maps[1]);
 		unit.system->frames.fail_after = -1;
 		assert_all();
 		assert_counts();

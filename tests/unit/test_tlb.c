@@ -11,15 +11,15 @@ struct hook {
 	unsigned n;
 };
 
-static void note_invalidation(void *ctx, struct vas *space, uint64_t start, uint64_t end)
+static void note_invalidation(void *ctx, struct vas *space, const struct vas_invalidation *what)
 {
 	struct hook *hook = ctx;
 	uint64_t total;
 
 	(void)space;
 	assert_true(hook->n < 64);
-	hook->start[hook->n] = start;
-	hook->end[hook->n] = end;
+	hook->start[hook->n] = what->start;
+	hook->end[hook->n] = what->end;
 	vas_system_frames(hook->system, &total, &hook->free_at[hook->n]);
 	hook->n++;
 }

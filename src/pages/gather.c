@@ -1,0 +1,190 @@
+/* gather.c - what was noted is flushed, what was handed over is released: in this order.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "pages/gather.h"
+#include "pages/tlb.h"
+
+static void forget_notes(struct gather *gather)
+{
+	gather->start = gather->soft_start = ~(uint64_t)0;
+	gather->end = gather->soft_end = 0;
+	gather->level = VAS_LEVELS_MAX;
+	gather->what = GATHER_GIVEN;
+}
+
+void gather_init(struct gather *gather, struct vas *space, const struct vas_port *port,
+                 const struct vas_format *format, struct frame_pool *frames, uint32_t zero)
+{
+	memset(gather, 0, sizeof(*gather));
+	gather->space = space;
+	gather->port = port;
+	gather->format = format;
+	gather->frames = frames;
+	gather->zero = zero;
+	gather->pages = FRAME_NONE;
+	for (unsigned level = 0; level < VAS_LEVELS_MAX; level++)
+		gather->tables[level] = FRAME_NONE;
+	forget_notes(gather);
+}
+
+/* ---- Noting --------------------------------------------------------------------------------- */
+
+void gather_note(struct gather *gather, uint64_t start, uint64_t end, unsigned level, unsigned what)
+{
+	gather->start = min_u64(gather->start, start);
+	gather->end = max_u64(gather->end, end);
+	if (what & GATHER_SOFT) {
+		gather->soft_start = min_u64(gather->soft_start, start);
+		gather->soft_end = max_u64(gather->soft_end, end);
+	}
+	gather->level = level < gather->level ? level : gather->level;
+	gather->what |= what;
+}
+
+static void link_in(struct gather *gather, uint32_t *list, uint32_t frame)
+{
+	gather->frames->frame[frame].next = *list;
+	*list = frame;
+	gather->waits = true;
+}
+
+static void run_add(struct gather *gather, uint32_t frame, uint32_t n)
+{
+	struct gather_run *last = &gather->run[gather->nruns];
+
+	if (gather->nruns > 0 && !(n & GATHER_TABLE) && !(last[-1].n & GATHER_TABLE) &&
+	    last[-1].frame + last[-1].n == frame) {
+		last[-1].n += n;
+		return;
+	}
+	*last = (struct gather_run){frame, n};
+	gather->waits = true;
+	if (++gather->nruns == GATHER_RUNS)
+		gather_close(gather);
+}
+
+void gather_put(struct gather *gather, uint32_t frame)
+{
+	if (frame == gather->zero)
+		return;
+	if (frame_refs(gather->frames, frame) == 1)
+		link_in(gather, &gather->pages, frame);
+	else
+		run_add(gather, frame, 1);
+}
+
+void gather_large(struct gather *gather, uint32_t frame, uint32_t nframes)
+{
+	run_add(gather, frame, nframes);
+}
+
+void gather_table(struct gather *gather, uint32_t table, unsigned level)
+{
+	if (frame_refs(gather->frames, table) == 1)
+		link_in(gather, &gather->tables[level], table);
+	else
+		run_add(gather, table, GATHER_TABLE | level);
+}
+
+/* ---- Flushing ------------------------------------------------------------------------------- */
+
+void gather_flush(struct gather *gather)
+{
+	const struct vas_port *port = gather->port;
+
+	if (gather->start >= gather->end)
+		return;
+	if (gather->soft_start < gather->soft_end)
+		tlb_invalidate(gather->tlbs, port, gather->soft_start, gather->soft_end);
+	if (port->invalidate) {
+		const unsigned lowest = gather->level < VAS_LEVELS_MAX ? gather->level : 0;
+		const struct vas_invalidation stale = {
+			.start = gather->start,
+			.end = gather->end,
+			.leaf_len = format_span(gather->format, lowest),
+			.taken = gather->what & GATHER_TAKEN,
+			.tables = gather->what & GATHER_TABLES,
+			.leaving = gather->what & GATHER_SPACE,
+		};
+
+		port->invalidate(port->ctx, gather->space, &stale);
+	}
+	forget_notes(gather);
+}
+
+/* ---- Releasing ------------------------------------------------------------------------------ */
+
+static void drop_page(struct gather *gather, uint32_t frame)
+{
+	if (frame != gather->zero && frame_put(gather->frames, frame))
+		frame_free(gather->frames, frame);
+}
+
+static void drop_pages(struct gather *gather, uint32_t frame, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		drop_page(gather, frame + i);
+}
+
+/* Drops a reference on a table, and with the last one those that its words hold. */
+static void drop_table(struct gather *gather, uint32_t table, unsigned level)
+{
+	const uint64_t *word = frame_host(gather->frames, table);
+	const struct vas_format *format = gather->format;
+	unsigned live = gather->frames->frame[table].live;
+
+	if (!frame_put(gather->frames, table))
+		return;
+	for (; live > 0; word++) {
+		uint32_t frame;
+
+		if (*word == 0)
+			continue;
+		live--;
+		if (!word_has_frame(format, *word))
+			continue;
+		frame = frame_of_phys(gather->frames, word_phys(format, *word));
+		if (level == 0)
+			drop_page(gather, frame);
+		else if (word_is_table(format, *word))
+			drop_table(gather, frame, level - 1);
+		else
+			drop_pages(gather, frame, format_frames(format, level));
+	}
+	frame_free(gather->frames, table);
+}
+
+/* Takes the first off a list. */
+static uint32_t link_out(struct gather *gather, uint32_t *list)
+{
+	uint32_t frame = *list;
+
+	if (frame != FRAME_NONE)
+		*list = gather->frames->frame[frame].next;
+	return frame;
+}
+
+void gather_close(struct gather *gather)
+{
+	uint32_t frame;
+
+	gather_flush(gather);
+	if (!gather->waits)
+		return;
+	while ((frame = link_out(gather, &gather->pages)) != FRAME_NONE)
+		drop_page(gather, frame);
+	for (unsigned level = 0; level < VAS_LEVELS_MAX; level++) {
+		while ((frame = link_out(gather, &gather->tables[level])) != FRAME_NONE)
+			drop_table(gather, frame, level);
+	}
+	for (unsigned i = 0; i < gather->nruns; i++) {
+		const struct gather_run *run = &gather->run[i];
+
+		if (run->n & GATHER_TABLE)
+			drop_table(gather, run->frame, run->n & ~GATHER_TABLE);
+		else
+			drop_pages(gather, run->frame, run->n);
+	}
+	gather->nruns = 0;
+	gather->waits = false;
+}
