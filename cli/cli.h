@@ -1,7 +1,8 @@
 /* cli.h - the subcommands of `vas`, and what they share.
  *
  * Each takes its own arguments (argv[0] is its name) and returns the exit status:
- * 0 all well, 1 something differs or failed, 2 a mistake in usage or input, 77 nothing could run.
+ * 0 all well, 1 something differs or failed, 2 a mistake in usage or input, 3 a program could not
+ * be followed to its end (check, replay), 77 nothing could run.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_CLI_CLI_H
@@ -12,7 +13,7 @@
 
 #include "target/target.h"
 
-enum { EXIT_SAME = 0, EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_SKIPPED = 77 };
+enum { EXIT_SAME = 0, EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_UNFOLLOWED = 3, EXIT_SKIPPED = 77 };
 
 int cmd_check(int argc, char **argv);
 int cmd_replay(int argc, char **argv);

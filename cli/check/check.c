@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "cli.h"
 #include "check/model/process_model_report.h"
@@ -21,11 +20,13 @@ static const char usage[] =
 	"  --every        compare the whole map after every call, however large it is\n"
 	"  --picture      then draw COMMAND's address space as it was at its end\n"
 	"  --all-cpus     do not keep the program on one CPU (a call costs 20 times as much)\n"
+	"  --progress     show on standard error how far it is, where COMMAND may write, too\n"
 	"  --json         one JSON object per program, then one in all\n"
 	"  --quiet        only programs with differences, and the total\n"
 	"  --output FILE  write there instead of to standard error\n"
-	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage, 3 COMMAND could not be run\n"
-	"or not be followed to its end.\n";
+	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage, 3 COMMAND could not be "
+	"run,\n"
+	"or nothing differs, but something could not be followed to its end.\n";
 
 struct check_options {
 	struct tracer_options tracer;
@@ -62,6 +63,8 @@ static bool take_option(struct check_options *options, int argc, char **argv, in
 		tracer->full_paths = true;
 	else if (strcmp(option, "--every") == 0)
 		tracer->every = true;
+	else if (strcmp(option, "--progress") == 0)
+		tracer->progress = true;
 	else if (strcmp(option, "--all-cpus") == 0)
 		tracer->all_cpus = true;
 	else if (strcmp(option, "--picture") == 0)
@@ -126,20 +129,20 @@ static int run(struct check_options *options)
 	char ending[80];
 	int status = 0;
 	if (!machine_read(&machine))
-		return 3;
+		return EXIT_UNFOLLOWED;
 	if (options->linux_version)
 		machine.version = version_like(options->linux_version, machine.version);
 	struct model *model = model_create(&machine);
 	if (!model)
-		return 3;
+		return EXIT_UNFOLLOWED;
 	if (options->picture)
 		model_draw(model);
 	enum tracer_end end = tracer_run(&options->tracer, model, options->command, &status);
-	int result = 3;
+	int result = EXIT_UNFOLLOWED;
 	if (end != TRACER_FAILED) {
 		report_print(&options->style, model, describe_end(status, ending, sizeof(ending)));
-		if (end == TRACER_DONE)
-			result = report_differences(model) ? 1 : 0;
+		if (end == TRACER_DONE || report_status(model) == EXIT_DIFFERENT)
+			result = report_status(model);
 	}
 	model_destroy(model);
 	return result;
@@ -154,7 +157,6 @@ int cmd_check(int argc, char **argv)
 	}
 	if (!take_options(&options, argc, argv))
 		return 2;
-	options.tracer.progress = !options.style.quiet && isatty(2);
 	if (options.output && !(options.style.file = open_output(options.output)))
 		return 2;
 	if (options.record && !(options.tracer.log = open_output(options.record)))
@@ -164,5 +166,5 @@ int cmd_check(int argc, char **argv)
 	if (options.tracer.log)
 		written = close_output(options.tracer.log, options.record);
 	written = close_output(options.style.file, options.output) && written;
-	return written ? result : 3;
+	return written ? result : EXIT_UNFOLLOWED;
 }

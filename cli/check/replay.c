@@ -14,8 +14,8 @@ static const char usage[] =
 	"usage: vas replay [--json] [--quiet] [--picture] LOG...\n"
 	"Makes the calls of a program recorded by `vas check --record LOG` on vas, and compares\n"
 	"each answer and the maps with what Linux answered. `-` reads standard input.\n"
-	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage or a log that cannot be "
-	"read.\n";
+	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage or a log that cannot be\n"
+	"read, 3 nothing differs, but something was not followed to its end.\n";
 
 static char *read_all(FILE *file, size_t *len)
 {
@@ -97,7 +97,7 @@ static int replay(const struct report_style *style, bool picture, const char *pa
 	int status = 2;
 	if (play(path, reader, picture, &model) && model) {
 		report_print(style, model, NULL);
-		status = report_differences(model) ? 1 : 0;
+		status = report_status(model);
 	}
 	if (model)
 		model_destroy(model);

@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -44,6 +44,18 @@ static void test_sysv(void)
 	shake(at, 8);
 	shmdt(again);
 	shmdt(at);
+}
+
+/* The first segment there is has the number 0, and so its mapping the inode 0. */
+static void test_first_segment(void)
+{
+	pid_t child = fork();
+	if (child == 0) {
+		if (unshare(CLONE_NEWIPC) == 0)
+			test_sysv();
+		_exit(0);
+	}
+	waitpid(child, NULL, 0);
 }
 
 static void test_file_pages(void)
@@ -136,32 +148,15 @@ static void test_small_ones(void)
 	syscall(SYS_madvise, at, 8 * PAGE, 0x100000000ul | MADV_DONTNEED); /* an int for Linux */
 }
 
-/* From here on the process is not followed: its child, after exec, is again. */
-static void test_personality(void)
-{
-	int status;
-	pid_t child = fork();
-	if (child == 0) {
-		personality(ADDR_NO_RANDOMIZE);
-		map(8, MAP_PRIVATE);
-		personality(READ_IMPLIES_EXEC);
-		map(8, MAP_PRIVATE);
-		personality(0);
-		execl("/bin/true", "true", (char *)NULL);
-		_exit(1);
-	}
-	waitpid(child, &status, 0);
-}
-
 int main(void)
 {
 	test_sysv();
+	test_first_segment();
 	test_file_pages();
 	test_zero();
 	test_policy();
 	test_aio();
 	test_userfaultfd();
 	test_small_ones();
-	test_personality();
 	return 0;
 }

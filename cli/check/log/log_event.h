@@ -24,12 +24,14 @@ enum event_kind {
 	EVENT_IMAGE,   /* pid, text (its name), params, lines: a program starts (exec) */
 	EVENT_FORK,    /* pid, child: the child has a copy of the space */
 	EVENT_SHARE,   /* pid, child: the child has the same space (vfork) */
+	EVENT_THREAD,  /* pid, child: it has one thread more */
 	EVENT_CALL,    /* pid, call, answer: mmap's descriptor is a file's id; or a touch */
 	EVENT_GROW,    /* pid, number: a fault let the vma above grow down to this address */
 	EVENT_CAPS,    /* pid, number: VAS_CAP_* from now on */
 	EVENT_MAPS,    /* pid, lines: the kernel's map; last: with flags, and no calls follow */
 	EVENT_DIGEST,  /* pid, id (lines), number: of the kernel's map, where nothing differed */
-	EVENT_ADOPT,   /* pid, text (why), lines: take over what a call vas has not made did */
+	EVENT_ADOPT,   /* pid, text (why), number (break, 0: as it was), lines: take over what a
+	                  call did that vas has not made */
 	EVENT_RESYNC,  /* pid, number (break), lines: after a difference, go on from here */
 	EVENT_NOTE,    /* pid, text: something the summary has to say */
 	EVENT_STOP,    /* pid, text (why): the process is not followed any more */

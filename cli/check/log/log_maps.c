@@ -176,7 +176,8 @@ bool map_lines_parse(struct map_lines *lines, char *text)
 
 bool map_line_shared_anon(const struct map_line *line)
 {
-	return line->perms[3] == 's' && strncmp(line->name, "/dev/zero", 9) == 0;
+	return line->perms[3] == 's' && (strcmp(line->name, "/dev/zero") == 0 ||
+	                                 strcmp(line->name, "/dev/zero (deleted)") == 0);
 }
 
 /* What of a line's file or name counts. */
@@ -184,10 +185,8 @@ static bool same_backing(const struct map_line *a, const struct map_line *b)
 {
 	if (map_line_shared_anon(a) || map_line_shared_anon(b))
 		return map_line_shared_anon(a) && map_line_shared_anon(b);
-	if (a->inode != b->inode)
-		return false;
-	if (a->inode)
-		return a->major == b->major && a->minor == b->minor;
+	if (map_line_has_file(a) || map_line_has_file(b))
+		return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
 	return strcmp(a->name, b->name) == 0;
 }
 
@@ -225,7 +224,7 @@ uint64_t map_lines_digest(const struct map_lines *lines)
 		digest = mix(mix(digest, perms), line->offset);
 		if (map_line_shared_anon(line))
 			digest = mix(digest, 1);
-		else if (line->inode)
+		else if (map_line_has_file(line))
 			digest = mix(mix(digest, line->inode),
 			             (uint64_t)line->major << 32 | line->minor);
 		else

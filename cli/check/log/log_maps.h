@@ -46,6 +46,12 @@ bool vmflags_parse(const char *words, size_t len, bool strict, uint64_t *flags);
 /* The bits that VmFlags shows: all but SPECIAL, OPAQUE and POLICY. */
 #define VMFLAGS_MASK (~(VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY))
 
+/* Whether a file is behind it. Its inode may be 0: the first System V segment's is. */
+static inline bool map_line_has_file(const struct map_line *line)
+{
+	return line->inode || line->major || line->minor;
+}
+
 bool map_line_same(const struct map_line *a, const struct map_line *b);
 bool map_line_shared_anon(const struct map_line *line);
 

@@ -460,15 +460,21 @@ static bool take_call(struct log_reader *reader, struct event *event)
 	return true;
 }
 
+static bool take_new_brk(struct log_reader *reader, struct event *event)
+{
+	return !accept(reader, " brk=0x") || take_number(reader, 16, UINT64_MAX, &event->number);
+}
+
 static bool take_process_event(struct log_reader *reader, struct event *event)
 {
 	static const struct {
 		const char *verb;
 		enum event_kind kind;
-	} verbs[] = {{"image ", EVENT_IMAGE},   {"fork ", EVENT_FORK},   {"share ", EVENT_SHARE},
-	             {"grow 0x", EVENT_GROW},   {"caps 0x", EVENT_CAPS}, {"maps", EVENT_MAPS},
-	             {"digest ", EVENT_DIGEST}, {"adopt ", EVENT_ADOPT}, {"resync", EVENT_RESYNC},
-	             {"note ", EVENT_NOTE},     {"stop ", EVENT_STOP},   {"exit", EVENT_EXIT}};
+	} verbs[] = {{"image ", EVENT_IMAGE},   {"fork ", EVENT_FORK},     {"share ", EVENT_SHARE},
+	             {"thread ", EVENT_THREAD}, {"grow 0x", EVENT_GROW},   {"caps 0x", EVENT_CAPS},
+	             {"maps", EVENT_MAPS},      {"digest ", EVENT_DIGEST}, {"adopt ", EVENT_ADOPT},
+	             {"resync", EVENT_RESYNC},  {"note ", EVENT_NOTE},     {"stop ", EVENT_STOP},
+	             {"exit", EVENT_EXIT}};
 	size_t i = 0, n = sizeof(verbs) / sizeof(verbs[0]);
 	if (!take_pid(reader, &event->pid) || !expect(reader, " "))
 		return false;
@@ -482,6 +488,7 @@ static bool take_process_event(struct log_reader *reader, struct event *event)
 		return take_image(reader, event);
 	case EVENT_FORK:
 	case EVENT_SHARE:
+	case EVENT_THREAD:
 		return take_pid(reader, &event->child) && expect_end(reader);
 	case EVENT_GROW:
 		return take_number(reader, 16, UINT64_MAX, &event->number) && expect_end(reader);
@@ -490,7 +497,8 @@ static bool take_process_event(struct log_reader *reader, struct event *event)
 	case EVENT_DIGEST:
 		return take_digest(reader, event);
 	case EVENT_ADOPT:
-		return take_quoted(reader, &event->text) && take_lines(reader, event);
+		return take_quoted(reader, &event->text) && take_new_brk(reader, event) &&
+		       take_lines(reader, event);
 	case EVENT_RESYNC:
 		return take_key(reader, " brk=", UINT64_MAX, &event->number) &&
 		       take_lines(reader, event);

@@ -159,6 +159,8 @@ static void put_map(const struct log_writer *writer, const struct event *event)
 	if (event->kind == EVENT_ADOPT) {
 		fputs(" adopt ", file);
 		put_quoted(file, event->text);
+		if (event->number)
+			fprintf(file, " brk=0x%" PRIx64, event->number);
 	} else if (event->kind == EVENT_RESYNC) {
 		fprintf(file, " resync brk=0x%" PRIx64, event->number);
 	} else {
@@ -198,6 +200,9 @@ void log_write(struct log_writer *writer, const struct event *event)
 		break;
 	case EVENT_SHARE:
 		fprintf(file, "%d share %d\n", pid, event->child);
+		break;
+	case EVENT_THREAD:
+		fprintf(file, "%d thread %d\n", pid, event->child);
 		break;
 	case EVENT_CALL:
 		put_call(file, event);

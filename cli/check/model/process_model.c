@@ -161,6 +161,15 @@ static struct process *process_find(struct model *model, int32_t pid)
 	return process;
 }
 
+/* A number is only used again by way of a fork, so an image of a known one is that process's. */
+static bool has_report(const struct model *model, int32_t pid)
+{
+	const struct report *report = model->reports;
+	while (report && report->pid != pid)
+		report = report->next;
+	return report != NULL;
+}
+
 static struct report *report_new(struct model *model, int32_t pid, const char *name)
 {
 	struct report *report = must(calloc(1, sizeof(*report)));
@@ -204,7 +213,9 @@ static bool apply_image(struct model *model, const struct event *event, char why
 	if (old)
 		process_end(model, old);
 	struct space *space = must(calloc(1, sizeof(*space)));
+	bool again = has_report(model, event->pid);
 	struct process *process = process_new(model, event->pid, space, event->text);
+	process->report->same_process = again;
 	if (!model->drawn)
 		model->drawn = event->pid;
 	space->params = event->params;
@@ -223,11 +234,13 @@ static bool apply_fork(struct model *model, struct process *parent, const struct
 	if (process_find(model, event->child))
 		return wrong(why, "the child exists already");
 	if (event->kind == EVENT_SHARE) {
-		process_new(model, event->child, parent->space, parent->report->name);
+		process_new(model, event->child, parent->space, parent->report->name)
+			->report->forked = true;
 		return true;
 	}
 	struct space *space = must(calloc(1, sizeof(*space)));
 	struct process *child = process_new(model, event->child, space, parent->report->name);
+	child->report->forked = true;
 	space->params = parent->space->params;
 	space->stopped = parent->space->stopped;
 	space->adrift = parent->space->adrift;
@@ -444,6 +457,9 @@ static bool apply_process(struct model *model, const struct event *event, char w
 	case EVENT_FORK:
 	case EVENT_SHARE:
 		return apply_fork(model, process, event, why);
+	case EVENT_THREAD:
+		process->report->threads++;
+		return true;
 	case EVENT_NOTE:
 		model_count(model, process->report, event->text, false);
 		return true;
@@ -468,7 +484,7 @@ static bool apply_process(struct model *model, const struct event *event, char w
 	return apply_followed(model, process, event, why);
 }
 
-bool model_apply(struct model *model, const struct event *event, char why[MODEL_WHY])
+static bool apply(struct model *model, const struct event *event, char why[MODEL_WHY])
 {
 	switch (event->kind) {
 	case EVENT_MACHINE:
@@ -484,4 +500,17 @@ bool model_apply(struct model *model, const struct event *event, char why[MODEL_
 	default:
 		return apply_process(model, event, why);
 	}
+}
+
+bool model_apply(struct model *model, const struct event *event, char why[MODEL_WHY])
+{
+	if (apply(model, event, why))
+		return true;
+	model->broken = model_keep(model, why);
+	return false;
+}
+
+const char *model_broken(const struct model *model)
+{
+	return model->broken;
 }

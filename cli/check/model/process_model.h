@@ -29,6 +29,9 @@ struct report {
 	struct report *next;
 	int32_t pid;
 	char name[32];
+	bool forked;      /* it began with a fork, not with an exec */
+	bool same_process; /* as an earlier report's, which this one's exec ended */
+	uint64_t threads; /* begun in it, beside its first */
 	uint64_t calls, mremaps, differences;
 	uint64_t compared; /* how often the whole map was */
 	uint64_t skipped;  /* calls not made because the process was adrift or stopped */
@@ -49,6 +52,9 @@ void model_destroy(struct model *model);
  * what is wrong, and no event may be given any more. */
 #define MODEL_WHY 200
 bool model_apply(struct model *model, const struct event *event, char why[MODEL_WHY]);
+
+/* What was wrong with the event that no other may follow, or NULL. */
+const char *model_broken(const struct model *model);
 
 /* From now on the space of the first process is drawn when it ends (or execs). */
 void model_draw(struct model *model);

@@ -56,6 +56,7 @@ struct model {
 	struct report *reports, **reports_end;
 	struct name *names;     /* strings kept for spaces and reports */
 	struct map_lines lines; /* vas's map, when it is compared */
+	const char *broken; /* why no event may come any more, or NULL */
 	bool draws;
 	int32_t drawn; /* the process that is: the first */
 	char *picture; /* of its space when it was looked at last */

@@ -180,7 +180,7 @@ static bool import(struct model *model, struct space *space, const struct map_li
 		                      : line->start;
 		region.forked = before && before->forked && line->touched;
 	}
-	bool known = line->has_flags && (region.file || (!line->file && !line->inode));
+	bool known = line->has_flags && (region.file || (!line->file && !map_line_has_file(line)));
 	int64_t error = known ? vas_import(space->vas, &region) : -VAS_EINVAL;
 	if (error == 0)
 		return true;
@@ -284,8 +284,9 @@ void model_adopt(struct model *model, struct process *process, const struct even
 	struct space *space = process->space;
 	char why[MODEL_WHY];
 	model_count(model, process->report, event->text, true);
-	space->params.brk = (uint64_t)vas_brk(space->vas, 0);
-	if (!patch(model, space, &event->lines) && !renew(model, space, &event->lines, why))
+	space->params.brk = event->number ? event->number : (uint64_t)vas_brk(space->vas, 0);
+	if ((event->number || !patch(model, space, &event->lines)) &&
+	    !renew(model, space, &event->lines, why))
 		give_up(model, process, why);
 }
 

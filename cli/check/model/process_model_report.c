@@ -4,17 +4,23 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli.h"
 #include "check/model/process_model_report.h"
 
 struct total {
-	uint64_t processes, calls, mremaps, differences, compared, skipped, adopted;
+	uint64_t processes, programs, threads; /* every process has one thread at least */
+	uint64_t calls, mremaps, differences, compared, skipped, adopted;
+	uint64_t unfollowed; /* reports that were stopped */
 };
 
 static struct total total_of(const struct model *model)
 {
 	struct total total = {0};
 	for (const struct report *r = model_reports(model); r; r = r->next) {
-		total.processes++;
+		total.programs += !r->forked;
+		total.processes += !r->same_process;
+		total.threads += r->threads + !r->same_process;
+		total.unfollowed += r->stopped != NULL;
 		total.calls += r->calls;
 		total.mremaps += r->mremaps;
 		total.differences += r->differences;
@@ -31,6 +37,13 @@ uint64_t report_differences(const struct model *model)
 	return total_of(model).differences;
 }
 
+int report_status(const struct model *model)
+{
+	struct total total = total_of(model);
+	bool whole = !total.unfollowed && !model_broken(model);
+	return total.differences ? EXIT_DIFFERENT : whole ? EXIT_SAME : EXIT_UNFOLLOWED;
+}
+
 /* ---- Text ------------------------------------------------------------------------------------ */
 
 static void put_count(FILE *file, uint64_t n, const char *noun)
@@ -38,11 +51,25 @@ static void put_count(FILE *file, uint64_t n, const char *noun)
 	fprintf(file, "%" PRIu64 " %s%s", n, noun, n == 1 ? "" : "s");
 }
 
+/* Names come from the program: what is not plain text must not reach the terminal. */
+static void put_escaped(FILE *file, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if (c < ' ' || c > '~')
+			fprintf(file, "\\%03o", c);
+		else
+			putc(c, file);
+	}
+}
+
 static void put_indented(FILE *file, const char *lines)
 {
 	while (*lines) {
 		size_t len = strcspn(lines, "\n");
-		fprintf(file, "      %.*s\n", (int)len, lines);
+		fputs("      ", file);
+		put_escaped(file, lines, len);
+		putc('\n', file);
 		lines += len + (lines[len] == '\n');
 	}
 }
@@ -77,7 +104,8 @@ static void put_counted(FILE *file, const struct report *report, bool adopted, c
 		const struct counted *counted = &report->counted[i];
 		if (counted->adopted != adopted)
 			continue;
-		fprintf(file, "%s%s", any ? ", " : head, counted->text);
+		fputs(any ? ", " : head, file);
+		put_escaped(file, counted->text, strlen(counted->text));
 		if (counted->n > 1)
 			fprintf(file, " (%u)", counted->n);
 		any = true;
@@ -88,7 +116,9 @@ static void put_counted(FILE *file, const struct report *report, bool adopted, c
 
 static void put_report(FILE *file, const struct report *r)
 {
-	fprintf(file, "%" PRId32 " %s: ", r->pid, r->name);
+	fprintf(file, "%" PRId32 " ", r->pid);
+	put_escaped(file, r->name, strlen(r->name));
+	fputs(": ", file);
 	put_count(file, r->calls, "call");
 	fputs(", ", file);
 	put_count(file, r->mremaps, "mremap");
@@ -98,6 +128,10 @@ static void put_report(FILE *file, const struct report *r)
 	put_count(file, r->compared, "time");
 	if (r->compared && r->compared < r->calls / 2)
 		fprintf(file, " (about every %" PRIu64 " calls)", r->calls / r->compared);
+	if (r->threads) {
+		fputs(", ", file);
+		put_count(file, r->threads, "more thread");
+	}
 	putc('\n', file);
 	put_first(file, r);
 	put_counted(file, r, true, "    taken over from Linux: ");
@@ -117,21 +151,41 @@ static void put_linux(FILE *file, const struct machine *machine)
 		fputs(" (vas has not been verified against this version)", file);
 }
 
+/* What all of it comes to: the last line. */
+static void put_verdict(FILE *file, const struct total *total, const char *broken)
+{
+	if (total->differences) {
+		put_count(file, total->differences, "difference");
+	} else {
+		fputs("Nothing differs", file);
+	}
+	if (total->unfollowed || broken)
+		fputs(total->differences ? "; " : " in what was followed, but ", file);
+	if (broken) {
+		fprintf(file, "nothing could be checked from some point on (%s)", broken);
+	} else if (total->unfollowed) {
+		put_count(file, total->unfollowed, "program");
+		fputs(" could not be followed to the end", file);
+	}
+	fputs(".\n", file);
+}
+
 static void put_text(const struct report_style *style, const struct model *model,
                      const char *ending)
 {
 	FILE *file = style->file;
 	struct total total = total_of(model);
 	for (const struct report *r = model_reports(model); r; r = r->next)
-		if (!style->quiet || r->differences)
+		if (!style->quiet || r->differences || r->stopped)
 			put_report(file, r);
 	put_count(file, total.calls, "call");
 	fputs(" (", file);
 	put_count(file, total.mremaps, "mremap");
 	fputs(") of ", file);
-	put_count(file, total.processes, "program");
-	fputs(", ", file);
-	put_count(file, total.differences, "difference");
+	put_count(file, total.programs, "program");
+	fprintf(file, ", %" PRIu64 " process%s, ", total.processes,
+	        total.processes == 1 ? "" : "es");
+	put_count(file, total.threads, "thread");
 	fputs("; maps compared ", file);
 	put_count(file, total.compared, "time");
 	if (total.adopted)
@@ -144,7 +198,8 @@ static void put_text(const struct report_style *style, const struct model *model
 	if (ending && !style->quiet)
 		fprintf(file, "The program %s.\n", ending);
 	if (model_picture(model))
-		fprintf(file, "\n%s", model_picture(model));
+		fprintf(file, "\n%s\n", model_picture(model));
+	put_verdict(file, &total, model_broken(model));
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -209,9 +264,11 @@ static void put_report_json(FILE *file, const struct report *r)
 	fprintf(file, "{\"pid\":%" PRId32 ",\"name\":", r->pid);
 	put_string(file, r->name);
 	fprintf(file,
-	        ",\"calls\":%" PRIu64 ",\"mremaps\":%" PRIu64 ",\"differences\":%" PRIu64
-	        ",\"maps_compared\":%" PRIu64 ",\"calls_not_made\":%" PRIu64,
-	        r->calls, r->mremaps, r->differences, r->compared, r->skipped);
+	        ",\"threads\":%" PRIu64 ",\"calls\":%" PRIu64 ",\"mremaps\":%" PRIu64
+	        ",\"differences\":%" PRIu64 ",\"maps_compared\":%" PRIu64
+	        ",\"calls_not_made\":%" PRIu64,
+	        r->threads + !r->same_process, r->calls, r->mremaps, r->differences, r->compared,
+	        r->skipped);
 	fputs(",\"taken_over\":", file);
 	put_counted_json(file, r, true);
 	fputs(",\"notes\":", file);
@@ -231,13 +288,15 @@ static void put_json(const struct report_style *style, const struct model *model
 	const struct machine *machine = model_machine(model);
 	char version[VERSION_TEXT];
 	for (const struct report *r = model_reports(model); r; r = r->next)
-		if (!style->quiet || r->differences)
+		if (!style->quiet || r->differences || r->stopped)
 			put_report_json(file, r);
 	fprintf(file,
-	        "{\"total\":true,\"programs\":%" PRIu64 ",\"calls\":%" PRIu64
+	        "{\"total\":true,\"status\":%d,\"programs\":%" PRIu64 ",\"processes\":%" PRIu64
+	        ",\"threads\":%" PRIu64 ",\"not_followed\":%" PRIu64 ",\"calls\":%" PRIu64
 	        ",\"mremaps\":%" PRIu64 ",\"differences\":%" PRIu64 ",\"maps_compared\":%" PRIu64
 	        ",\"taken_over\":%" PRIu64 ",\"calls_not_made\":%" PRIu64 ",\"linux\":",
-	        total.processes, total.calls, total.mremaps, total.differences, total.compared,
+	        report_status(model), total.programs, total.processes, total.threads,
+	        total.unfollowed, total.calls, total.mremaps, total.differences, total.compared,
 	        total.adopted, total.skipped);
 	put_string(file, machine->release);
 	fprintf(file, ",\"version\":\"%s\",\"verified\":%s,\"ending\":",

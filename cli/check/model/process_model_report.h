@@ -17,6 +17,10 @@ struct report_style {
 /* Differences over all processes. */
 uint64_t report_differences(const struct model *model);
 
+/* The exit status that tells what was found: EXIT_DIFFERENT, or, if nothing differs, but something
+ * was not followed to its end, EXIT_UNFOLLOWED. */
+int report_status(const struct model *model);
+
 /* Prints all. `ending` says how the program ended ("exited with 0"), or is NULL. */
 void report_print(const struct report_style *style, const struct model *model, const char *ending);
 

@@ -126,8 +126,12 @@ static void stopped(struct tracer *tracer, pid_t tid, int status)
 {
 	struct task *task = task_find(tracer, tid);
 	int signal = WSTOPSIG(status), event = status >> 16;
+	if (event == PTRACE_EVENT_EXEC) { /* of a thread that takes the place of a leader gone */
+		life_exec(tracer, tid);
+		return;
+	}
 	if (!task || task->state == TASK_AWAITED || task->state == TASK_HELD) {
-		life_first_stop(tracer, task, tid);
+		life_first_stop(tracer, task, tid, event);
 		return;
 	}
 	switch (event) {
@@ -140,9 +144,6 @@ static void stopped(struct tracer *tracer, pid_t tid, int status)
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
 		life_forked(tracer, task, event);
-		return;
-	case PTRACE_EVENT_EXEC:
-		life_exec(tracer, tid);
 		return;
 	case PTRACE_EVENT_EXIT:
 		life_exiting(tracer, task);
@@ -235,9 +236,9 @@ enum tracer_end tracer_run(const struct tracer_options *options, struct model *m
 	tracer->options = *options;
 	tracer->model = model;
 	tracer->log = (struct log_writer){options->log, options->full_paths};
-	signal(SIGINT, SIG_IGN);
+	tracer->first = tracer_start(tracer, argv, &report);
+	signal(SIGINT, SIG_IGN); /* not before: the program has the dispositions that we had */
 	signal(SIGQUIT, SIG_IGN);
-	tracer->first = tracer_start(options, argv, &report);
 	bool started = tracer->first > 0 && life_start(tracer, tracer->first);
 	if (!started) {
 		fprintf(stderr, "vas check: cannot trace a program: %s\n", strerror(errno));

@@ -7,12 +7,16 @@
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/ptrace.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 
 #include "check/tracer/tracer_internal.h"
 
@@ -65,12 +69,18 @@ static const char *choose(struct tracer *tracer, struct task *task)
 		if ((uint32_t)arg[2] == VAS_MADV_FREE && meets_zero(tracer, task))
 			task->follow = FOLLOW_ADOPT;
 		return NULL;
+	case SYS_prlimit64:
+		if (arg[2] == 0) /* only asked */
+			task->follow = FOLLOW_PASS;
+		return NULL;
 	case SYS_personality:
 		if ((uint32_t)arg[0] != 0xffffffff && (arg[0] & READ_IMPLIES_EXEC))
 			return "personality() sets READ_IMPLIES_EXEC";
 		task->follow = FOLLOW_PASS;
 		return NULL;
 	case SYS_prctl:
+		if (arg[0] == PR_GET_SECCOMP)
+			task->follow = FOLLOW_FILTER;
 		if (arg[0] == PR_SET_MM)
 			return "prctl(PR_SET_MM)";
 		if (arg[0] == 65)
@@ -92,17 +102,19 @@ static void look_before_brk(struct tracer *tracer, struct task *task)
 		touch_near(tracer, task, (from + PAGE - 1) & ~(uint64_t)(PAGE - 1), 0);
 }
 
-/* Whether pages can be had is a question of the files' sizes, which change by write(2) too. */
-static void look_at_sizes(struct tracer *tracer, struct task *task)
+/* Whether pages can be had is a question of the files' sizes, which change by write(2) too, and by
+ * any process. Whether one has changed since it was looked at last. */
+static bool look_at_sizes(struct tracer *tracer, struct task *task)
 {
 	const uint64_t *arg = task->args;
 	uint32_t advice = (uint32_t)arg[2];
 	bool populate = advice == VAS_MADV_POPULATE_READ || advice == VAS_MADV_POPULATE_WRITE;
 	if (task->call.name == CALL_MLOCKALL)
-		touch_sizes(tracer, task, 0, UINT64_MAX);
-	else if (task->call.name == CALL_MLOCK || task->call.name == CALL_MLOCK2 ||
-	         (task->call.name == CALL_MADVISE && populate))
-		touch_sizes(tracer, task, arg[0], arg[0] + arg[1]);
+		return touch_sizes(tracer, task, 0, UINT64_MAX);
+	if (task->call.name == CALL_MLOCK || task->call.name == CALL_MLOCK2 ||
+	    (task->call.name == CALL_MADVISE && populate))
+		return touch_sizes(tracer, task, arg[0], arg[0] + arg[1]);
+	return false;
 }
 
 /* Learns what was written while it can still be seen. */
@@ -172,10 +184,34 @@ static void prepare(struct tracer *tracer, struct task *task)
 	}
 }
 
-static bool needs_turn(enum follow follow)
+static struct proc *proc_of_limits(struct tracer *tracer, struct task *task)
 {
-	return follow == FOLLOW_SAME || follow == FOLLOW_MMAP || follow == FOLLOW_ADOPT ||
-	       follow == FOLLOW_FORK || follow == FOLLOW_EXEC;
+	pid_t pid = task->traced->nr == SYS_prlimit64 ? (pid_t)task->args[0] : 0;
+	struct proc *proc = pid == 0 ? task->proc : tracer->procs;
+	while (pid && proc && proc->pid != pid)
+		proc = proc->next;
+	return proc;
+}
+
+/* Whose turn the call needs; NULL: it concerns no space, or one that is not followed. */
+static struct mm *turn_of(struct tracer *tracer, struct task *task)
+{
+	struct proc *proc;
+	switch (task->follow) {
+	case FOLLOW_SAME:
+	case FOLLOW_MMAP:
+	case FOLLOW_LOOK:
+	case FOLLOW_SIZE:
+	case FOLLOW_ADOPT:
+	case FOLLOW_FORK:
+	case FOLLOW_EXEC:
+		return task->mm;
+	case FOLLOW_LIMITS: /* of any process */
+		proc = proc_of_limits(tracer, task);
+		return proc ? proc->mm : NULL;
+	default:
+		return NULL;
+	}
 }
 
 static void emit_note(struct tracer *tracer, struct task *task, const char *text)
@@ -198,8 +234,8 @@ static bool keep_child(struct tracer *tracer, struct task *task, uint32_t arch, 
 
 static void begin(struct tracer *tracer, struct task *task)
 {
-	if (needs_turn(task->follow))
-		task->mm->in_flight = task;
+	if (task->turn)
+		task->turn->in_flight = task;
 	task->state = TASK_CALLING;
 	if (task->mm->followed)
 		prepare(tracer, task);
@@ -216,6 +252,16 @@ static void let_run(struct tracer *tracer, struct task *task,
 		resume_call(task);
 	else
 		resume(task, 0);
+}
+
+static void enter_queue(struct task *task)
+{
+	task->state = TASK_QUEUED;
+	task->queue_next = NULL;
+	*task->turn->queue_end = task;
+	task->turn->queue_end = &task->queue_next;
+	if (task->stopper)
+		inner_stopped(task, 0);
 }
 
 void call_stop(struct tracer *tracer, struct task *task)
@@ -248,16 +294,15 @@ void call_stop(struct tracer *tracer, struct task *task)
 		life_stop_following(tracer, task, end);
 	if (end || task->follow == FOLLOW_PASS) {
 		resume(task, 0);
-	} else if (needs_turn(task->follow) && mm->in_flight) {
-		task->state = TASK_QUEUED;
-		task->queue_next = NULL;
-		*mm->queue_end = task;
-		mm->queue_end = &task->queue_next;
-		if (task->stopper)
-			inner_stopped(task, 0);
-	} else {
-		begin(tracer, task);
+		return;
 	}
+	task->turn = turn_of(tracer, task);
+	if (task->turn)
+		task->turn->refs++;
+	if (task->turn && task->turn->in_flight)
+		enter_queue(task);
+	else
+		begin(tracer, task);
 }
 
 /* ---- After it -------------------------------------------------------------------------------- */
@@ -271,7 +316,7 @@ static void emit_call(struct tracer *tracer, struct task *task, const struct cal
 	emit(tracer, event);
 }
 
-/* Limits and capabilities belong to processes, in the model to spaces. */
+/* Limits belong to processes and capabilities to threads, in the model both to spaces. */
 static void bring_rights(struct tracer *tracer, struct task *task)
 {
 	static const unsigned numbers[VAS_NRLIMITS] = {[VAS_RLIMIT_AS] = 9,
@@ -289,8 +334,8 @@ static void bring_rights(struct tracer *tracer, struct task *task)
 		                    .arg = {numbers[i], limit->soft, limit->hard}};
 		emit_call(tracer, task, &call, 0);
 	}
-	if (mm->caps != task->proc->caps) {
-		mm->caps = task->proc->caps;
+	if (mm->caps != task->caps) {
+		mm->caps = task->caps;
 		struct event event = {
 			.kind = EVENT_CAPS, .pid = task->proc->pid, .number = mm->caps};
 		emit(tracer, &event);
@@ -325,6 +370,15 @@ static void same_call(struct tracer *tracer, struct task *task, int64_t value)
 	look_after(tracer, task, value, &late);
 	if (name == CALL_BRK)
 		task->mm->brk = (uint64_t)value;
+	if (name == CALL_BRK && task->mm->brk_guessed) {
+		task->mm->brk_guessed = false;
+		image_adopt(tracer, task, ADOPT_BRK);
+		return;
+	}
+	if (look_at_sizes(tracer, task)) {
+		image_adopt(tracer, task, "a call during which a file's size changed");
+		return;
+	}
 	bring_rights(tracer, task);
 	emit_call(tracer, task, &task->call, value);
 	touch_late(tracer, task, &late);
@@ -361,12 +415,7 @@ static void mmap_call(struct tracer *tracer, struct task *task, int64_t value)
 
 static void limits_changed(struct tracer *tracer, struct task *task)
 {
-	pid_t pid = task->traced->nr == SYS_prlimit64 ? (pid_t)task->args[0] : 0;
-	if (task->traced->nr == SYS_prlimit64 && task->args[2] == 0)
-		return; /* only asked */
-	struct proc *proc = pid == 0 ? task->proc : tracer->procs;
-	while (pid && proc && proc->pid != pid)
-		proc = proc->next;
+	struct proc *proc = proc_of_limits(tracer, task);
 	if (proc)
 		proc_limits(proc);
 }
@@ -381,6 +430,29 @@ static void adopt_call(struct tracer *tracer, struct task *task)
 	}
 	image_adopt(tracer, task, task->traced->text);
 	tracer->policy_end = 0;
+}
+
+/* The program is kept on one CPU, but must not take the machine for one that has no others. */
+static void show_cpus(const struct tracer *tracer, struct task *task, int64_t value)
+{
+	cpu_set_t cpus = tracer->cpus;
+	struct iovec mine = {&cpus, (size_t)value};
+	struct iovec theirs = {(void *)(uintptr_t)task->args[2], (size_t)value};
+	bool self = task->args[0] == 0 || (pid_t)task->args[0] == task->tid;
+	if (task->traced->nr == SYS_sched_setaffinity)
+		task->placed = task->placed || self;
+	else if (self && !task->placed && CPU_COUNT(&cpus) && mine.iov_len <= sizeof(cpus))
+		process_vm_writev(task->tid, &mine, 1, &theirs, 1, 0);
+}
+
+/* The filter that only is there because it is followed. */
+static void hide_filter(struct task *task, int64_t value)
+{
+	uint64_t filters = 0;
+	if (value == SECCOMP_MODE_FILTER &&
+	    proc_status(task->tid, "Seccomp_filters", 10, &filters) && filters == 1)
+		ptrace(PTRACE_POKEUSER, task->tid,
+		       offsetof(struct user, regs) + offsetof(struct user_regs_struct, rax), 0l);
 }
 
 void call_answer(struct tracer *tracer, struct task *task, int64_t value)
@@ -420,7 +492,14 @@ void call_answer(struct tracer *tracer, struct task *task, int64_t value)
 			limits_changed(tracer, task);
 		break;
 	case FOLLOW_CAPS:
-		proc_caps(task->proc, task->tid);
+		proc_caps(task);
+		break;
+	case FOLLOW_CPUS:
+		if (good)
+			show_cpus(tracer, task, value);
+		break;
+	case FOLLOW_FILTER:
+		hide_filter(task, value);
 		break;
 	case FOLLOW_PTRACE:
 		if (value == -EPERM)
@@ -441,13 +520,28 @@ void call_answer(struct tracer *tracer, struct task *task, int64_t value)
 
 void call_done(struct tracer *tracer, struct task *task)
 {
-	struct mm *mm = task->mm;
+	struct mm *turn = task->turn;
 	if (task->state == TASK_CALLING)
 		task->state = TASK_RUNNING;
-	if (!mm || mm->in_flight != task)
+	if (!turn || turn->in_flight != task)
 		return;
-	mm->in_flight = NULL;
-	call_next(tracer, mm);
+	turn->in_flight = NULL;
+	task->turn = NULL;
+	call_next(tracer, turn);
+	mm_put(turn);
+}
+
+static void unqueue(struct task *task)
+{
+	struct mm *mm = task->turn;
+	for (struct task **at = &mm->queue; *at; at = &(*at)->queue_next) {
+		if (*at != task)
+			continue;
+		*at = task->queue_next;
+		if (mm->queue_end == &task->queue_next)
+			mm->queue_end = at;
+		return;
+	}
 }
 
 /* The next one that may. */
@@ -458,19 +552,13 @@ void call_next(struct tracer *tracer, struct mm *mm)
 		next = next->queue_next;
 	if (!next)
 		return;
-	call_leave_queue(next);
+	unqueue(next);
 	begin(tracer, next);
 }
 
 void call_leave_queue(struct task *task)
 {
-	struct mm *mm = task->mm;
-	for (struct task **at = &mm->queue; *at; at = &(*at)->queue_next) {
-		if (*at != task)
-			continue;
-		*at = task->queue_next;
-		if (mm->queue_end == &task->queue_next)
-			mm->queue_end = at;
-		return;
-	}
+	unqueue(task);
+	mm_put(task->turn);
+	task->turn = NULL;
 }

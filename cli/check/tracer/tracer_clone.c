@@ -49,6 +49,7 @@ enum clone_end clone_hide(struct task *task, uint32_t arch, uint64_t nr)
 	bool i386 = arch == AUDIT_ARCH_I386;
 	struct hidden_flag hidden = {.reg = i386 ? REGISTER(rbx) : REGISTER(rdi)};
 	nr &= ~(uint64_t)X32_BIT;
+	task->clone_flags = 0;
 	if (nr == SYS_clone3 && args[1] >= sizeof(hidden.flags)) {
 		hidden.at = args[0]; /* struct clone_args begins with the flags */
 		if (!read_flags(task, hidden.at, &hidden.flags))
@@ -56,6 +57,7 @@ enum clone_end clone_hide(struct task *task, uint32_t arch, uint64_t nr)
 	} else if (nr == (i386 ? I386_CLONE : SYS_clone)) {
 		hidden.flags = args[0];
 	}
+	task->clone_flags = hidden.flags;
 	if (!(hidden.flags & CLONE_UNTRACED))
 		return CLONE_PLAIN;
 	if (!put_flags(task, &hidden, hidden.flags & ~(uint64_t)CLONE_UNTRACED))

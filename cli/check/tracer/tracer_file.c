@@ -229,21 +229,23 @@ static struct kept_file *keep(struct tracer *tracer, const struct event *event, 
 	return kept;
 }
 
-static void update_size(struct tracer *tracer, struct kept_file *kept)
+static bool update_size(struct tracer *tracer, struct kept_file *kept)
 {
 	struct stat stat;
 	if (kept->fd < 0 || fstat(kept->fd, &stat) != 0 || (uint64_t)stat.st_size == kept->size)
-		return;
+		return false;
 	kept->size = (uint64_t)stat.st_size;
 	struct event event = {.kind = EVENT_RESIZE, .id = kept->id, .number = kept->size};
 	emit(tracer, &event);
+	return true;
 }
 
-void file_update_size(struct tracer *tracer, uint32_t id)
+bool file_update_size(struct tracer *tracer, uint32_t id)
 {
-	for (struct kept_file *kept = tracer->files; kept && id; kept = kept->next)
-		if (kept->id == id)
-			update_size(tracer, kept);
+	struct kept_file *kept = tracer->files;
+	while (kept && kept->id != id)
+		kept = kept->next;
+	return id && kept && update_size(tracer, kept);
 }
 
 /* Device, inode and name as maps shows them, which on some filesystems is not what fstat says. */

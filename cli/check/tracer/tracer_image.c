@@ -85,7 +85,7 @@ static void prepare(struct tracer *tracer, struct task *task)
 		 * is an attachment, do not merge. POLICY does nothing else in vas. */
 		if (strncmp(line->name, "[anon", 5) == 0 || strncmp(line->name, "/SYSV", 5) == 0)
 			line->flags |= VAS_VM_POLICY;
-		if (line->inode)
+		if (map_line_has_file(line))
 			find_file(tracer, task, i);
 	}
 }
@@ -130,6 +130,13 @@ static void fill_params(struct tracer *tracer, struct task *task, struct vas_par
 	struct proc_stat stat = {0, 0, 0, 0};
 	proc_stat(task->tid, &stat);
 	params->start_brk = params->brk = stat.start_brk;
+	for (size_t i = 0; i < tracer->lines.n; i++) {
+		const struct map_line *line = &tracer->lines.line[i];
+		if (strcmp(line->name, "[heap]") == 0) { /* not yet there after an exec */
+			params->brk = line->end;
+			task->mm->brk_guessed = true;
+		}
+	}
 	params->data_len = stat.end_data - stat.start_data;
 	params->start_stack = stat.start_stack;
 	params->legacy = proc_personality(task->tid) & ADDR_COMPAT_LAYOUT;
@@ -137,7 +144,7 @@ static void fill_params(struct tracer *tracer, struct task *task, struct vas_par
 		params->legacy_base = find_base(&tracer->lines, stat.start_stack, false);
 	else
 		params->mmap_base = find_base(&tracer->lines, stat.start_stack, true);
-	params->capabilities = task->proc->caps;
+	params->capabilities = task->caps;
 	memcpy(params->limit, task->proc->limit, sizeof(params->limit));
 }
 
@@ -149,7 +156,7 @@ void image_emit(struct tracer *tracer, struct task *task)
 	mm->tid = task->tid;
 	proc_comm(task->tid, name, sizeof(name));
 	proc_limits(task->proc);
-	proc_caps(task->proc, task->tid);
+	proc_caps(task);
 	if (!proc_open(mm, task->tid) || !proc_smaps(tracer, mm)) {
 		emit(tracer, &event); /* so that the summary has it */
 		life_stop_following(tracer, task, "its map in /proc cannot be read");
@@ -167,8 +174,8 @@ void image_emit(struct tracer *tracer, struct task *task)
 		life_stop_following(tracer, task, "its personality has READ_IMPLIES_EXEC");
 		return;
 	}
-	mm->brk = event.params.start_brk;
-	mm->caps = task->proc->caps;
+	mm->brk = event.params.brk;
+	mm->caps = task->caps;
 	mm->credit = CREDIT_START;
 	memcpy(mm->limit, task->proc->limit, sizeof(mm->limit));
 	mm->followed = true;
@@ -246,6 +253,8 @@ static void take_over(struct tracer *tracer, struct task *task, struct event *ev
 void image_adopt(struct tracer *tracer, struct task *task, const char *why)
 {
 	struct event event = {.kind = EVENT_ADOPT, .pid = task->proc->pid, .text = why};
+	if (strcmp(why, ADOPT_BRK) == 0)
+		event.number = task->mm->brk;
 	take_over(tracer, task, &event);
 }
 

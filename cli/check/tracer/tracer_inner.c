@@ -81,7 +81,7 @@ static int64_t get_regset(const struct task *task, const struct task *of, uint64
 
 static int64_t attach(struct task *task, struct task *to)
 {
-	if (to->state == TASK_EXITING || to->stopper)
+	if (to->stopper)
 		return -EPERM;
 	to->stopper = task;
 	if (to->state == TASK_QUEUED)
@@ -97,7 +97,7 @@ static void detach(struct tracer *tracer, struct task *from)
 	from->stopper = NULL;
 	from->frozen = false;
 	if (frozen && from->state == TASK_QUEUED)
-		call_next(tracer, from->mm);
+		call_next(tracer, from->turn);
 	else if (frozen)
 		resume_stopped(from, from->frozen_by);
 }

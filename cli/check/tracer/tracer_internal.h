@@ -1,15 +1,17 @@
 /* tracer_internal.h - what the parts of the tracer share.
  *
  * A *task* is a thread, a *proc* a thread group, a *mm* an address space (shared by the tasks of a
- * proc, and for a while by a vfork child). One memory call is in flight at a time in a mm: other
- * tasks wait in their seccomp stop, or the order of calls would be unknowable. What cannot be
- * held back are page faults of other threads: the stack may grow, and a page may become written,
- * between two looks at the kernel.
+ * proc, and for a while by a vfork child). Of the calls that change a mm, or whose answer depends
+ * on it, one is in flight at a time: it has the mm's *turn*. Other tasks wait in their seccomp
+ * stop, or the order of calls would be unknowable. What cannot be held back are page faults of
+ * other threads: the stack may grow, and a page may become written, between two looks at the
+ * kernel.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_CLI_TRACER_INTERNAL_H
 #define VAS_CLI_TRACER_INTERNAL_H
 
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -23,13 +25,15 @@ struct task;
 enum follow {
 	FOLLOW_SAME,  /* the same call on vas */
 	FOLLOW_MMAP,  /* the same, once it is known what the descriptor means */
-	FOLLOW_LOOK,  /* the same; changes no mapping, so needs no turn */
+	FOLLOW_LOOK,  /* the same; changes no mapping */
 	FOLLOW_SIZE,  /* ftruncate */
 	FOLLOW_ADOPT, /* vas has no such call: what it did is taken over from the kernel's map */
 	FOLLOW_FORK,
 	FOLLOW_EXEC,
 	FOLLOW_LIMITS,
 	FOLLOW_CAPS,
+	FOLLOW_CPUS, /* does not concern memory; a program asks how many there are */
+	FOLLOW_FILTER, /* the same: whether it is behind a seccomp filter */
 	FOLLOW_PTRACE,
 	FOLLOW_NOTE, /* does not change mappings, but the summary says it was there */
 	FOLLOW_END,  /* if it succeeds the process is not followed any more */
@@ -67,7 +71,7 @@ struct pending_file {
 
 struct mm {
 	pid_t tid;      /* the task it was looked at by last */
-	unsigned refs;  /* tasks that point here */
+	unsigned refs;  /* tasks that point here, once more if they have or await the turn */
 	unsigned tasks; /* of these, that have not begun to exit */
 	unsigned procs;
 	bool followed;
@@ -75,6 +79,7 @@ struct mm {
 	struct task *in_flight;
 	struct task *queue, **queue_end;
 	uint64_t brk;                         /* the kernel's */
+	bool brk_guessed;                     /* it began in the middle: brk is a page's end */
 	struct vas_limit limit[VAS_NRLIMITS]; /* that the model knows */
 	uint32_t caps;
 	bool growsdown; /* has such vmas besides the stack */
@@ -86,17 +91,16 @@ struct proc {
 	struct proc *next;
 	pid_t pid;
 	unsigned tasks;
+	struct mm *mm;
 	struct vas_limit limit[VAS_NRLIMITS];
-	uint32_t caps;
 };
 
 enum task_state {
-	TASK_HELD,    /* born, stopped; whose child it is is not known yet */
+	TASK_HELD,    /* born, stopped; its creator has not told of it yet */
 	TASK_AWAITED, /* known from its parent, its first stop has not come */
 	TASK_RUNNING,
 	TASK_QUEUED, /* in its seccomp stop, another call is in flight */
 	TASK_CALLING,
-	TASK_EXITING,
 };
 
 /* What tracer_clone.c has taken out of a call that is under way. */
@@ -112,8 +116,13 @@ struct task {
 	enum task_state state;
 	struct proc *proc; /* NULL: not followed yet */
 	struct mm *mm;
+	bool at_exit;    /* its first stop was its last: killed before it ran */
+	bool placed;     /* has chosen its CPUs itself, or has inherited such a choice */
+	struct mm *turn; /* what it has the turn of or is queued for, mostly its mm; or NULL */
+	uint32_t caps;
 	const struct traced_call *traced;
 	uint64_t args[6];
+	uint64_t clone_flags; /* of a FOLLOW_FORK */
 	enum follow follow;
 	struct call call;
 	struct pending_file file;
@@ -133,12 +142,14 @@ struct tracer {
 	struct log_writer log;
 	bool blind; /* the model gave up: everything is let through */
 	struct task *tasks[TASK_BUCKETS];
+	unsigned nheld; /* of them, in TASK_HELD */
 	struct proc *procs;
 	struct kept_file *files;
 	uint32_t file_ids;
 	bool files_dirty;                  /* some file may be mapped no more */
 	uint64_t policy_start, policy_end; /* range whose policy a call has just set or (policy */
 	bool policy;                       /* false) taken away, during image_adopt */
+	cpu_set_t cpus; /* those it had before it was kept on one; none: it is not */
 	pid_t first;
 	int first_status;
 	uint64_t calls, shown_at; /* for progress */
@@ -156,7 +167,7 @@ void resume_call(struct task *task);        /* to the call's end */
 void resume_stopped(struct task *task, int signal); /* from PTRACE_EVENT_STOP with this signal */
 
 /* tracer_start.c */
-pid_t tracer_start(const struct tracer_options *options, char **argv, int *error);
+pid_t tracer_start(struct tracer *tracer, char **argv, int *report);
 
 /* tracer_table.c: the calls that are traced. */
 extern const struct traced_call traced_calls[];
@@ -188,15 +199,18 @@ void inner_gone(struct tracer *tracer, struct task *task);
 
 /* tracer_life.c: birth, exec and death. */
 bool life_start(struct tracer *tracer, pid_t tid);
-void life_first_stop(struct tracer *tracer, struct task *task, pid_t tid);
+void life_first_stop(struct tracer *tracer, struct task *task, pid_t tid, int event);
 void life_forked(struct tracer *tracer, struct task *parent, int event);
 void life_exec(struct tracer *tracer, pid_t tid);
 void life_exiting(struct tracer *tracer, struct task *task);
 void life_gone(struct tracer *tracer, pid_t tid, int status);
+void mm_put(struct mm *mm);
 void life_stop_following(struct tracer *tracer, struct task *task, const char *why);
 
 /* tracer_image.c: the kernel's view of an address space, as events. */
 void image_emit(struct tracer *tracer, struct task *task);
+/* The first brk of a process that was not followed from its start: then its break is known. */
+#define ADOPT_BRK "the first brk"
 void image_adopt(struct tracer *tracer, struct task *task, const char *why);
 void image_resync(struct tracer *tracer, struct task *task);
 void image_compare(struct tracer *tracer, struct task *task, bool last);
@@ -212,7 +226,7 @@ struct late_touch {
 void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len,
                   struct late_touch *late);
 void touch_late(struct tracer *tracer, struct task *task, const struct late_touch *late);
-void touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end);
+bool touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end);
 void touch_all(struct tracer *tracer, struct task *task);
 bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *page);
 
@@ -221,7 +235,7 @@ void file_resolve(struct tracer *tracer, struct task *task, int fd);
 uint32_t file_define(struct tracer *tracer, struct task *task, int64_t answer);
 uint32_t file_from_line(struct tracer *tracer, struct task *task, const struct map_line *line);
 void file_forget(struct pending_file *file);
-void file_update_size(struct tracer *tracer, uint32_t id);
+bool file_update_size(struct tracer *tracer, uint32_t id); /* true: it has changed */
 void file_truncated(struct tracer *tracer, struct task *task, int fd);
 void files_sweep(struct tracer *tracer);
 
@@ -239,6 +253,6 @@ void proc_comm(pid_t tid, char *name, size_t size);
 bool proc_status(pid_t tid, const char *field, unsigned base, uint64_t *value);
 uint64_t proc_personality(pid_t tid);
 void proc_limits(struct proc *proc);
-void proc_caps(struct proc *proc, pid_t tid);
+void proc_caps(struct task *task);
 
 #endif

@@ -2,10 +2,15 @@
  *
  * A new task's first stop and its parent's fork event come in either order; it runs on after both.
  *
+ * A task is let go of when it begins to exit: nothing it does then is of interest, and its parent
+ * must find the dead child as soon as the kernel tells of it (a pidfd, SIGCHLD). A tracer that
+ * still had it would be told first, and until it had asked, waitpid(WNOHANG) would find no child.
+ *
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/kcmp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,16 +74,14 @@ static struct mm *mm_new(void)
 static void enter(struct task *task, struct proc *proc, struct mm *mm)
 {
 	task->proc = proc;
-	task->mm = mm;
+	task->mm = proc->mm = mm;
 	proc->tasks++;
 	mm->refs++;
 	mm->tasks++;
 }
 
-static void mm_release(struct task *task)
+void mm_put(struct mm *mm)
 {
-	struct mm *mm = task->mm;
-	task->mm = NULL;
 	if (!mm || --mm->refs)
 		return;
 	proc_close(mm);
@@ -103,19 +106,16 @@ static void proc_gone(struct tracer *tracer, struct proc *proc)
 	free(proc);
 }
 
-/* The task will make no more calls. Its proc may go before it does. */
-static void task_ends(struct tracer *tracer, struct task *task, bool readable)
+/* The task will make no more calls. */
+static void leave_proc(struct tracer *tracer, struct task *task, bool readable)
 {
 	struct mm *mm = task->mm;
 	struct proc *proc = task->proc;
-	if (task->state == TASK_EXITING || !proc)
-		return;
 	if (task->state == TASK_QUEUED)
 		call_leave_queue(task);
 	call_done(tracer, task);
 	inner_gone(tracer, task);
 	file_forget(&task->file);
-	task->state = TASK_EXITING;
 	if (--mm->tasks == 0 && mm->followed) {
 		struct event note = {.kind = EVENT_NOTE,
 		                     .pid = proc->pid,
@@ -125,11 +125,121 @@ static void task_ends(struct tracer *tracer, struct task *task, bool readable)
 		else
 			emit(tracer, &note);
 	}
-	task->proc = NULL;
 	if (--proc->tasks == 0) {
 		mm->procs--;
 		proc_gone(tracer, proc);
 	}
+	mm_put(mm);
+}
+
+static void task_forget(struct tracer *tracer, struct task *task, bool readable)
+{
+	if (task->proc)
+		leave_proc(tracer, task, readable);
+	tracer->nheld -= task->state == TASK_HELD;
+	task_unlink(tracer, task);
+	free(task);
+}
+
+static void release_held(struct tracer *tracer, struct task *task)
+{
+	task->state = TASK_RUNNING;
+	tracer->nheld--;
+}
+
+/* A process of which nothing can be followed. */
+static void stop_at_once(struct tracer *tracer, struct task *task, const char *why)
+{
+	char name[32];
+	struct event event = {.kind = EVENT_IMAGE, .pid = task->proc->pid, .text = name};
+	proc_comm(task->tid, name, sizeof(name));
+	emit(tracer, &event);
+	life_stop_following(tracer, task, why);
+}
+
+/* What a task does after its first stop, once its creator has told of it. */
+static void begin_life(struct tracer *tracer, struct task *task)
+{
+	clone_restore(task);
+	if (task->at_exit)
+		life_exiting(tracer, task);
+	else if (task->stopper)
+		inner_stopped(task, 0);
+	else
+		resume(task, 0);
+}
+
+static void born_thread(struct tracer *tracer, struct proc *proc, struct task *thread)
+{
+	struct event event = {.kind = EVENT_THREAD, .pid = proc->pid, .child = thread->tid};
+	enter(thread, proc, proc->mm);
+	if (model_known(tracer->model, proc->pid))
+		emit(tracer, &event);
+}
+
+/* ---- Orphans --------------------------------------------------------------------------------- */
+
+static pid_t status_pid(const struct task *task, const char *field)
+{
+	uint64_t pid = 0;
+	proc_status(task->tid, field, 10, &pid);
+	return (pid_t)pid;
+}
+
+/* Whether the task may still tell of this child. One that is not followed may be making a child at
+ * any time, unseen. */
+static bool can_tell(const struct task *task, const struct task *child)
+{
+	if (!task->proc)
+		return false;
+	if (task->mm->followed)
+		return task->state == TASK_CALLING && task->follow == FOLLOW_FORK;
+	pid_t parent = status_pid(child, "PPid");
+	return task->proc->pid == parent || task->proc->pid == status_pid(child, "Tgid") ||
+	       parent == status_pid(task, "PPid"); /* CLONE_PARENT */
+}
+
+/* A thread whose creator was killed goes with it, or is one of a process that lives on. A process
+ * is followed from the map it has: it has not run yet. */
+static void free_orphan(struct tracer *tracer, struct task *task)
+{
+	pid_t pid = status_pid(task, "Tgid");
+	struct proc *proc = tracer->procs;
+	while (proc && proc->pid != pid)
+		proc = proc->next;
+	proc_caps(task);
+	if (proc) {
+		born_thread(tracer, proc, task);
+	} else {
+		enter(task, proc_new(tracer, pid), mm_new());
+		image_emit(tracer, task);
+	}
+	release_held(tracer, task);
+	begin_life(tracer, task);
+}
+
+/* A child that is held and whose creator cannot tell of it any more, or NULL. */
+static struct task *find_orphan(struct tracer *tracer)
+{
+	for (size_t i = 0; i < TASK_BUCKETS; i++) {
+		for (struct task *held = tracer->tasks[i]; held; held = held->next) {
+			bool told = held->state != TASK_HELD;
+			for (size_t k = 0; k < TASK_BUCKETS && !told; k++)
+				for (struct task *task = tracer->tasks[k]; task && !told;
+				     task = task->next)
+					told = can_tell(task, held);
+			if (!told)
+				return held;
+		}
+	}
+	return NULL;
+}
+
+static void free_orphans(struct tracer *tracer)
+{
+	struct task *orphan;
+	while (tracer->nheld && (orphan = find_orphan(tracer)) != NULL)
+		free_orphan(tracer, orphan);
 }
 
 /* ---- Birth ----------------------------------------------------------------------------------- */
@@ -139,31 +249,31 @@ bool life_start(struct tracer *tracer, pid_t tid)
 	return task_new(tracer, tid, TASK_RUNNING) != NULL;
 }
 
-void life_first_stop(struct tracer *tracer, struct task *task, pid_t tid)
+void life_first_stop(struct tracer *tracer, struct task *task, pid_t tid, int event)
 {
+	bool at_exit = event == PTRACE_EVENT_EXIT;
 	if (!task) {
-		task_new(tracer, tid, TASK_HELD);
+		task_new(tracer, tid, TASK_HELD)->at_exit = at_exit;
+		tracer->nheld++;
+		free_orphans(tracer);
 	} else if (task->state == TASK_AWAITED) {
 		task->state = TASK_RUNNING;
-		clone_restore(task);
-		if (task->stopper)
-			inner_stopped(task, 0);
-		else
-			resume(task, 0);
+		task->at_exit = at_exit;
+		begin_life(tracer, task);
+	} else {
+		task->at_exit = task->at_exit || at_exit; /* killed while it was held */
 	}
 }
 
-static void born_sharing(struct tracer *tracer, struct task *parent, struct task *child)
+static void born_sharing(struct tracer *tracer, struct task *parent, struct task *child,
+                         bool thread)
 {
-	uint64_t pid = 0;
-	proc_status(child->tid, "Tgid", 10, &pid);
-	if ((pid_t)pid == parent->proc->pid) {
-		enter(child, parent->proc, parent->mm);
+	if (thread) {
+		born_thread(tracer, parent->proc, child);
 		return;
 	}
 	struct proc *proc = proc_new(tracer, child->tid);
 	struct event event = {.kind = EVENT_SHARE, .pid = parent->proc->pid, .child = child->tid};
-	proc->caps = parent->proc->caps;
 	memcpy(proc->limit, parent->proc->limit, sizeof(proc->limit));
 	enter(child, proc, parent->mm);
 	parent->mm->procs++;
@@ -176,9 +286,9 @@ static void born_copying(struct tracer *tracer, struct task *parent, struct task
 	struct mm *mm = mm_new(), *old = parent->mm;
 	struct proc *proc = proc_new(tracer, child->tid);
 	struct event event = {.kind = EVENT_FORK, .pid = parent->proc->pid, .child = child->tid};
-	proc->caps = parent->proc->caps;
 	memcpy(proc->limit, parent->proc->limit, sizeof(proc->limit));
 	mm->brk = old->brk;
+	mm->brk_guessed = old->brk_guessed;
 	mm->caps = old->caps;
 	memcpy(mm->limit, old->limit, sizeof(mm->limit));
 	mm->growsdown = old->growsdown;
@@ -212,16 +322,22 @@ void life_forked(struct tracer *tracer, struct task *parent, int event)
 	(void)event; /* which of the three says nothing about the space: clone has flags for it */
 	if (!child)
 		child = task_new(tracer, (pid_t)tid, TASK_AWAITED);
+	bool said = parent->state == TASK_CALLING && parent->follow == FOLLOW_FORK;
+	child->caps = parent->caps;
+	child->placed = parent->placed;
+	if (!said || (parent->clone_flags & CLONE_NEWUSER))
+		proc_caps(child);
 	clone_inherit(parent, child, shares);
 	clone_restore(parent);
 	if (parent->proc && shares)
-		born_sharing(tracer, parent, child);
+		born_sharing(tracer, parent, child,
+		             said ? parent->clone_flags & CLONE_THREAD
+		                  : status_pid(child, "Tgid") == parent->proc->pid);
 	else if (parent->proc)
 		born_copying(tracer, parent, child);
 	if (held) {
-		child->state = TASK_RUNNING;
-		clone_restore(child);
-		resume(child, 0);
+		release_held(tracer, child);
+		begin_life(tracer, child);
 	}
 	/* A parent in vfork runs on only after its child's exec: its turn is over now. */
 	resume(parent, 0);
@@ -246,12 +362,8 @@ static struct task *take_leadership(struct tracer *tracer, pid_t tid)
 	if ((pid_t)former == tid || !task)
 		return task_find(tracer, tid);
 	struct task *leader = task_find(tracer, tid);
-	if (leader) {
-		task_ends(tracer, leader, false);
-		mm_release(leader);
-		task_unlink(tracer, leader);
-		free(leader);
-	}
+	if (leader)
+		task_forget(tracer, leader, false);
 	task_unlink(tracer, task);
 	task->tid = tid;
 	struct task **bucket = &tracer->tasks[(unsigned)tid % TASK_BUCKETS];
@@ -272,7 +384,7 @@ static struct proc *leave_space(struct tracer *tracer, struct task *task, pid_t 
 		mm->tasks--;
 		mm->procs--;
 		proc->tasks--;
-		mm_release(task);
+		mm_put(mm);
 		emit_exit(tracer, proc);
 	}
 	return proc;
@@ -286,15 +398,10 @@ void life_exec(struct tracer *tracer, pid_t tid)
 	struct proc *proc = leave_space(tracer, task, tid);
 	task->state = TASK_RUNNING;
 	enter(task, proc, mm_new());
-	if (is_foreign(tid)) {
-		char name[32];
-		struct event event = {.kind = EVENT_IMAGE, .pid = tid, .text = name};
-		proc_comm(tid, name, sizeof(name));
-		emit(tracer, &event);
-		life_stop_following(tracer, task, "a 32-bit program: not supported");
-	} else {
+	if (is_foreign(tid))
+		stop_at_once(tracer, task, "a 32-bit program: not supported");
+	else
 		image_emit(tracer, task);
-	}
 	files_sweep(tracer);
 	resume(task, 0);
 }
@@ -314,27 +421,12 @@ static void finish_call(struct tracer *tracer, struct task *task)
 
 void life_exiting(struct tracer *tracer, struct task *task)
 {
+	pid_t tid = task->tid;
 	if (task->state == TASK_CALLING)
 		finish_call(tracer, task);
-	task_ends(tracer, task, true);
-	resume(task, 0);
-}
-
-/* Children whose parent died before it could tell of them are let run, unfollowed. */
-static void free_orphans(struct tracer *tracer)
-{
-	for (size_t i = 0; i < TASK_BUCKETS; i++) {
-		for (struct task *task = tracer->tasks[i]; task; task = task->next) {
-			uint64_t parent = 0;
-			if (task->state != TASK_HELD)
-				continue;
-			proc_status(task->tid, "PPid", 10, &parent);
-			if (task_find(tracer, (pid_t)parent))
-				continue;
-			task->state = TASK_RUNNING;
-			resume(task, 0);
-		}
-	}
+	task_forget(tracer, task, true);
+	ptrace(PTRACE_DETACH, tid, NULL, NULL);
+	free_orphans(tracer);
 }
 
 void life_gone(struct tracer *tracer, pid_t tid, int status)
@@ -344,10 +436,7 @@ void life_gone(struct tracer *tracer, pid_t tid, int status)
 		tracer->first_status = status;
 	if (!task)
 		return;
-	task_ends(tracer, task, false);
-	mm_release(task);
-	task_unlink(tracer, task);
-	free(task);
+	task_forget(tracer, task, false);
 	free_orphans(tracer);
 }
 

@@ -180,12 +180,12 @@ void proc_limits(struct proc *proc)
 	}
 }
 
-void proc_caps(struct proc *proc, pid_t tid)
+void proc_caps(struct task *task)
 {
 	uint64_t effective;
-	if (!proc_status(tid, "CapEff", 16, &effective))
+	if (!proc_status(task->tid, "CapEff", 16, &effective))
 		return;
-	proc->caps = (effective >> 14 & 1 ? VAS_CAP_IPC_LOCK : 0) |
+	task->caps = (effective >> 14 & 1 ? VAS_CAP_IPC_LOCK : 0) |
 	             (effective >> 17 & 1 ? VAS_CAP_SYS_RAWIO : 0) |
 	             (effective >> 21 & 1 ? VAS_CAP_SYS_ADMIN : 0);
 }

@@ -23,13 +23,15 @@
 
 #include "check/tracer/tracer_internal.h"
 
+#define CHOSEN_VALUES 6
+
 /* Calls of which only some first or second arguments are of interest. Not all are in the headers
  * this may be built with. */
 static const struct {
 	long nr;
 	unsigned arg;
-	uint16_t test;      /* BPF_JEQ: equal to one of the values; BPF_JSET: has bits of one */
-	uint32_t values[4]; /* 0 ends */
+	uint16_t test; /* BPF_JEQ: equal to one of the values; BPF_JSET: has bits of one */
+	uint32_t values[CHOSEN_VALUES]; /* 0 ends */
 } chosen[] = {
 	{__NR_ioctl,
          1,
@@ -38,7 +40,7 @@ static const struct {
 	{__NR_prctl,
          0,
          BPF_JEQ,
-         {0x53564d41 /* PR_SET_VMA */, 35 /* PR_SET_MM */, 65 /* PR_SET_MDWE */,
+         {0x53564d41 /* PR_SET_VMA */, PR_GET_SECCOMP, 35 /* PR_SET_MM */, 65 /* PR_SET_MDWE */,
           67 /* PR_SET_MEMORY_MERGE */}},
 	{__NR_arch_prctl, 0, BPF_JEQ, {0x5001 /* ARCH_SHSTK_ENABLE */}},
 	{__NR_wait4, 2, BPF_JSET, {__WALL}},
@@ -119,7 +121,7 @@ static void make_filter(struct program *program)
 			stop_if(program, BPF_JEQ, (uint32_t)traced_calls[i].nr, FILTER_NATIVE);
 	for (size_t i = 0; i < sizeof(chosen) / sizeof(chosen[0]); i++) {
 		uint8_t n = 0;
-		while (n < 4 && chosen[i].values[n])
+		while (n < CHOSEN_VALUES && chosen[i].values[n])
 			n++;
 		put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)chosen[i].nr, 0,
 		    (uint8_t)(2 + 2 * n));
@@ -149,8 +151,6 @@ static void child(struct program *program, char **argv, int go, int report)
 		int error, filter;
 	} failure;
 	char byte;
-	signal(SIGINT, SIG_DFL);
-	signal(SIGQUIT, SIG_DFL);
 	if (read(go, &byte, 1) != 1)
 		_exit(127);
 	failure.filter = install(program) != 0;
@@ -162,17 +162,20 @@ static void child(struct program *program, char **argv, int go, int report)
 	_exit(127);
 }
 
-static void stay_on_one_cpu(void)
+/* If it may not be, it is only slower. */
+static void stay_on_one_cpu(struct tracer *tracer)
 {
-	cpu_set_t set;
+	cpu_set_t set, former;
 	int cpu = sched_getcpu();
 	CPU_ZERO(&set);
 	CPU_SET((unsigned)(cpu < 0 ? 0 : cpu), &set);
-	sched_setaffinity(0, sizeof(set), &set); /* if it may not be, it is only slower */
+	if (sched_getaffinity(0, sizeof(former), &former) == 0 &&
+	    sched_setaffinity(0, sizeof(set), &set) == 0)
+		tracer->cpus = former;
 }
 
 /* Returns the child, seized and waiting for `*report` to be read: see tracer.c. -1: *error. */
-pid_t tracer_start(const struct tracer_options *options, char **argv, int *report)
+pid_t tracer_start(struct tracer *tracer, char **argv, int *report)
 {
 	static const unsigned long trace = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
 	                                   PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
@@ -183,8 +186,8 @@ pid_t tracer_start(const struct tracer_options *options, char **argv, int *repor
 	make_filter(&program);
 	if (pipe2(go, O_CLOEXEC) != 0 || pipe2(failure, O_CLOEXEC) != 0)
 		return -1;
-	if (!options->all_cpus)
-		stay_on_one_cpu();
+	if (!tracer->options.all_cpus)
+		stay_on_one_cpu(tracer);
 	pid_t pid = fork();
 	if (pid == 0)
 		child(&program, argv, go[0], failure[1]);

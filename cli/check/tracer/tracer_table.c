@@ -57,6 +57,8 @@ const struct traced_call traced_calls[] = {
 	AS(io_setup, ADOPT),
 	AS(io_destroy, ADOPT),
 	AS(map_shadow_stack, ADOPT),
+	AS(sched_getaffinity, CPUS),
+	AS(sched_setaffinity, CPUS),
 	AS(ptrace, PTRACE),
 	AS(wait4, PASS), /* only with __WALL, for tracer_inner.c */
 	AS(process_madvise, NOTE),

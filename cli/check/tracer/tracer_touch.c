@@ -229,14 +229,17 @@ void touch_near(struct tracer *tracer, struct task *task, uint64_t addr, uint64_
 	look_beside(tracer, task, start, end);
 }
 
-void touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
+bool touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
 	struct vas_region region;
+	bool changed = false;
 	for (; vas && vas_next_region(vas, start, &region) && region.start < end;
 	     start = region.end)
 		if (region.file)
-			file_update_size(tracer, model_file_id(tracer->model, region.file));
+			changed |= file_update_size(tracer,
+			                            model_file_id(tracer->model, region.file));
+	return changed;
 }
 
 void touch_all(struct tracer *tracer, struct task *task)
