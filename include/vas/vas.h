@@ -257,6 +257,56 @@ uint64_t vas_system_committed(struct vas_system *system);
  * fails. Counts frames and small objects alike. */
 void vas_system_fail_after(struct vas_system *system, int64_t n);
 
+/* ---- Groups: what a tenant may take ---------------------------------------------------------- */
+
+/* A group of spaces with a limit of frames, so that no guest can take them all: by populating, by
+ * guards or locks that need page tables, by vmas. A frame is charged to the group of the space that
+ * took it, until it is freed: a page at its first touch, a page table, a frame full of vas's small
+ * records (nodes of the tree of vmas, the space's own record; each group has slabs of its own).
+ * What several share is charged to who took it first: the page of a file to who touched it first,
+ * as long as the file keeps it, also when the group's spaces have gone. A child of fork is in its
+ * parent's group. What the embedder takes (vas_object_create, vas_file_open) is charged to nobody.
+ *
+ * A call whose guest is at the limit fails as if no frame were free: a fault or a call with
+ * -VAS_ENOMEM (mlock: -VAS_EAGAIN), nothing changed; what frees still works. Before that, the hook
+ * is asked. */
+struct vas_group;
+
+struct vas_group_params {
+	uint64_t max_frames; /* pages of the format's size; ~0: no limit */
+
+	/* `space` (NULL: one that is being created) has been refused frames because of the limit.
+	 * Here the embedder may make room: any function may be called, on other spaces and on this
+	 * one, but for its end. True: the call is made again (and asks again if that does not
+	 * help); false: it fails. Called by the thread that made the call, with no lock held; where
+	 * several threads work in a group, also for a call that failed for another reason. A move
+	 * of several vmas that has moved some is not made again. NULL: the call fails. */
+	bool (*reached)(void *ctx, struct vas_group *group, struct vas *space);
+	void *ctx;
+};
+
+/* A group without spaces; vas_params.group puts spaces into it. The caller holds one reference.
+ * The record takes one frame, charged to nobody. 0 or -VAS_ENOMEM. */
+int64_t vas_group_create(struct vas_system *system, const struct vas_group_params *params,
+                         struct vas_group **group);
+
+/* Lets go of the caller's reference. The group stays as long as it has spaces or frames. */
+void vas_group_put(struct vas_group *group);
+
+/* Another limit. One below what is charged takes nothing away: it forbids taking more. May be
+ * called at any time, also by the hook. */
+void vas_group_set_limit(struct vas_group *group, uint64_t max_frames);
+
+struct vas_group_usage {
+	uint64_t frames;     /* charged now */
+	uint64_t max_frames; /* the limit */
+	uint64_t refusals;   /* how often it has forbidden frames */
+};
+void vas_group_get_usage(const struct vas_group *group, struct vas_group_usage *usage);
+
+/* The group of a space, or NULL. */
+struct vas_group *vas_group_of(const struct vas *space);
+
 /* ---- Spaces --------------------------------------------------------------------------------- */
 
 enum vas_rlimit { /* the order is vas's own; units are bytes as with setrlimit(2) */
@@ -287,9 +337,11 @@ struct vas_params {
 	uint64_t start_stack; /* the vma holding it is called [stack] */
 	uint32_t capabilities; /* VAS_CAP_* */
 	struct vas_limit limit[VAS_NRLIMITS];
+	struct vas_group *group; /* who is charged for its frames; NULL: nobody */
 };
 
-/* No limits but a stack of 8 MiB (hard: none) and RLIMIT_MEMLOCK 8 MiB, all capabilities. */
+/* No limits but a stack of 8 MiB (hard: none) and RLIMIT_MEMLOCK 8 MiB, all capabilities, no
+ * group. */
 void vas_params_default(struct vas_params *params);
 
 /* An empty space. `params` NULL: the defaults. 0 or -VAS_ENOMEM. */

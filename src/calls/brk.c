@@ -77,12 +77,15 @@ static int64_t move_break(struct vas *space, uint64_t brk, struct later *later)
 
 int64_t vas_brk(struct vas *space, uint64_t brk)
 {
+	uint64_t refusals = group_refusals(space->group);
 	struct later later = {0, 0};
 	int64_t result;
 
-	space_lock(space);
-	result = move_break(space, brk, &later);
-	space_unlock(space);
+	do {
+		space_lock(space);
+		result = move_break(space, brk, &later);
+		space_unlock(space);
+	} while ((uint64_t)result != brk && group_ask(space->group, space, &refusals));
 	if (later.start < later.end)
 		fault_populate(space, later, true);
 	return result;

@@ -22,8 +22,11 @@ struct unmap {
 /* First looks whether any vma lies there. */
 VAS_INTERNAL void munmap_look(struct unmap *u, struct vas *space, uint64_t start, uint64_t end);
 
-/* Then takes the memory that unmapping and one insertion can need. False: none. */
+/* Then takes the memory that unmapping and one insertion can need, or unmapping alone: that fails
+ * only where a vma is to be split and what earlier calls left for it has been used up. False: no
+ * memory. */
 VAS_INTERNAL bool munmap_reserve(struct unmap *u);
+VAS_INTERNAL bool munmap_reserve_alone(struct unmap *u);
 
 /* Then checks. Errors as munmap; a split that Linux makes before an error is made. */
 VAS_INTERNAL int64_t munmap_check(struct unmap *u);

@@ -29,7 +29,8 @@ static int64_t copy_source(struct vas *space, const struct vma *vma, uint64_t ad
 	if (old->kind == ENTRY_LEAF)
 		*frame = frame_of_phys(&space->system->frames, old->phys);
 	else if (vma->file)
-		return object_page(vma->file->object, vma_pgoff(space, vma, addr), frame);
+		return object_page(vma->file->object, space_payer(space),
+		                   vma_pgoff(space, vma, addr), frame);
 	if (*frame == space->system->zero)
 		*frame = FRAME_NONE;
 	return 0;
@@ -54,7 +55,8 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
 		new = fault_leaf(space, vma, source, VAS_WRITE);
 		return pagemap_set(&space->pages, addr, 0, &new) ? 0 : -VAS_ENOMEM;
 	}
-	copy = source == FRAME_NONE ? frame_alloc_zeroed(frames) : frame_alloc(frames, 0);
+	copy = source == FRAME_NONE ? frame_alloc_zeroed(frames, space_payer(space))
+	                            : frame_alloc(frames, space_payer(space), 0);
 	if (copy == FRAME_NONE)
 		return -VAS_ENOMEM;
 	gather_flush(&space->gather); /* nobody writes any more to what is copied */
@@ -108,7 +110,7 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 	uint64_t index = vma_pgoff(space, vma, addr);
 	struct entry new;
 	uint32_t frame;
-	int64_t err = object_page(vma->file->object, index, &frame);
+	int64_t err = object_page(vma->file->object, space_payer(space), index, &frame);
 
 	if (access != VAS_WRITE)
 		fault_around(space, vma, addr);
@@ -394,7 +396,7 @@ static uint32_t quick_frame(struct vas *space, const struct vma *vma, uint64_t a
 	}
 	if (access != VAS_WRITE)
 		return system->zero;
-	return vma->anon ? frame_alloc_zeroed(&system->frames) : FRAME_NONE;
+	return vma->anon ? frame_alloc_zeroed(&system->frames, space_payer(space)) : FRAME_NONE;
 }
 
 /* The common fault, made while others fault in the same space: an absent page, its leaf table
@@ -424,12 +426,29 @@ static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access
 	return false;
 }
 
+/* Any other, with the space for itself. */
+static int64_t fault_alone(struct vas *space, uint64_t addr, enum vas_access access,
+                           struct vas_signal *signal)
+{
+	uint64_t refusals = group_refusals(space->group);
+	unsigned looks = 0;
+	int64_t err;
+
+	for (;;) {
+		space_lock(space);
+		err = fault(space, addr, access, signal);
+		space_unlock(space);
+		if (err == -VAS_EAGAIN)
+			lock_wait(&space->system->port, &looks);
+		else if (err != -VAS_ENOMEM || !group_ask(space->group, space, &refusals))
+			return err;
+	}
+}
+
 int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
                   struct vas_signal *signal)
 {
 	bool done = false;
-	unsigned looks = 0;
-	int64_t err;
 
 	if (signal)
 		*signal = (struct vas_signal){0};
@@ -440,14 +459,5 @@ int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
 		done = fault_quick(space, addr, access);
 		space_unlock_shared(space);
 	}
-	if (done)
-		return 0;
-	for (;;) {
-		space_lock(space);
-		err = fault(space, addr, access, signal);
-		space_unlock(space);
-		if (err != -VAS_EAGAIN)
-			return err;
-		lock_wait(&space->system->port, &looks);
-	}
+	return done ? 0 : fault_alone(space, addr, access, signal);
 }

@@ -61,12 +61,16 @@ static void inherit(struct vas *child, const struct vas *parent)
 		child->limit[i] = parent->limit[i];
 }
 
-int64_t vas_fork(struct vas *parent, struct vas **out)
+static int64_t fork_space(struct vas *parent, struct vas **out)
 {
+	struct vas_params params;
 	struct vas *child;
 	struct vma vma;
-	int64_t err = vas_create(parent->system, NULL, &child);
+	int64_t err;
 
+	vas_params_default(&params);
+	params.group = parent->group;
+	err = vas_create(parent->system, &params, &child);
 	if (err)
 		return err;
 	/* Two spaces at once: only with the lock of the list (lock.h). */
@@ -85,5 +89,16 @@ int64_t vas_fork(struct vas *parent, struct vas **out)
 		vas_destroy(child);
 	else
 		*out = child;
+	return err;
+}
+
+int64_t vas_fork(struct vas *parent, struct vas **out)
+{
+	uint64_t refusals = group_refusals(parent->group);
+	int64_t err;
+
+	do
+		err = fork_space(parent, out);
+	while (err && group_ask(parent->group, parent, &refusals));
 	return err;
 }

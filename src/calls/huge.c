@@ -15,7 +15,7 @@ static uint32_t block_alloc(struct vas *space, unsigned level)
 
 	if (!is_aligned(frames->phys, size))
 		return FRAME_NONE;
-	block = frame_alloc(frames, level * space->system->format->index_bits);
+	block = frame_alloc(frames, space_payer(space), level * space->system->format->index_bits);
 	if (block != FRAME_NONE)
 		memset(frame_host(frames, block), 0, (size_t)size);
 	return block;
@@ -103,7 +103,7 @@ static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t ad
 		if (fresh == FRAME_NONE)
 			return -VAS_EIO;
 		block = fresh;
-		ok = object_insert(object, index, &block);
+		ok = object_insert(object, space_payer(space), index, &block);
 		if (!ok || block != fresh)
 			block_put(space, fresh, object->level);
 		if (!ok)

@@ -421,11 +421,18 @@ static int64_t advise(struct vas *space, uint64_t start, uint64_t end, uint64_t 
 int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
 {
 	uint64_t rounded = space_align(space, len), end = addr + rounded;
+	uint64_t refusals = group_refusals(space->group);
+	int64_t result;
 
 	advice = (uint32_t)advice; /* an int */
 	if (!advice_is_known(space, advice) || !space_aligned(space, addr))
 		return -VAS_EINVAL;
 	if ((len && !rounded) || end < addr)
 		return -VAS_EINVAL;
-	return end == addr ? 0 : advise(space, addr, end, advice);
+	if (end == addr)
+		return 0;
+	do
+		result = advise(space, addr, end, advice);
+	while (result < 0 && group_ask(space->group, space, &refusals));
+	return result;
 }

@@ -78,7 +78,7 @@ static int64_t lock(struct vas *space, uint64_t start, uint64_t len, uint64_t lo
 	return lock_range(space, start, start + len, locks);
 }
 
-static int64_t lock_and_populate(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
+static int64_t lock_once(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
 {
 	uint64_t start = align_down(addr, space_page_size(space));
 	int64_t err;
@@ -90,6 +90,17 @@ static int64_t lock_and_populate(struct vas *space, uint64_t addr, uint64_t len,
 	if (err)
 		return err;
 	return lock_errno(fault_populate(space, (struct later){start, start + len}, false));
+}
+
+static int64_t lock_and_populate(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
+{
+	uint64_t refusals = group_refusals(space->group);
+	int64_t result;
+
+	do
+		result = lock_once(space, addr, len, locks);
+	while (result < 0 && group_ask(space->group, space, &refusals));
+	return result;
 }
 
 int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len)
@@ -117,11 +128,14 @@ static int64_t unlock_pages(struct vas *space, uint64_t addr, uint64_t len)
 
 int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len)
 {
+	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
-	space_lock(space);
-	result = unlock_pages(space, addr, len);
-	space_unlock(space);
+	do {
+		space_lock(space);
+		result = unlock_pages(space, addr, len);
+		space_unlock(space);
+	} while (result < 0 && group_ask(space->group, space, &refusals));
 	return result;
 }
 
@@ -165,12 +179,15 @@ static int64_t lock_everything(struct vas *space, uint64_t mcl, struct later *la
 
 int64_t vas_mlockall(struct vas *space, uint64_t mcl)
 {
+	uint64_t refusals = group_refusals(space->group);
 	struct later later = {0, 0};
 	int64_t result;
 
-	space_lock(space);
-	result = lock_everything(space, mcl, &later);
-	space_unlock(space);
+	do {
+		space_lock(space);
+		result = lock_everything(space, mcl, &later);
+		space_unlock(space);
+	} while (result < 0 && group_ask(space->group, space, &refusals));
 	fault_populate(space, later, true);
 	return result;
 }
@@ -183,10 +200,13 @@ static int64_t unlock_everything(struct vas *space)
 
 int64_t vas_munlockall(struct vas *space)
 {
+	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
-	space_lock(space);
-	result = unlock_everything(space);
-	space_unlock(space);
+	do {
+		space_lock(space);
+		result = unlock_everything(space);
+		space_unlock(space);
+	} while (result < 0 && group_ask(space->group, space, &refusals));
 	return result;
 }

@@ -297,9 +297,10 @@ static int64_t charge_shared(struct mapping *m)
 static int64_t take_file(struct mapping *m)
 {
 	if (m->level > 0)
-		m->file = file_hugetlb(m->space->system, m->level, m->len);
+		m->file = file_hugetlb(m->space->system, space_slab(m->space), m->level, m->len);
 	else if (m->shared_anon)
-		m->file = file_shared_anon(m->space->system, space_pages(m->space, m->len));
+		m->file = file_shared_anon(m->space->system, space_slab(m->space),
+		                           space_pages(m->space, m->len));
 	else if (m->file)
 		file_get(m->file);
 	else
@@ -445,8 +446,8 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 	return (int64_t)m.addr;
 }
 
-int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
-                 struct vas_file *file, uint64_t offset)
+static int64_t map_once(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot,
+                        uint64_t flags, struct vas_file *file, uint64_t offset)
 {
 	struct later later = {0, 0};
 	int64_t result;
@@ -457,4 +458,27 @@ int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, 
 	if (later.start < later.end)
 		fault_populate(space, later, true);
 	return result;
+}
+
+/* Apart, so that who has no group need not keep the arguments. */
+static __attribute__((noinline, cold)) int64_t map_in_group(struct vas *space, uint64_t addr,
+                                                            uint64_t len, uint64_t prot,
+                                                            uint64_t flags, struct vas_file *file,
+                                                            uint64_t offset)
+{
+	uint64_t refusals = group_refusals(space->group);
+	int64_t result;
+
+	do
+		result = map_once(space, addr, len, prot, flags, file, offset);
+	while (result < 0 && group_ask(space->group, space, &refusals));
+	return result;
+}
+
+int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
+                 struct vas_file *file, uint64_t offset)
+{
+	if (space->group)
+		return map_in_group(space, addr, len, prot, flags, file, offset);
+	return map_once(space, addr, len, prot, flags, file, offset);
 }

@@ -155,10 +155,13 @@ static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t 
 
 int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
 {
+	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
-	space_lock(space);
-	result = protect(space, addr, len, prot);
-	space_unlock(space);
+	do {
+		space_lock(space);
+		result = protect(space, addr, len, prot);
+		space_unlock(space);
+	} while (result < 0 && group_ask(space->group, space, &refusals));
 	return result;
 }

@@ -10,6 +10,9 @@
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 
+/* Taken off an error that leaves something changed: the call cannot be made again. */
+#define LATE ((int64_t)1 << 32)
+
 /* One remapping of one vma. The lengths are whole pages. */
 struct remap {
 	struct vas *space;
@@ -462,7 +465,7 @@ static int64_t remap_each(const struct remap *r)
 			return -VAS_EFAULT;
 		err = remap_one(&one);
 		if (err < 0)
-			return err;
+			return one.old > r->old ? err - LATE : err;
 	}
 	return (int64_t)r->new;
 }
@@ -479,8 +482,8 @@ static int64_t remap(struct remap *r)
 	return remap_one(r);
 }
 
-int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
-                   uint64_t flags, uint64_t new_addr)
+static int64_t remap_once(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
+                          uint64_t flags, uint64_t new_addr)
 {
 	struct remap r = {
 		.space = space,
@@ -499,4 +502,31 @@ int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint6
 	if (r.later.start < r.later.end)
 		fault_populate(space, r.later, true);
 	return result;
+}
+
+static int64_t without_late(int64_t result)
+{
+	return result <= -LATE ? result + LATE : result;
+}
+
+/* Apart, so that who has no group need not keep the arguments. */
+static __attribute__((noinline, cold)) int64_t remap_in_group(struct vas *space, uint64_t old_addr,
+                                                              uint64_t old_len, uint64_t new_len,
+                                                              uint64_t flags, uint64_t new_addr)
+{
+	uint64_t refusals = group_refusals(space->group);
+	int64_t result;
+
+	do
+		result = remap_once(space, old_addr, old_len, new_len, flags, new_addr);
+	while (result < 0 && result > -LATE && group_ask(space->group, space, &refusals));
+	return without_late(result);
+}
+
+int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
+                   uint64_t flags, uint64_t new_addr)
+{
+	if (space->group)
+		return remap_in_group(space, old_addr, old_len, new_len, flags, new_addr);
+	return without_late(remap_once(space, old_addr, old_len, new_len, flags, new_addr));
 }

@@ -45,10 +45,13 @@ static int64_t seal(struct vas *space, uint64_t addr, uint64_t len, uint64_t fla
 
 int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags)
 {
+	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
-	space_lock(space);
-	result = seal(space, addr, len, flags);
-	space_unlock(space);
+	do {
+		space_lock(space);
+		result = seal(space, addr, len, flags);
+		space_unlock(space);
+	} while (result < 0 && group_ask(space->group, space, &refusals));
 	return result;
 }

@@ -15,6 +15,26 @@ bool munmap_reserve(struct unmap *u)
 	return space_reserve(u->space) && (u->absent || space_cut(u->space, u->start, u->end));
 }
 
+/* Whether a vma goes on at addr. */
+static bool vma_crosses(const struct vas *space, uint64_t addr)
+{
+	struct vma vma;
+
+	return vma_at(space, addr, &vma) && vma.start < addr;
+}
+
+/* Without memory: unmapping adds one vma at the most, and none where whole ones go. */
+bool munmap_reserve_alone(struct unmap *u)
+{
+	struct vas *space = u->space;
+
+	u->absent = !u->mapped || pagemap_is_empty(&space->pages, u->start, u->end);
+	if (!space_reserve(space) && (vma_crosses(space, u->start) || vma_crosses(space, u->end)) &&
+	    !(vma_tree_reserve(&space->tree, 1) && interval_stock_fill(&space->intervals, 2)))
+		return false;
+	return u->absent || space_cut(space, u->start, u->end);
+}
+
 /* What Linux looks at before it splits the vma that `start` lies inside of. */
 static int64_t check_first(const struct unmap *u, const struct vma *vma)
 {
@@ -126,7 +146,7 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 	munmap_look(&unmap, space, start, start + len);
 	if (!unmap.mapped)
 		return 0;
-	if (!munmap_reserve(&unmap))
+	if (!munmap_reserve_alone(&unmap))
 		return -VAS_ENOMEM;
 	err = munmap_check(&unmap);
 	if (!err)
@@ -138,10 +158,13 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 
 int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len)
 {
+	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
-	space_lock(space);
-	result = munmap_range(space, addr, len);
-	space_unlock(space);
+	do {
+		space_lock(space);
+		result = munmap_range(space, addr, len);
+		space_unlock(space);
+	} while (result < 0 && group_ask(space->group, space, &refusals));
 	return result;
 }

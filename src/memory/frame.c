@@ -5,7 +5,7 @@
  * unmapping come back together by themselves.
  *
  * SPDX-License-Identifier: MIT */
-#include "memory/frame.h"
+#include "memory/group.h"
 
 static void block_link(struct frame_pool *pool, uint32_t index, unsigned order)
 {
@@ -89,7 +89,7 @@ bool frame_may_alloc(struct frame_pool *pool)
 	return may;
 }
 
-static uint32_t block_alloc_order(struct frame_pool *pool, unsigned order)
+static uint32_t block_alloc_order(struct frame_pool *pool, uint32_t payer, unsigned order)
 {
 	unsigned from = order;
 	uint32_t index;
@@ -112,24 +112,29 @@ static uint32_t block_alloc_order(struct frame_pool *pool, unsigned order)
 		pool->frame[index + i].order = 0;
 		pool->frame[index + i].lock = (struct spin){0};
 		pool->frame[index + i].state = FRAME_USED;
+		pool->payer[index + i] = payer;
 	}
 	pool->nfree -= (uint64_t)1 << order;
 	return index;
 }
 
-uint32_t frame_alloc(struct frame_pool *pool, unsigned order)
+uint32_t frame_alloc(struct frame_pool *pool, uint32_t payer, unsigned order)
 {
 	uint32_t index;
 
+	if (!group_charge(pool, payer, (uint64_t)1 << order))
+		return FRAME_NONE;
 	spin_lock(pool->port, &pool->lock);
-	index = block_alloc_order(pool, order);
+	index = block_alloc_order(pool, payer, order);
 	spin_unlock(pool->port, &pool->lock);
+	if (index == FRAME_NONE)
+		group_uncharge(pool, payer, (uint64_t)1 << order);
 	return index;
 }
 
-uint32_t frame_alloc_zeroed(struct frame_pool *pool)
+uint32_t frame_alloc_zeroed(struct frame_pool *pool, uint32_t payer)
 {
-	uint32_t index = frame_alloc(pool, 0);
+	uint32_t index = frame_alloc(pool, payer, 0);
 
 	if (index != FRAME_NONE)
 		memset(frame_host(pool, index), 0, (size_t)1 << pool->page_shift);
@@ -139,6 +144,7 @@ uint32_t frame_alloc_zeroed(struct frame_pool *pool)
 void frame_free(struct frame_pool *pool, uint32_t index)
 {
 	struct frame *f = &pool->frame[index];
+	uint32_t payer = pool->payer[index];
 
 	vas_assert(f->refs == 0 && f->state != FRAME_FREE);
 	spin_lock(pool->port, &pool->lock);
@@ -146,6 +152,7 @@ void frame_free(struct frame_pool *pool, uint32_t index)
 		pool->nhuge[f->order]--;
 	block_free(pool, index, 0);
 	spin_unlock(pool->port, &pool->lock);
+	group_uncharge(pool, payer, 1);
 }
 
 void frame_mark_huge(struct frame_pool *pool, uint32_t index, unsigned level)

@@ -38,6 +38,7 @@ struct frame {
 struct frame_pool {
 	const struct vas_port *port;
 	struct frame *frame; /* `count` records at the start of the region */
+	uint32_t *payer;     /* of each: whose group is charged for it (group.h), or FRAME_NONE */
 	uint8_t *memory;
 	uint64_t phys;
 	uint32_t count;
@@ -49,6 +50,7 @@ struct frame_pool {
 	struct spin lock; /* guards all below, and the records but for `refs` of frames in use */
 	uint32_t free[FRAME_ORDERS];
 	uint64_t nfree;
+	struct vas_group *groups; /* all, linked by next/prev */
 	uint64_t nhuge[3];  /* blocks in use as pages of the huge page pool, by level */
 	int64_t fail_after; /* test aid: allocations left before failure; < 0: no limit */
 	char after_lock[CACHE_LINE];
@@ -56,10 +58,11 @@ struct frame_pool {
 
 VAS_INTERNAL void frame_pool_init(struct frame_pool *pool, uint32_t reserved);
 
-/* 2^order frames, aligned to their size, each with one reference; bytes undefined. FRAME_NONE:
- * none. */
-VAS_INTERNAL uint32_t frame_alloc(struct frame_pool *pool, unsigned order);
-VAS_INTERNAL uint32_t frame_alloc_zeroed(struct frame_pool *pool);
+/* 2^order frames, aligned to their size, each with one reference; bytes undefined. The group
+ * `payer` is charged for them until they are freed, or nobody (FRAME_NONE). FRAME_NONE: there are
+ * none, or the group's limit forbids. */
+VAS_INTERNAL uint32_t frame_alloc(struct frame_pool *pool, uint32_t payer, unsigned order);
+VAS_INTERNAL uint32_t frame_alloc_zeroed(struct frame_pool *pool, uint32_t payer);
 
 /* Gives back frames whose counts have reached 0. */
 VAS_INTERNAL void frame_free(struct frame_pool *pool, uint32_t index);

@@ -8,8 +8,9 @@
 
 struct slab {
 	struct slab *next, *prev; /* in the partial list of its class */
-	void *free;               /* first free object */
-	uint32_t live;            /* objects handed out */
+	struct slab_cache *cache;
+	void *free;    /* first free object */
+	uint32_t live; /* objects handed out */
 	uint32_t class;
 };
 
@@ -18,6 +19,11 @@ struct slab {
 static const uint16_t class_size[SLAB_CLASSES] = {64, 128, 256, 496, 960, SLAB_MAX};
 
 _Static_assert(sizeof(struct slab) <= SLAB_HEADER, "a slab's header has grown");
+
+void slab_init(struct slab_cache *cache, struct frame_pool *frames, uint32_t payer)
+{
+	*cache = (struct slab_cache){.frames = frames, .payer = payer};
+}
 
 static unsigned class_of(size_t size)
 {
@@ -50,12 +56,13 @@ static void slab_unlink(struct slab_cache *cache, struct slab *slab)
 static struct slab *slab_new(struct slab_cache *cache, unsigned class)
 {
 	size_t page = (size_t)1 << cache->frames->page_shift;
-	uint32_t index = frame_alloc(cache->frames, 0);
+	uint32_t index = frame_alloc(cache->frames, cache->payer, 0);
 	struct slab *slab;
 
 	if (index == FRAME_NONE)
 		return NULL;
 	slab = frame_host(cache->frames, index);
+	slab->cache = cache;
 	slab->free = NULL;
 	slab->live = 0;
 	slab->class = class;
@@ -103,28 +110,32 @@ void *slab_alloc(struct slab_cache *cache, size_t size)
 	return object ? memset(object, 0, class_size[class]) : NULL;
 }
 
-static void object_give(struct slab_cache *cache, void *object)
+/* True: its slab is empty now, and off the list. */
+static bool object_give(struct slab_cache *cache, struct slab *slab, void *object)
 {
-	struct frame_pool *frames = cache->frames;
-	uint32_t index = frame_of_host(frames, object);
-	struct slab *slab = frame_host(frames, index);
-
 	vas_assert(slab->live > 0);
 	if (!slab->free)
 		slab_link(cache, slab);
 	*(void **)object = slab->free;
 	slab->free = object;
 	if (--slab->live > 0)
-		return;
+		return false;
 	slab_unlink(cache, slab);
 	cache->nslabs--;
-	if (frame_put(frames, index))
-		frame_free(frames, index);
+	return true;
 }
 
-void slab_free(struct slab_cache *cache, void *object)
+/* The frame is freed last: with it the group may go that the cache belongs to. */
+void slab_free(struct frame_pool *frames, void *object)
 {
-	spin_lock(cache->frames->port, &cache->lock);
-	object_give(cache, object);
-	spin_unlock(cache->frames->port, &cache->lock);
+	uint32_t index = frame_of_host(frames, object);
+	struct slab *slab = frame_host(frames, index);
+	struct slab_cache *cache = slab->cache;
+	bool empty;
+
+	spin_lock(frames->port, &cache->lock);
+	empty = object_give(cache, slab, object);
+	spin_unlock(frames->port, &cache->lock);
+	if (empty && frame_put(frames, index))
+		frame_free(frames, index);
 }

@@ -22,6 +22,7 @@ bool pagemap_init(struct pagemap *pm, struct gather *gather, struct slab_cache *
 	                  .frames = slab->frames,
 	                  .gather = gather,
 	                  .zero = gather->zero,
+	                  .payer = slab->payer,
 	                  .top = gather->format->levels - 1u},
 		.software = software,
 		.records = {.slab = slab},

@@ -33,6 +33,7 @@ struct pagetable {
 	struct gather *gather; /* told of every change of a present word */
 	uint64_t shift;        /* from the guest's addresses to the tree's: 0 on hardware */
 	uint32_t zero;         /* the shared frame of zeros: never counted, never written */
+	uint32_t payer;        /* of its tables, see frame_alloc */
 	uint32_t root;
 	unsigned top;    /* the root's level */
 	bool has_upper;  /* the root's words beyond the user's addresses are the embedder's */

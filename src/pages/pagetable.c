@@ -11,7 +11,7 @@
 /* A new empty table below *word, or FRAME_NONE. */
 static uint32_t table_make(struct pagetable *pt, uint32_t parent, uint64_t *word, unsigned level)
 {
-	uint32_t table = frame_alloc_zeroed(pt->frames);
+	uint32_t table = frame_alloc_zeroed(pt->frames, pt->payer);
 	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
 
 	if (table == FRAME_NONE)
@@ -72,7 +72,7 @@ struct spot spot_make(struct pagetable *pt, uint64_t addr, unsigned level)
 
 bool pagetable_init(struct pagetable *pt)
 {
-	pt->root = frame_alloc_zeroed(pt->frames);
+	pt->root = frame_alloc_zeroed(pt->frames, pt->payer);
 	return pt->root != FRAME_NONE;
 }
 
@@ -217,7 +217,7 @@ bool leaf_split(struct pagetable *pt, struct spot spot, uint64_t addr)
 	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
 	struct entry leaf = word_decode(pt, *spot.word, spot.level);
 	uint64_t *words, span = format_span(pt->format, spot.level);
-	uint32_t table = frame_alloc(pt->frames, 0);
+	uint32_t table = frame_alloc(pt->frames, pt->payer, 0);
 	unsigned below = spot.level - 1;
 
 	if (table == FRAME_NONE)

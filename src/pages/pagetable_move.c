@@ -228,7 +228,7 @@ bool pagetable_split(struct pagetable *pt, uint64_t addr, struct pagetable *othe
 	if (!pagetable_cut(pt, addr))
 		return false;
 	for (unsigned i = 0; i <= pt->top; i++) {
-		right[i] = frame_alloc_zeroed(pt->frames);
+		right[i] = frame_alloc_zeroed(pt->frames, pt->payer);
 		if (right[i] == FRAME_NONE) {
 			tables_give_back(pt, right, i);
 			return false;
@@ -283,7 +283,7 @@ bool pagetable_raise(struct pagetable *pt, uint64_t addr, unsigned top)
 		uint32_t root = FRAME_NONE;
 
 		if (pt->frames->frame[pt->root].live > 0) {
-			root = frame_alloc_zeroed(pt->frames);
+			root = frame_alloc_zeroed(pt->frames, pt->payer);
 			if (root == FRAME_NONE)
 				return false;
 			e.phys = frame_phys(pt->frames, pt->root);

@@ -67,7 +67,8 @@ static void table_copy(struct pagetable *pt, uint32_t copy, uint32_t shared, uns
 static bool table_split_off(struct pagetable *pt, struct spot spot, uint64_t addr)
 {
 	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
-	uint32_t shared = word_frame_of(pt, *spot.word), copy = frame_alloc(pt->frames, 0);
+	uint32_t shared = word_frame_of(pt, *spot.word),
+		 copy = frame_alloc(pt->frames, pt->payer, 0);
 	struct frame *f = &pt->frames->frame[shared];
 
 	if (copy == FRAME_NONE)

@@ -150,6 +150,34 @@ static const char *audit_left(const struct vas_system *system, uint64_t *left)
 	return NULL;
 }
 
+/* Frames of slabs, of all groups and of none; and the groups' own records. */
+static uint64_t count_records(const struct vas_system *system)
+{
+	uint64_t n = system->slab.nslabs;
+
+	for (const struct vas_group *group = system->frames.groups; group; group = group->next)
+		n += 1 + group->slab.nslabs;
+	return n;
+}
+
+/* Frames by who pays for them. */
+static const char *audit_groups(struct vas_system *system)
+{
+	const struct frame_pool *frames = &system->frames;
+
+	for (struct vas_group *group = frames->groups; group; group = group->next)
+		group->audited = 0;
+	for (uint32_t i = frames->reserved; i < frames->count; i++) {
+		if (frames->frame[i].refs && frames->payer[i] != FRAME_NONE)
+			group_named(frames, frames->payer[i])->audited++;
+	}
+	for (struct vas_group *group = frames->groups; group; group = group->next) {
+		if (group->audited != group_used(group))
+			return "the frames that a group is charged for are those whose payer it is";
+	}
+	return NULL;
+}
+
 static const char *audit_free(const struct vas_system *system)
 {
 	const struct frame_pool *frames = &system->frames;
@@ -191,11 +219,13 @@ const char *vas_audit(struct vas_system *system)
 	}
 	audit_users(&audit);
 	broken = audit_left(system, &left);
-	if (!broken && left != system->slab.nslabs)
+	if (!broken && left != count_records(system))
 		broken = "no frame is lost";
 	audit.step = 1;
 	audit_users(&audit);
 	if (!broken)
 		broken = audit_free(system);
+	if (!broken)
+		broken = audit_groups(system);
 	return broken ? broken : audit_committed(system);
 }

@@ -187,7 +187,7 @@ static int64_t import_region(struct vas *space, const struct vas_region *region)
 	} else if (region->name) {
 		struct vas_file_info info = {.path = region->name};
 
-		vma.file = file_named(space->system, &info);
+		vma.file = file_named(space->system, space_slab(space), &info);
 		if (!vma.file)
 			return -VAS_ENOMEM;
 	}
@@ -205,11 +205,14 @@ static int64_t import_region(struct vas *space, const struct vas_region *region)
 
 int64_t vas_import(struct vas *space, const struct vas_region *region)
 {
+	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
-	space_lock(space);
-	result = import_region(space, region);
-	space_unlock(space);
+	do {
+		space_lock(space);
+		result = import_region(space, region);
+		space_unlock(space);
+	} while (result < 0 && group_ask(space->group, space, &refusals));
 	return result;
 }
 

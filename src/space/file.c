@@ -4,9 +4,10 @@
 #include "space/object.h"
 #include "space/space.h"
 
-struct vas_file *file_named(struct vas_system *system, const struct vas_file_info *info)
+struct vas_file *file_named(struct vas_system *system, struct slab_cache *slab,
+                            const struct vas_file_info *info)
 {
-	struct vas_file *file = slab_alloc(&system->slab, sizeof(*file));
+	struct vas_file *file = slab_alloc(slab, sizeof(*file));
 
 	if (!file)
 		return NULL;
@@ -18,15 +19,25 @@ struct vas_file *file_named(struct vas_system *system, const struct vas_file_inf
 	return file;
 }
 
+static struct vas_file *file_open(struct vas_object *object, struct slab_cache *slab,
+                                  const struct vas_file_info *info)
+{
+	struct vas_file *file = file_named(object->system, slab, info);
+
+	if (!file)
+		return NULL;
+	ref_get(object->system, &object->refs);
+	file->object = object;
+	return file;
+}
+
 int64_t vas_file_open(struct vas_object *object, const struct vas_file_info *info,
                       struct vas_file **out)
 {
-	struct vas_file *file = file_named(object->system, info);
+	struct vas_file *file = file_open(object, &object->system->slab, info);
 
 	if (!file)
 		return -VAS_ENOMEM;
-	ref_get(object->system, &object->refs);
-	file->object = object;
 	*out = file;
 	return 0;
 }
@@ -47,7 +58,7 @@ void vas_file_put(struct vas_file *file)
 
 	if (!ref_put(file->system, &file->refs))
 		return;
-	slab_free(&file->system->slab, file);
+	slab_free(&file->system->frames, file);
 	if (object)
 		vas_object_put(object);
 }
@@ -68,21 +79,21 @@ const struct vas_file_info *vas_file_info(const struct vas_file *file)
 }
 
 /* A file of its own object, which nobody else can open. */
-static struct vas_file *file_private(struct vas_system *system, const struct vas_file_info *info,
-                                     uint64_t size)
+static struct vas_file *file_private(struct vas_system *system, struct slab_cache *slab,
+                                     const struct vas_file_info *info, uint64_t size)
 {
-	struct vas_object *object;
-	struct vas_file *file = NULL;
+	struct vas_object *object = object_make(system, slab, NULL, NULL, size);
+	struct vas_file *file;
 
-	if (vas_object_create(system, NULL, NULL, size, &object) < 0)
+	if (!object)
 		return NULL;
-	if (vas_file_open(object, info, &file) < 0)
-		file = NULL;
+	file = file_open(object, slab, info);
 	vas_object_put(object);
 	return file;
 }
 
-struct vas_file *file_hugetlb(struct vas_system *system, unsigned level, uint64_t len)
+struct vas_file *file_hugetlb(struct vas_system *system, struct slab_cache *slab, unsigned level,
+                              uint64_t len)
 {
 	const struct vas_file_info info = {
 		.mode = VAS_FILE_READ | VAS_FILE_WRITE,
@@ -90,14 +101,15 @@ struct vas_file *file_hugetlb(struct vas_system *system, unsigned level, uint64_
 		.inode = system_next(system, &system->inodes),
 		.path = "/anon_hugepage (deleted)",
 	};
-	struct vas_file *file = file_private(system, &info, len);
+	struct vas_file *file = file_private(system, slab, &info, len);
 
 	if (file)
 		file->object->level = level;
 	return file;
 }
 
-struct vas_file *file_shared_anon(struct vas_system *system, uint64_t npages)
+struct vas_file *file_shared_anon(struct vas_system *system, struct slab_cache *slab,
+                                  uint64_t npages)
 {
 	const struct vas_file_info info = {
 		.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM,
@@ -106,5 +118,5 @@ struct vas_file *file_shared_anon(struct vas_system *system, uint64_t npages)
 		.path = "/dev/zero (deleted)",
 	};
 
-	return file_private(system, &info, npages << system->frames.page_shift);
+	return file_private(system, slab, &info, npages << system->frames.page_shift);
 }

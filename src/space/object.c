@@ -84,7 +84,7 @@ static uint64_t *word_find(const struct vas_object *object, uint64_t index, uint
 }
 
 /* Makes the tree one level higher. An empty root just stands for more. */
-static bool root_raise(struct vas_object *object)
+static bool root_raise(struct vas_object *object, uint32_t payer)
 {
 	uint32_t node;
 
@@ -92,7 +92,7 @@ static bool root_raise(struct vas_object *object)
 		object->height++;
 		return true;
 	}
-	node = frame_alloc_zeroed(object_pool(object));
+	node = frame_alloc_zeroed(object_pool(object), payer);
 	if (node == FRAME_NONE)
 		return false;
 	if (object->height > 0)
@@ -142,10 +142,11 @@ static void path_prune(struct vas_object *object, uint64_t index)
 }
 
 /* The leaf word of index, its nodes made. NULL: no memory, nothing left behind. */
-static uint64_t *word_make(struct vas_object *object, uint64_t index, uint32_t *node)
+static uint64_t *word_make(struct vas_object *object, uint32_t payer, uint64_t index,
+                           uint32_t *node)
 {
 	while (object->height == 0 || !height_reaches(object, index)) {
-		if (!root_raise(object)) {
+		if (!root_raise(object, payer)) {
 			path_prune(object, 0);
 			return NULL;
 		}
@@ -155,7 +156,7 @@ static uint64_t *word_make(struct vas_object *object, uint64_t index, uint32_t *
 		uint64_t *word = node_words(object, *node) + node_slot(object, index, level);
 
 		if (*word == 0) {
-			uint32_t below = frame_alloc_zeroed(object_pool(object));
+			uint32_t below = frame_alloc_zeroed(object_pool(object), payer);
 
 			if (below == FRAME_NONE) {
 				path_prune(object, index);
@@ -293,13 +294,13 @@ uint32_t object_page_frames(const struct vas_object *object)
 	return format_frames(object->system->format, object->level);
 }
 
-bool object_insert(struct vas_object *object, uint64_t index, uint32_t *frame)
+bool object_insert(struct vas_object *object, uint32_t payer, uint64_t index, uint32_t *frame)
 {
 	uint64_t *word;
 	uint32_t node;
 
 	object_lock(object);
-	word = word_make(object, index, &node);
+	word = word_make(object, payer, index, &node);
 	if (word && *word) {
 		*frame = word_frame(*word);
 	} else if (word) {
@@ -310,7 +311,7 @@ bool object_insert(struct vas_object *object, uint64_t index, uint32_t *frame)
 	return word != NULL;
 }
 
-int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame)
+int64_t object_page(struct vas_object *object, uint32_t payer, uint64_t index, uint32_t *frame)
 {
 	struct frame_pool *pool = object_pool(object);
 	uint32_t fresh;
@@ -323,13 +324,13 @@ int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame)
 	*frame = object_find(object, index);
 	if (*frame != FRAME_NONE)
 		return 0;
-	*frame = fresh = frame_alloc_zeroed(pool);
+	*frame = fresh = frame_alloc_zeroed(pool, payer);
 	if (fresh == FRAME_NONE)
 		return -VAS_ENOMEM;
 	/* Read without the lock; another space may be faster. */
 	if (object->ops && object->ops->read_page(object->ctx, index, frame_host(pool, fresh)) < 0)
 		err = -VAS_EIO;
-	if (!err && !object_insert(object, index, frame))
+	if (!err && !object_insert(object, payer, index, frame))
 		err = -VAS_ENOMEM;
 	if ((err || *frame != fresh) && frame_put(pool, fresh))
 		frame_free(pool, fresh);
@@ -617,13 +618,13 @@ bool ref_put(struct vas_system *system, uint32_t *refs)
 	return --*refs == 0;
 }
 
-int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops *ops, void *ctx,
-                          uint64_t size, struct vas_object **out)
+struct vas_object *object_make(struct vas_system *system, struct slab_cache *slab,
+                               const struct vas_object_ops *ops, void *ctx, uint64_t size)
 {
-	struct vas_object *object = slab_alloc(&system->slab, sizeof(*object));
+	struct vas_object *object = slab_alloc(slab, sizeof(*object));
 
 	if (!object)
-		return -VAS_ENOMEM;
+		return NULL;
 	object->system = system;
 	object->ops = ops;
 	object->ctx = ctx;
@@ -636,6 +637,16 @@ int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops
 		object->next->prev = object;
 	system->objects = object;
 	spin_unlock(&system->port, &system->objects_lock);
+	return object;
+}
+
+int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops *ops, void *ctx,
+                          uint64_t size, struct vas_object **out)
+{
+	struct vas_object *object = object_make(system, &system->slab, ops, ctx, size);
+
+	if (!object)
+		return -VAS_ENOMEM;
 	*out = object;
 	return 0;
 }
@@ -667,7 +678,7 @@ void vas_object_put(struct vas_object *object)
 	spin_unlock(&system->port, &system->lock);
 	if (object->ops && object->ops->release)
 		object->ops->release(object->ctx);
-	slab_free(&system->slab, object);
+	slab_free(&system->frames, object);
 }
 
 /* ---- Checking ------------------------------------------------------------------------------- */

@@ -50,24 +50,33 @@ VAS_INTERNAL bool ref_put(struct vas_system *system, uint32_t *refs);
 VAS_INTERNAL void file_get(struct vas_file *file);
 VAS_INTERNAL bool file_has_users(const struct vas_file *file);
 
-/* A file that is only a name, for maps. NULL: no memory. */
-VAS_INTERNAL struct vas_file *file_named(struct vas_system *system,
+/* An object whose record is in `slab`. NULL: no memory. */
+VAS_INTERNAL struct vas_object *object_make(struct vas_system *system, struct slab_cache *slab,
+                                            const struct vas_object_ops *ops, void *ctx,
+                                            uint64_t size);
+
+/* A file that is only a name, for maps; its record is in `slab`. NULL: no memory. */
+VAS_INTERNAL struct vas_file *file_named(struct vas_system *system, struct slab_cache *slab,
                                          const struct vas_file_info *info);
 
 /* Shared anonymous memory of `npages` pages: a memory file with the name Linux shows. */
-VAS_INTERNAL struct vas_file *file_shared_anon(struct vas_system *system, uint64_t npages);
+VAS_INTERNAL struct vas_file *file_shared_anon(struct vas_system *system, struct slab_cache *slab,
+                                               uint64_t npages);
 
 /* Memory of the huge page pool for MAP_HUGETLB, `level` 1 or 2. NULL: no memory. */
-VAS_INTERNAL struct vas_file *file_hugetlb(struct vas_system *system, unsigned level, uint64_t len);
+VAS_INTERNAL struct vas_file *file_hugetlb(struct vas_system *system, struct slab_cache *slab,
+                                           unsigned level, uint64_t len);
 
-/* The frame of page `index`, made present if need be; no reference is taken. 0; -EIO: past the
- * end, or the callback failed; -ENOMEM; -EAGAIN: the page is about to go (object_hole), to be asked
- * again without any lock. */
-VAS_INTERNAL int64_t object_page(struct vas_object *object, uint64_t index, uint32_t *frame);
+/* The frame of page `index`, made present if need be: `payer` pays for it then. No reference is
+ * taken. 0; -EIO: past the end, or the callback failed; -ENOMEM; -EAGAIN: the page is about to go
+ * (object_hole), to be asked again without any lock. */
+VAS_INTERNAL int64_t object_page(struct vas_object *object, uint32_t payer, uint64_t index,
+                                 uint32_t *frame);
 
 /* Gives the object a page: takes over the reference on *frame (and on those behind it, if pages are
  * large). If it has the page already, *frame becomes that one. False: no memory. */
-VAS_INTERNAL bool object_insert(struct vas_object *object, uint64_t index, uint32_t *frame);
+VAS_INTERNAL bool object_insert(struct vas_object *object, uint32_t payer, uint64_t index,
+                                uint32_t *frame);
 
 /* Frames in one page of the object. */
 VAS_INTERNAL uint32_t object_page_frames(const struct vas_object *object);

@@ -56,10 +56,12 @@ int64_t vas_system_create(const struct vas_config *config, struct vas_system **o
 	};
 	if (!config->port.zeroed)
 		memset(system->frames.frame, 0, count * sizeof(struct frame));
-	records = align_up(records + count * sizeof(struct frame), page);
+	records += count * sizeof(struct frame);
+	system->frames.payer = (uint32_t *)(void *)((uint8_t *)system + records);
+	records = align_up(records + count * sizeof(uint32_t), page);
 	frame_pool_init(&system->frames, (uint32_t)(records >> format->page_shift));
-	system->slab.frames = &system->frames;
-	system->zero = frame_alloc_zeroed(&system->frames);
+	slab_init(&system->slab, &system->frames, FRAME_NONE);
+	system->zero = frame_alloc_zeroed(&system->frames, FRAME_NONE);
 	*out = system;
 	return system->zero == FRAME_NONE ? -VAS_ENOMEM : 0;
 }
@@ -175,25 +177,44 @@ static void space_configure(struct vas *space, const struct vas_params *params)
 	space->start_stack = params->start_stack;
 }
 
-int64_t vas_create(struct vas_system *system, const struct vas_params *params, struct vas **out)
+/* Everything but its place in the list. NULL: no memory. */
+static struct vas *space_make(struct vas_system *system, const struct vas_params *params)
 {
-	struct vas_params defaults;
-	struct vas *space = slab_alloc(&system->slab, sizeof(*space));
+	struct slab_cache *slab = params->group ? &params->group->slab : &system->slab;
+	struct vas *space = slab_alloc(slab, sizeof(*space));
 
 	if (!space)
-		return -VAS_ENOMEM;
+		return NULL;
 	space->system = system;
 	space->id = system_next(system, &system->space_ids);
-	space->tree.slab = &system->slab;
-	space->intervals.slab = &system->slab;
+	space->group = params->group;
+	space->tree.slab = slab;
+	space->intervals.slab = slab;
 	gather_init(&space->gather, space, &system->port, system->format, &system->frames,
 	            system->zero);
-	if (!pagemap_init(&space->pages, &space->gather, &system->slab, system->software)) {
-		slab_free(&system->slab, space);
-		return -VAS_ENOMEM;
+	if (!pagemap_init(&space->pages, &space->gather, slab, system->software)) {
+		slab_free(&system->frames, space);
+		return NULL;
 	}
+	if (space->group)
+		group_hold(space->group);
+	space_configure(space, params);
+	return space;
+}
+
+int64_t vas_create(struct vas_system *system, const struct vas_params *params, struct vas **out)
+{
+	uint64_t refusals = group_refusals(params ? params->group : NULL);
+	struct vas_params defaults;
+	struct vas *space;
+
 	vas_params_default(&defaults);
-	space_configure(space, params ? params : &defaults);
+	params = params ? params : &defaults;
+	do
+		space = space_make(system, params);
+	while (!space && group_ask(params->group, NULL, &refusals));
+	if (!space)
+		return -VAS_ENOMEM;
 	write_lock(&system->port, &system->spaces_lock);
 	if (system->root_words)
 		pagemap_set_upper(&space->pages, system->root_words);
@@ -234,6 +255,7 @@ static void put_vmas(struct vas *space)
 void vas_destroy(struct vas *space)
 {
 	struct vas_system *system = space->system;
+	struct vas_group *group = space->group;
 	unsigned looks = 0;
 
 	write_lock(&system->port, &system->spaces_lock);
@@ -259,7 +281,9 @@ void vas_destroy(struct vas *space)
 		lock_wait(&system->port, &looks);
 	interval_stock_drain(&space->intervals);
 	put_vmas(space);
-	slab_free(&system->slab, space);
+	slab_free(&system->frames, space);
+	if (group)
+		group_let_go(group);
 }
 
 void vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
@@ -355,8 +379,9 @@ uint64_t vas_page_size(const struct vas *space)
 
 bool space_reserve(struct vas *space)
 {
-	/* Two splits and a new vma; one more for what merging takes apart on the way. */
-	return vma_tree_reserve(&space->tree, 4) &&
+	/* Two splits and a new vma; one more for what merging takes apart on the way. And one that
+	 * is left for a call that frees when there is no memory (munmap_reserve_alone). */
+	return vma_tree_reserve(&space->tree, 5) &&
 	       (space->intervals.nspare >= MAPPED_RESERVE ||
 	        interval_stock_fill(&space->intervals, MAPPED_RESERVE));
 }

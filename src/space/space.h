@@ -6,6 +6,7 @@
 
 #include "vas/vas.h"
 #include "space/object.h"
+#include "memory/group.h"
 #include "pages/pagemap.h"
 #include "tree/interval.h"
 #include "tree/vma_tree.h"
@@ -42,6 +43,7 @@ struct vas_system {
 struct vas {
 	struct vas_system *system;
 	uint64_t id;             /* spaces are created in the order of these */
+	struct vas_group *group; /* constant; NULL: none */
 	struct vas *next, *prev; /* guarded by system->spaces_lock */
 	void *context;           /* the embedder's; atomic */
 	uint32_t pins;           /* atomic: who found it by an object and may still lock it */
@@ -125,6 +127,27 @@ static inline void space_unlock_shared(struct vas *space)
 {
 	read_unlock(&space->system->port, &space->lock);
 }
+
+/* Who pays for frames that the space takes (frame_alloc), and where its small objects are. */
+static inline uint32_t space_payer(const struct vas *space)
+{
+	return space->group ? space->group->slab.payer : FRAME_NONE;
+}
+
+static inline struct slab_cache *space_slab(const struct vas *space)
+{
+	return space->group ? &space->group->slab : &space->system->slab;
+}
+
+/* A call that failed because the group's limit forbids is made again, if the embedder says so. It
+ * notes first how often that has been so, and asks with no lock held; it has changed nothing that
+ * would keep it from being made again. */
+static inline uint64_t group_refusals(const struct vas_group *group)
+{
+	return group ? __atomic_load_n(&group->refusals, __ATOMIC_RELAXED) : 0;
+}
+
+VAS_INTERNAL bool group_ask(struct vas_group *group, struct vas *space, uint64_t *refusals);
 
 /* All spaces at once, exclusively: for what reaches from an object to its mappings. */
 VAS_INTERNAL void system_lock_all(struct vas_system *system);

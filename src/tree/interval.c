@@ -35,7 +35,7 @@ struct interval *interval_stock_take(struct interval_stock *stock)
 void interval_stock_give(struct interval_stock *stock, struct interval *interval)
 {
 	if (stock->nspare >= INTERVAL_STOCK) {
-		slab_free(stock->slab, interval);
+		slab_free(stock->slab->frames, interval);
 		return;
 	}
 	interval->right = stock->spare;
@@ -46,7 +46,7 @@ void interval_stock_give(struct interval_stock *stock, struct interval *interval
 void interval_stock_drain(struct interval_stock *stock)
 {
 	while (stock->nspare > 0)
-		slab_free(stock->slab, interval_stock_take(stock));
+		slab_free(stock->slab->frames, interval_stock_take(stock));
 }
 
 /* ---- Balance -------------------------------------------------------------------------------- */

@@ -167,7 +167,7 @@ static struct tree_node *node_new(struct vma_tree *tree, unsigned level)
 
 static void node_free(struct vma_tree *tree, struct tree_node *node)
 {
-	slab_free(tree->slab, node);
+	slab_free(tree->slab->frames, node);
 }
 
 /* Copies the record at from[i] to to[j]; counts are the caller's. */
@@ -609,8 +609,13 @@ static bool leaf_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, con
 void vma_tree_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, const struct vma *new,
                      unsigned nnew)
 {
+	unsigned kept = 0;
+
 	if (tree->root && leaf_splice(tree, addr, nold, new, nnew))
 		return;
+	/* A vma that is split stays where it is, as its first part: only the others need room. */
+	kept = nold == 1 && nnew > 1 && leaf_splice(tree, addr, 1, new, 1);
+	nold -= kept;
 	/* What goes for good goes first: one vma in the place of several needs no node. */
 	for (; nold > nnew && nnew > 0; nold--)
 		record_remove(tree, addr);
@@ -618,7 +623,7 @@ void vma_tree_splice(struct vma_tree *tree, uint64_t addr, unsigned nold, const 
 		return;
 	for (; nold > 0; nold--)
 		record_remove(tree, addr);
-	for (unsigned i = 0; i < nnew; i++)
+	for (unsigned i = kept; i < nnew; i++)
 		record_insert(tree, &new[i]);
 }
 
@@ -644,12 +649,8 @@ void vma_tree_destroy(struct vma_tree *tree)
 {
 	if (tree->root)
 		subtree_free(tree, tree->root);
-	while (tree->spare) {
-		struct tree_node *node = tree->spare;
-
+	for (struct tree_node *node; (node = tree->spare) != NULL; node_free(tree, node))
 		tree->spare = node->inner.child[0];
-		node_free(tree, node);
-	}
 	*tree = (struct vma_tree){.slab = tree->slab};
 }
 

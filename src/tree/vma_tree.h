@@ -79,7 +79,8 @@ VAS_INTERNAL bool vma_tree_before(const struct vma_tree *tree, uint64_t addr, st
 
 /* Puts `nnew` vmas, in order, in the place of the `nold` that follow each other from addr on: all
  * lies between the neighbours of those, or where nothing is. The memory for nnew insertions has
- * been reserved; one in the place of several needs none. */
+ * been reserved; one in the place of several needs none, the parts of one that is split (the first
+ * begins where it does) one less than there are parts. */
 VAS_INTERNAL void vma_tree_splice(struct vma_tree *tree, uint64_t addr, unsigned nold,
                                   const struct vma *new, unsigned nnew);
 

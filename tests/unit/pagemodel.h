@@ -230,7 +230,8 @@ static inline void mapped_set(struct mapped *mapped, uint64_t addr, unsigned lev
 	const struct vas_format *format = mapped->pm.table.format;
 	uint64_t page = format_page_size(format), span = format_span(format, level);
 	struct entry leaf = {.kind = ENTRY_LEAF, .rights = rights, .accessed = true};
-	uint32_t frame = frame_alloc(mapped->pm.table.frames, level * format->index_bits);
+	uint32_t frame =
+		frame_alloc(mapped->pm.table.frames, FRAME_NONE, level * format->index_bits);
 
 	addr &= ~(span - 1);
 	mapped_clear(mapped, addr, addr + span, false);

@@ -11,6 +11,7 @@
 #define HELD 512
 
 static struct frame records[POOL_FRAMES];
+static uint32_t payers[POOL_FRAMES];
 static const struct vas_port port; /* one thread */
 
 /* A pool without memory behind it: the frames' bytes are not touched. */
@@ -20,6 +21,7 @@ static void pool_begin(struct frame_pool *pool, uint32_t count)
 	*pool = (struct frame_pool){
 		.port = &port,
 		.frame = records,
+		.payer = payers,
 		.count = count,
 		.page_shift = 12,
 		.fail_after = -1,
@@ -84,8 +86,8 @@ static void a_block_is_aligned_and_its_frames_have_one_reference(void **state)
 		uint32_t index;
 
 		pool_begin(&pool, POOL_FRAMES);
-		assert_int_not_equal(frame_alloc(&pool, 0), FRAME_NONE);
-		index = frame_alloc(&pool, order);
+		assert_int_not_equal(frame_alloc(&pool, FRAME_NONE, 0), FRAME_NONE);
+		index = frame_alloc(&pool, FRAME_NONE, order);
 		assert_int_not_equal(index, FRAME_NONE);
 		assert_int_equal(index % (1u << order), 0);
 		for (uint32_t i = 0; i < 1u << order; i++)
@@ -104,7 +106,7 @@ static void every_frame_is_handed_out_once_and_comes_back(void **state)
 	(void)state;
 	pool_begin(&pool, 1000);
 	memset(seen, 0, sizeof(seen));
-	while ((index = frame_alloc(&pool, 0)) != FRAME_NONE) {
+	while ((index = frame_alloc(&pool, FRAME_NONE, 0)) != FRAME_NONE) {
 		assert_in_range(index, POOL_RESERVED, 999);
 		assert_false(seen[index]);
 		seen[index] = true;
@@ -120,7 +122,7 @@ static void every_frame_is_handed_out_once_and_comes_back(void **state)
 		give_back(&pool, i, 0);
 	assert_pool_sound(&pool);
 	assert_int_equal(pool.nfree, 1000 - POOL_RESERVED);
-	assert_int_not_equal(frame_alloc(&pool, 8), FRAME_NONE);
+	assert_int_not_equal(frame_alloc(&pool, FRAME_NONE, 8), FRAME_NONE);
 }
 
 static void a_block_may_be_freed_in_parts(void **state)
@@ -130,7 +132,7 @@ static void a_block_may_be_freed_in_parts(void **state)
 
 	(void)state;
 	pool_begin(&pool, POOL_FRAMES);
-	index = frame_alloc(&pool, 9);
+	index = frame_alloc(&pool, FRAME_NONE, 9);
 	for (uint32_t i = 0; i < 512; i += 2)
 		give_back(&pool, index + i, 0);
 	assert_pool_sound(&pool);
@@ -156,14 +158,14 @@ static void what_is_too_large_or_fragmented_is_refused(void **state)
 
 	(void)state;
 	pool_begin(&pool, 1024);
-	assert_int_equal(frame_alloc(&pool, 10), FRAME_NONE); /* some are reserved */
-	assert_int_equal(frame_alloc(&pool, FRAME_ORDERS - 1), FRAME_NONE);
+	assert_int_equal(frame_alloc(&pool, FRAME_NONE, 10), FRAME_NONE); /* some are reserved */
+	assert_int_equal(frame_alloc(&pool, FRAME_NONE, FRAME_ORDERS - 1), FRAME_NONE);
 	for (uint32_t i = 0; i < 1024 - POOL_RESERVED; i++)
-		assert_int_not_equal(frame_alloc(&pool, 0), FRAME_NONE);
-	assert_int_equal(frame_alloc(&pool, 0), FRAME_NONE);
+		assert_int_not_equal(frame_alloc(&pool, FRAME_NONE, 0), FRAME_NONE);
+	assert_int_equal(frame_alloc(&pool, FRAME_NONE, 0), FRAME_NONE);
 	for (index = 5; index < 1024; index += 2)
 		give_back(&pool, index, 0);
-	assert_int_equal(frame_alloc(&pool, 1), FRAME_NONE);
+	assert_int_equal(frame_alloc(&pool, FRAME_NONE, 1), FRAME_NONE);
 	assert_pool_sound(&pool);
 }
 
@@ -188,7 +190,7 @@ static void random_blocks_never_overlap(void **state)
 		                 (unsigned)random_below(&random, 2);
 
 		if (nheld < HELD && random_below(&random, 2)) {
-			uint32_t index = frame_alloc(&pool, order);
+			uint32_t index = frame_alloc(&pool, FRAME_NONE, order);
 
 			if (index == FRAME_NONE)
 				continue;
@@ -226,18 +228,19 @@ static void all_sizes_of_leaves_come_from_one_region(void **state)
 	unit_begin_with(&unit, (uint64_t)3 << 30);
 	pool = &unit.system->frames;
 	for (unsigned i = 0; i < 3; i++) {
-		index[i] = frame_alloc(pool, orders[i]);
+		index[i] = frame_alloc(pool, FRAME_NONE, orders[i]);
 		assert_int_not_equal(index[i], FRAME_NONE);
 		assert_int_equal(index[i] % (1u << orders[i]), 0);
 		memset(frame_host(pool, index[i]), 1, 4096);
 	}
-	assert_int_not_equal(frame_alloc(pool, 17), FRAME_NONE);
+	assert_int_not_equal(frame_alloc(pool, FRAME_NONE, 17), FRAME_NONE);
 	assert_pool_sound(pool);
 	for (unsigned i = 0; i < 3; i++)
 		give_back(pool, index[i], orders[i]);
-	assert_int_not_equal(frame_alloc(pool, 18), FRAME_NONE);
-	assert_int_not_equal(frame_alloc(pool, 18), FRAME_NONE);
-	assert_int_equal(frame_alloc(pool, 18), FRAME_NONE); /* the third holds the records */
+	assert_int_not_equal(frame_alloc(pool, FRAME_NONE, 18), FRAME_NONE);
+	assert_int_not_equal(frame_alloc(pool, FRAME_NONE, 18), FRAME_NONE);
+	assert_int_equal(frame_alloc(pool, FRAME_NONE, 18),
+	                 FRAME_NONE); /* the third holds the records */
 	assert_pool_sound(pool);
 	munmap(unit.config.port.memory, unit.config.port.memory_len);
 }
@@ -249,12 +252,12 @@ static void failing_after_n_counts_each_allocation(void **state)
 	(void)state;
 	pool_begin(&pool, 100);
 	pool.fail_after = 2;
-	assert_int_not_equal(frame_alloc(&pool, 0), FRAME_NONE);
-	assert_int_not_equal(frame_alloc(&pool, 0), FRAME_NONE);
-	assert_int_equal(frame_alloc(&pool, 0), FRAME_NONE);
-	assert_int_equal(frame_alloc(&pool, 0), FRAME_NONE);
+	assert_int_not_equal(frame_alloc(&pool, FRAME_NONE, 0), FRAME_NONE);
+	assert_int_not_equal(frame_alloc(&pool, FRAME_NONE, 0), FRAME_NONE);
+	assert_int_equal(frame_alloc(&pool, FRAME_NONE, 0), FRAME_NONE);
+	assert_int_equal(frame_alloc(&pool, FRAME_NONE, 0), FRAME_NONE);
 	pool.fail_after = -1;
-	assert_int_not_equal(frame_alloc(&pool, 0), FRAME_NONE);
+	assert_int_not_equal(frame_alloc(&pool, FRAME_NONE, 0), FRAME_NONE);
 }
 
 static void names_of_a_frame_agree(void **state)
@@ -268,7 +271,7 @@ static void names_of_a_frame_agree(void **state)
 	pool.memory = memory;
 	pool.phys = (uint64_t)7 << 32;
 	memset(memory, 0xa5, sizeof(memory));
-	index = frame_alloc_zeroed(&pool);
+	index = frame_alloc_zeroed(&pool, FRAME_NONE);
 	assert_int_equal(frame_of_phys(&pool, frame_phys(&pool, index)), index);
 	assert_int_equal(frame_of_host(&pool, frame_host(&pool, index)), index);
 	assert_ptr_equal(frame_host(&pool, index), memory + index * 4096);

@@ -127,8 +127,8 @@ static void pages_at_any_index(void **state)
 			uint64_t index = indexes[(first + k) % n];
 
 			assert_int_equal(object_find(opened.object, index), FRAME_NONE);
-			assert_int_equal(object_page(opened.object, index, &frame), 0);
-			assert_int_equal(object_page(opened.object, index, &again), 0);
+			assert_int_equal(object_page(opened.object, FRAME_NONE, index, &frame), 0);
+			assert_int_equal(object_page(opened.object, FRAME_NONE, index, &again), 0);
 			assert_int_equal(frame, again);
 			assert_int_equal(object_find(opened.object, index), frame);
 			assert_holds(object_check(opened.object));
@@ -156,7 +156,7 @@ static void a_page_without_memory_leaves_nothing_behind(void **state)
 
 		for (int64_t n = 0; err; n++) {
 			vas_system_fail_after(unit.system, n);
-			err = object_page(opened.object, indexes[k], &frame);
+			err = object_page(opened.object, FRAME_NONE, indexes[k], &frame);
 			vas_system_fail_after(unit.system, -1);
 			assert_holds(object_check(opened.object));
 			if (err) {

@@ -297,7 +297,7 @@ static void assert_shape(unsigned n2, unsigned n1, unsigned n0)
 static void set_gib(uint64_t addr)
 {
 	struct entry leaf = {.kind = ENTRY_LEAF, .rights = RIGHT_READ | RIGHT_WRITE};
-	uint32_t frame = frame_alloc(mapped.pm.table.frames, 18);
+	uint32_t frame = frame_alloc(mapped.pm.table.frames, FRAME_NONE, 18);
 
 	assert_int_not_equal(frame, FRAME_NONE);
 	leaf.phys = frame_phys(mapped.pm.table.frames, frame);

@@ -49,13 +49,13 @@ static void objects_are_zeroed_aligned_and_apart(void **state)
 		} else if (nheld > 0) {
 			h = &held[random_below(&random, nheld)];
 			assert_true(filled(h->object, h->size, h->fill));
-			slab_free(cache, h->object);
+			slab_free(cache->frames, h->object);
 			*h = held[--nheld];
 		}
 	}
 	while (nheld-- > 0) {
 		assert_true(filled(held[nheld].object, held[nheld].size, held[nheld].fill));
-		slab_free(cache, held[nheld].object);
+		slab_free(cache->frames, held[nheld].object);
 	}
 	assert_int_equal(cache->nslabs, 0);
 	unit_end(&unit);
@@ -73,7 +73,7 @@ static void objects_of_one_size_share_a_frame(void **state)
 	assert_int_equal(unit.system->slab.nslabs, 1);
 	assert_int_equal(unit_free(&unit), unit.free_before - 1);
 	for (unsigned i = 0; i < 3; i++)
-		slab_free(&unit.system->slab, object[i]);
+		slab_free(&unit.system->frames, object[i]);
 	unit_end(&unit);
 }
 
@@ -90,8 +90,8 @@ static void the_largest_object_fits(void **state)
 	memset(b, 2, SLAB_MAX);
 	assert_true(filled(a, SLAB_MAX, 1));
 	assert_int_equal(unit.system->slab.nslabs, 1);
-	slab_free(&unit.system->slab, a);
-	slab_free(&unit.system->slab, b);
+	slab_free(&unit.system->frames, a);
+	slab_free(&unit.system->frames, b);
 	unit_end(&unit);
 }
 
@@ -110,8 +110,8 @@ static void failing_is_null_and_no_loss(void **state)
 	assert_null(slab_alloc(&unit.system->slab, 64)); /* also where a slab has room */
 	vas_system_fail_after(unit.system, -1);
 	next = slab_alloc(&unit.system->slab, 64);
-	slab_free(&unit.system->slab, object);
-	slab_free(&unit.system->slab, next);
+	slab_free(&unit.system->frames, object);
+	slab_free(&unit.system->frames, next);
 	unit_end(&unit);
 }
 

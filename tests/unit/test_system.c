@@ -240,7 +240,7 @@ static void every_wrong_count_is_found(void **state)
 static void a_lost_frame_is_found(void **state)
 {
 	struct vas *space = with_something();
-	uint32_t lost = frame_alloc(&unit.system->frames, 0);
+	uint32_t lost = frame_alloc(&unit.system->frames, FRAME_NONE, 0);
 
 	(void)state;
 	assert_non_null(vas_audit(unit.system));
