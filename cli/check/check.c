@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -22,6 +23,8 @@ static const char usage[] =
 	"  --all-cpus     do not keep the program on one CPU (a call costs 20 times as much)\n"
 	"  --progress     show on standard error how far it is, where COMMAND may write, too\n"
 	"  --json         one JSON object per program, then one in all\n"
+	"  --exit-status  if all was followed and nothing differs, end with COMMAND's own status,\n"
+	"                 128 and the signal's number if one killed it\n"
 	"  --quiet        only programs with differences, and the total\n"
 	"  --output FILE  write there instead of to standard error\n"
 	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage, 3 COMMAND could not be "
@@ -31,7 +34,7 @@ static const char usage[] =
 struct check_options {
 	struct tracer_options tracer;
 	struct report_style style;
-	bool picture;
+	bool picture, exit_status;
 	const char *record, *output;
 	uint32_t linux_version; /* 0: the machine's */
 	char **command;
@@ -67,6 +70,8 @@ static bool take_option(struct check_options *options, int argc, char **argv, in
 		tracer->progress = true;
 	else if (strcmp(option, "--all-cpus") == 0)
 		tracer->all_cpus = true;
+	else if (strcmp(option, "--exit-status") == 0)
+		options->exit_status = true;
 	else if (strcmp(option, "--picture") == 0)
 		options->picture = true;
 	else if (strcmp(option, "--json") == 0)
@@ -140,9 +145,14 @@ static int run(struct check_options *options)
 	enum tracer_end end = tracer_run(&options->tracer, model, options->command, &status);
 	int result = EXIT_UNFOLLOWED;
 	if (end != TRACER_FAILED) {
+		char *changes = report_differences(model) ? machine_changes(&machine) : NULL;
+		options->style.changes = changes;
 		report_print(&options->style, model, describe_end(status, ending, sizeof(ending)));
 		if (end == TRACER_DONE || report_status(model) == EXIT_DIFFERENT)
 			result = report_status(model);
+		if (result == EXIT_SAME && options->exit_status)
+			result = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		free(changes);
 	}
 	model_destroy(model);
 	return result;

@@ -209,3 +209,48 @@ bool machine_read(struct machine *machine)
 	settings->leak_locked = true; /* who is compared with a kernel imitates its mistakes, too */
 	return true;
 }
+
+/* The commit charge of others and the pools of huge pages change by themselves all the time. */
+char *machine_changes(const struct machine *before)
+{
+	struct machine now;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = machine_read(&now) ? open_memstream(&text, &size) : NULL;
+	const struct vas_settings *a = &before->settings, *b = &now.settings;
+	const struct {
+		const char *name;
+		uint64_t before, now;
+	} numbers[] = {
+		{"vm.mmap_min_addr", a->mmap_min_addr, b->mmap_min_addr},
+		{"vm.max_map_count", a->max_map_count, b->max_map_count},
+		{"vm.overcommit_memory", a->overcommit_memory, b->overcommit_memory},
+		{"vm.overcommit_ratio", a->overcommit_ratio, b->overcommit_ratio},
+		{"vm.overcommit_kbytes", a->overcommit_kbytes, b->overcommit_kbytes},
+		{"vm.admin_reserve_kbytes", a->admin_reserve_kbytes, b->admin_reserve_kbytes},
+		{"vm.user_reserve_kbytes", a->user_reserve_kbytes, b->user_reserve_kbytes},
+		{"pages of swap", a->swap_pages, b->swap_pages},
+	};
+	if (!out)
+		return NULL;
+	const char *comma = "";
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (numbers[i].before == numbers[i].now)
+			continue;
+		fprintf(out, "%s%s %llu -> %llu", comma, numbers[i].name,
+		        (unsigned long long)numbers[i].before, (unsigned long long)numbers[i].now);
+		comma = ", ";
+	}
+	if (strcmp(before->thp, now.thp) != 0) {
+		fprintf(out, "%stransparent_hugepage/enabled %s -> %s", comma, before->thp,
+		        now.thp);
+		comma = ", ";
+	}
+	if (strcmp(before->shmem_thp, now.shmem_thp) != 0)
+		fprintf(out, "%stransparent_hugepage/shmem_enabled %s -> %s", comma,
+		        before->shmem_thp, now.shmem_thp);
+	if (fclose(out) == 0 && size)
+		return text;
+	free(text);
+	return NULL;
+}

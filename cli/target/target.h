@@ -46,6 +46,11 @@ struct machine {
  * message has been printed. */
 bool machine_read(struct machine *machine);
 
+/* What of the running kernel's settings is otherwise than `before` has it: a line of text to be
+ * freed ("overcommit_memory 0 -> 1, ..."), or NULL: nothing, or it cannot be read. For who has
+ * found a difference: somebody may have changed the machine meanwhile. */
+char *machine_changes(const struct machine *before);
+
 /* "always", "madvise" or "never" as an enum vas_thp; never, if it is none of them. */
 uint32_t thp_number(const char *word);
 

@@ -28,6 +28,12 @@ check() {
 verdict='Nothing differs in what was followed, but 2 programs could not be followed to the end.'
 
 check 0 ''
+status=0
+"$vas" check --exit-status --output "$dir/report" -- sh -c 'exit 7' || status=$?
+[ $status = 7 ] || fail "--exit-status: $status, not 7"
+status=0
+"$vas" check --exit-status --output "$dir/report" -- sh -c 'kill -TERM $$' || status=$?
+[ $status = 143 ] || fail "--exit-status: $status, not 143"
 for what in personality set_mm 32-bit-call; do
 	check 3 $what
 	grep -q 'not followed to its end: ' "$dir/report" || fail "$what: not said why"

@@ -323,6 +323,11 @@ static struct file *file_new(struct model *model, struct object *object, const c
 	return file;
 }
 
+static struct file **bucket_of(struct model *model, const struct vas_file *vas)
+{
+	return &model->bucket[(uintptr_t)vas / 32 % FILE_BUCKETS];
+}
+
 static bool apply_file(struct model *model, const struct event *event, char why[MODEL_WHY])
 {
 	struct object *object = object_get(model, event);
@@ -335,6 +340,8 @@ static bool apply_file(struct model *model, const struct event *event, char why[
 		file->vas = NULL;
 		return wrong(why, "vas's memory is used up");
 	}
+	file->same_bucket = *bucket_of(model, file->vas);
+	*bucket_of(model, file->vas) = file;
 	return true;
 }
 
@@ -356,6 +363,10 @@ static bool apply_close(struct model *model, const struct event *event, char why
 	while (*at != file)
 		at = &(*at)->next;
 	*at = file->next;
+	at = bucket_of(model, file->vas);
+	while (*at != file)
+		at = &(*at)->same_bucket;
+	*at = file->same_bucket;
 	vas_file_put(file->vas);
 	file->vas = NULL;
 	object_put(model, file->object);
@@ -364,10 +375,10 @@ static bool apply_close(struct model *model, const struct event *event, char why
 
 uint32_t model_file_id(struct model *model, const struct vas_file *vas)
 {
-	for (struct file *file = model->open; file; file = file->next)
-		if (file->vas == vas)
-			return file->id;
-	return 0;
+	const struct file *file = *bucket_of(model, vas);
+	while (file && file->vas != vas)
+		file = file->same_bucket;
+	return file ? file->id : 0;
 }
 
 /* Marks in `used` the files that a space maps. */

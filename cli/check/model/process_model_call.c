@@ -51,6 +51,13 @@ void model_difference(struct process *process, const char *kernel, const char *v
 	first->maps = maps ? strdup(maps) : NULL;
 }
 
+/* Under MCL_ONFAULT nothing is populated, whatever mmap was told. */
+static bool locks_on_fault(struct vas *vas, uint64_t addr)
+{
+	struct vas_region region;
+	return vas_next_region(vas, addr, &region) && (region.flags & VAS_VM_LOCKONFAULT);
+}
+
 /* Linux populates; for vas it is enough to know that the mapping was written, which is what
  * populating private writable memory amounts to. So a program that maps gigabytes costs no memory
  * twice. Errors of populating do not show in mmap's answer. */
@@ -62,7 +69,8 @@ static int64_t make_mmap(struct space *space, const struct call *call, struct va
 	bool private = (flags & VAS_MAP_TYPE) == VAS_MAP_PRIVATE;
 	flags &= ~(uint64_t)VAS_MAP_POPULATE;
 	int64_t addr = vas_mmap(space->vas, arg[0], arg[1], arg[2], flags, file, arg[5]);
-	if (addr >= 0 && populate && private && (arg[2] & VAS_PROT_WRITE))
+	if (addr >= 0 && populate && private && (arg[2] & VAS_PROT_WRITE) &&
+	    !locks_on_fault(space->vas, (uint64_t)addr))
 		vas_fault(space->vas, (uint64_t)addr, VAS_WRITE, NULL);
 	return addr;
 }
@@ -74,6 +82,16 @@ static bool is_random(const struct call *call, const struct answer *answer)
 	uint64_t fixed = VAS_MAP_FIXED | VAS_MAP_FIXED_NOREPLACE;
 	return call->name == CALL_MMAP && (call->arg[3] & VAS_MAP_32BIT) &&
 	       !(call->arg[3] & fixed) && answer->value >= 0;
+}
+
+/* The flag with which vas maps at the address that Linux has chosen. Where that is free, MAP_FIXED
+ * replaces nothing, and MAP_SHARED_VALIDATE knows it. */
+static uint64_t place_at(const struct process *process, const struct call *call)
+{
+	struct vas_region region;
+	bool taken = vas_next_region(process->space->vas, call->arg[0], &region) &&
+	             region.start < call->arg[0] + call->arg[1];
+	return taken ? VAS_MAP_FIXED_NOREPLACE : VAS_MAP_FIXED;
 }
 
 static int64_t set_limit(struct space *space, const struct call *call)
@@ -223,7 +241,7 @@ bool model_call(struct model *model, struct process *process, const struct event
 	if (is_random(&call, &event->answer)) {
 		model_count(model, process->report, "random address of MAP_32BIT", true);
 		call.arg[0] = (uint64_t)event->answer.value;
-		call.arg[3] |= VAS_MAP_FIXED_NOREPLACE;
+		call.arg[3] = (call.arg[3] & ~(uint64_t)VAS_MAP_32BIT) | place_at(process, &call);
 	}
 	mine.value = make(model, process->space, &call);
 	if (mine.value == event->answer.value)

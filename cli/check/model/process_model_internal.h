@@ -16,6 +16,7 @@ struct object {
 
 struct file {
 	struct file *next; /* of those not closed */
+	struct file *same_bucket; /* likewise */
 	uint32_t id;
 	struct vas_file *vas; /* NULL: closed */
 	struct object *object;
@@ -39,6 +40,8 @@ struct process {
 	struct report *report;
 };
 
+#define FILE_BUCKETS 4096
+
 struct name {
 	struct name *next;
 	char text[];
@@ -52,7 +55,8 @@ struct model {
 	struct object *objects;
 	struct file **files; /* by id, from 1 */
 	size_t nfiles, files_room;
-	struct file *open; /* those not closed: few, as each is mapped somewhere */
+	struct file *open; /* those not closed */
+	struct file *bucket[FILE_BUCKETS]; /* and these by the address of their vas_file */
 	struct report *reports, **reports_end;
 	struct name *names;     /* strings kept for spaces and reports */
 	struct map_lines lines; /* vas's map, when it is compared */

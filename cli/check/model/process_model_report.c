@@ -199,6 +199,11 @@ static void put_text(const struct report_style *style, const struct model *model
 		fprintf(file, "The program %s.\n", ending);
 	if (model_picture(model))
 		fprintf(file, "\n%s\n", model_picture(model));
+	if (style->changes)
+		fprintf(file,
+		        "The machine was set otherwise meanwhile, from which differences can "
+		        "come: %s.\n",
+		        style->changes);
 	put_verdict(file, &total, model_broken(model));
 }
 
@@ -302,6 +307,8 @@ static void put_json(const struct report_style *style, const struct model *model
 	fprintf(file, ",\"version\":\"%s\",\"verified\":%s,\"ending\":",
 	        version_text(machine->version, version), machine->vas_verified ? "true" : "false");
 	put_string(file, ending);
+	fputs(",\"machine_changes\":", file);
+	put_string(file, style->changes);
 	fputs("}\n", file);
 }
 

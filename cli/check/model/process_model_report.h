@@ -12,6 +12,7 @@ struct report_style {
 	FILE *file;
 	bool json;  /* one object per line: the processes, then the total */
 	bool quiet; /* only processes with differences, and the total */
+	const char *changes; /* of the machine meanwhile (machine_changes), or NULL */
 };
 
 /* Differences over all processes. */

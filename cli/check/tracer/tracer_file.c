@@ -292,7 +292,7 @@ uint32_t file_define(struct tracer *tracer, struct task *task, int64_t answer)
 		keep(tracer, &event, file->fd, &file->stat);
 		file->fd = -1;
 	}
-	tracer->files_dirty = true; /* the call may have failed: then nothing maps it */
+	tracer->files_dirty |= answer < 0; /* then nothing maps it */
 	return event.id;
 }
 

@@ -99,13 +99,11 @@ static void emit_touch(struct tracer *tracer, struct task *task, uint64_t page)
 
 /* Asks about the part of the region in [from, to). Whether a page there has just turned out to be
  * written, and which. */
-static bool find_new(struct tracer *tracer, struct task *task, const struct vas_region *region,
-                     uint64_t from, uint64_t to, uint64_t *page)
+static bool find_new(const struct task *task, const struct vas_region *region, uint64_t from,
+                     uint64_t to, uint64_t *page)
 {
 	from = region->start > from ? region->start : from;
 	to = region->end < to ? region->end : to;
-	if (region->file)
-		tracer->files_dirty = true;
 	return unknown(region) && touch_find(task->mm, from, to, page);
 }
 
@@ -113,7 +111,7 @@ static void look(struct tracer *tracer, struct task *task, const struct vas_regi
                  uint64_t from, uint64_t to)
 {
 	uint64_t page;
-	if (find_new(tracer, task, region, from, to, &page))
+	if (find_new(task, region, from, to, &page))
 		emit_touch(tracer, task, page);
 }
 
@@ -123,6 +121,7 @@ static void look_within(struct tracer *tracer, struct task *task, uint64_t start
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
 	struct vas_region region;
 	while (vas && vas_next_region(vas, start, &region) && region.start < end) {
+		tracer->files_dirty |= region.file != NULL;
 		look(tracer, task, &region, 0, UINT64_MAX);
 		start = region.end;
 	}
@@ -177,7 +176,7 @@ static uint64_t find_beside(struct tracer *tracer, struct task *task, uint64_t s
 	if (below ? !start || !vas_next_region(vas, start - 1, &region) || region.start >= start
 	          : !vas_next_region(vas, end, &region) || region.start > end)
 		return 0;
-	if (!find_new(tracer, task, &region, below ? 0 : end, below ? start : UINT64_MAX, &page))
+	if (!find_new(task, &region, below ? 0 : end, below ? start : UINT64_MAX, &page))
 		return 0;
 	return page;
 }
