@@ -7,8 +7,8 @@
  *   a table's lock        the words of one leaf table, by those who hold the space's lock shared
  *   leaf locks            object->lock, system->lock, slab, frames: held for a few instructions,
  *                         none while waiting for another but slab for frames
- * A thread takes at the most one lock of each row, but of spaces' locks several with the list's
- * lock.
+ * A thread takes at the most one lock of each row. But fork takes those of a parent and its child,
+ * in this order, and who changes the settings those of all spaces, parents first.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_LOCK_H

@@ -73,8 +73,7 @@ static int64_t fork_space(struct vas *parent, struct vas **out)
 	err = vas_create(parent->system, &params, &child);
 	if (err)
 		return err;
-	/* Two spaces at once: only with the lock of the list (lock.h). */
-	write_lock(&parent->system->port, &parent->system->spaces_lock);
+	/* Two spaces at once, the older first (lock.h). */
 	space_lock(parent);
 	space_lock(child);
 	inherit(child, parent);
@@ -84,7 +83,6 @@ static int64_t fork_space(struct vas *parent, struct vas **out)
 	gather_close(&parent->gather);
 	space_unlock(child);
 	space_unlock(parent);
-	write_unlock(&parent->system->port, &parent->system->spaces_lock);
 	if (err)
 		vas_destroy(child);
 	else

@@ -402,37 +402,48 @@ static bool advice_is_known(const struct vas *space, uint64_t advice)
 	       advice == VAS_MADV_DONTDUMP || advice == VAS_MADV_DODUMP;
 }
 
+/* What can be said of the arguments; the settings are read with the space locked. */
+static int64_t check_advice(const struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
+{
+	uint64_t rounded = space_align(space, len);
+
+	if (!advice_is_known(space, advice) || !space_aligned(space, addr))
+		return -VAS_EINVAL;
+	return (len && !rounded) || addr + rounded < addr ? -VAS_EINVAL : 0;
+}
+
 static int64_t advise(struct vas *space, uint64_t start, uint64_t end, uint64_t advice)
 {
-	int64_t result;
-
-	if (advice == VAS_MADV_POPULATE_READ || advice == VAS_MADV_POPULATE_WRITE)
-		return populate_range(space, start, end, advice);
-	space_lock(space);
+	if (start == end)
+		return 0;
 	if (advice == VAS_MADV_HWPOISON || advice == VAS_MADV_SOFT_OFFLINE)
 		/* There is no failing memory to speak of. */
-		result = space->capabilities & VAS_CAP_SYS_ADMIN ? -VAS_EOPNOTSUPP : -VAS_EPERM;
-	else
-		result = advise_range(space, start, end, advice);
+		return space->capabilities & VAS_CAP_SYS_ADMIN ? -VAS_EOPNOTSUPP : -VAS_EPERM;
+	return advise_range(space, start, end, advice);
+}
+
+static int64_t advise_once(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
+{
+	bool populates = advice == VAS_MADV_POPULATE_READ || advice == VAS_MADV_POPULATE_WRITE;
+	uint64_t end = addr + space_align(space, len);
+	int64_t result;
+
+	space_lock(space);
+	result = check_advice(space, addr, len, advice);
+	if (!result && !populates)
+		result = advise(space, addr, end, advice);
 	space_unlock(space);
-	return result;
+	return !result && populates ? populate_range(space, addr, end, advice) : result;
 }
 
 int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice)
 {
-	uint64_t rounded = space_align(space, len), end = addr + rounded;
 	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
 	advice = (uint32_t)advice; /* an int */
-	if (!advice_is_known(space, advice) || !space_aligned(space, addr))
-		return -VAS_EINVAL;
-	if ((len && !rounded) || end < addr)
-		return -VAS_EINVAL;
-	if (end == addr)
-		return 0;
 	do
-		result = advise(space, addr, end, advice);
+		result = advise_once(space, addr, len, advice);
 	while (result < 0 && group_ask(space->group, space, &refusals));
 	return result;
 }

@@ -71,39 +71,70 @@ int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags
 
 /* ---- mincore -------------------------------------------------------------------------------- */
 
-/* Whether the page is in memory: mapped here, or in the file's cache. */
-static bool page_in_core(const struct vas *space, const struct vma *vma, uint64_t addr)
-{
-	unsigned level;
-	struct entry e = pagemap_lookup(&space->pages, addr, &level);
+/* Answers for pages from addr on, of which those that are absent read 0 yet. */
+struct incore {
+	const struct vas *space;
+	uint64_t addr, end;
+	uint8_t *answers;
+};
 
-	if (e.kind == ENTRY_LEAF)
-		return true;
+static bool leaf_in_core(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	const struct incore *in = ctx;
+	uint64_t span = format_span(in->space->system->format, level);
+	uint64_t end = min_u64(align_down(addr, span) + span, in->end);
+
+	if (entry->kind == ENTRY_LEAF && end > in->addr) {
+		addr = max_u64(addr, in->addr);
+		memset(in->answers + space_pages(in->space, addr - in->addr), 1,
+		       (size_t)space_pages(in->space, end - addr));
+	}
+	return true;
+}
+
+/* Pages of one vma: mapped here, or in the file's cache. */
+static void range_in_core(const struct incore *in, const struct vma *vma)
+{
+	const struct vas *space = in->space;
+	uint64_t page = space_page_size(space);
+	struct incore ctx = *in;
+	unsigned level;
+	struct entry first = pagemap_lookup(&space->pages, in->addr, &level);
+
+	/* A walk shows what begins in its range: a large page may have begun before it. */
+	if (level > 0)
+		leaf_in_core(&ctx, in->addr, level, &first);
+	pagemap_walk(&space->pages, in->addr, in->end, leaf_in_core, &ctx);
 	if (!vma->file || !vma->file->object)
-		return false;
-	return object_find(vma->file->object, vma_pgoff(space, vma, addr)) != FRAME_NONE;
+		return;
+	for (uint64_t i = 0, addr = in->addr; addr < in->end; i++, addr += page) {
+		if (!in->answers[i] &&
+		    object_find(vma->file->object, vma_pgoff(space, vma, addr)) != FRAME_NONE)
+			in->answers[i] = 1;
+	}
 }
 
 /* Answers for up to n pages from addr on, to the end of its vma at the most; 0: nothing mapped. */
 static uint64_t pages_in_core(struct vas *space, uint64_t addr, uint64_t n, uint8_t *answers)
 {
-	uint64_t done = 0;
+	struct incore in = {space, addr, addr, answers};
 	struct vma vma;
 
-	space_lock_shared(space);
-	if (vma_at(space, addr, &vma)) {
-		for (; done < n && addr < vma.end; addr += space_page_size(space))
-			answers[done++] = page_in_core(space, &vma, addr);
+	memset(answers, 0, (size_t)n);
+	space_lock(space);
+	if (vma_seek(space, addr, &vma)) {
+		in.end = min_u64(vma.end, addr + n * space_page_size(space));
+		range_in_core(&in, &vma);
 	}
-	space_unlock_shared(space);
-	return done;
+	space_unlock(space);
+	return space_pages(space, in.end - addr);
 }
 
 int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec)
 {
 	uint64_t task_size = vas_task_size(space), page = space_page_size(space);
 	uint64_t npages = space_pages(space, len) + !space_aligned(space, len);
-	uint8_t answers[64];
+	uint8_t answers[512]; /* what a leaf table has: to be written with the space unlocked */
 
 	if (!space_aligned(space, addr))
 		return -VAS_EINVAL;

@@ -248,23 +248,23 @@ unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr, struct pagemap_s
 	return pagetable_trace(&piece.table, addr + piece.table.shift, steps);
 }
 
-bool pagemap_is_shared(const struct pagemap *pm, uint64_t addr, uint64_t *end)
+uint32_t pagemap_sharers(const struct pagemap *pm, uint64_t addr, uint64_t *end)
 {
 	uint64_t span = format_span(pm->table.format, 1);
 	struct pagemap_step steps[VAS_LEVELS_MAX];
 	struct piece piece;
-	bool shared = false;
+	uint32_t sharers = 0;
 	unsigned n;
 
 	*end = addr + format_page_size(pm->table.format);
 	if (!piece_next(pm, addr, addr + span, &piece) || piece.start > addr)
-		return false;
+		return 0;
 	n = pagetable_trace(&piece.table, addr + piece.table.shift, steps);
 	for (unsigned i = 0; i < n; i++)
-		shared |= frame_refs(pm->table.frames, steps[i].table) > 1;
+		sharers += frame_refs(pm->table.frames, steps[i].table) - 1;
 	*end = align_down(addr + piece.table.shift, span) + span - piece.table.shift;
 	*end = min_u64(*end, piece.end);
-	return shared;
+	return sharers;
 }
 
 /* ---- Counting and checking ------------------------------------------------------------------ */

@@ -137,8 +137,9 @@ struct pagemap_step {
 VAS_INTERNAL unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr,
                                     struct pagemap_step *steps);
 
-/* Whether others may share the tables over addr; *end: up to where that is the answer. */
-VAS_INTERNAL bool pagemap_is_shared(const struct pagemap *pm, uint64_t addr, uint64_t *end);
+/* How many entries besides this map's own point to the tables over addr: at the least so many other
+ * maps share them, and 0 says that nobody does. *end: up to where that is the answer. */
+VAS_INTERNAL uint32_t pagemap_sharers(const struct pagemap *pm, uint64_t addr, uint64_t *end);
 
 /* Adds `step` (1 or -1) to the count of each frame the map refers to, once for each reference; a
  * shared table's own references are counted once, so all maps that share it must be visited. */

@@ -7,14 +7,14 @@
 
 /* ---- How often a frame is mapped ------------------------------------------------------------ */
 
-/* What a frame's count tells only if nothing is shared: tables that spaces share hold their
- * references once, and an object holds one. Where that may be, all spaces are walked, once for a
- * report, and each frame's mappings are counted in its record. */
+/* A frame's count has a reference for each leaf and one of the object's; but tables that spaces
+ * share hold theirs once, so whoever shares a table of ours counts too. Only this space is looked
+ * at and locked. That nobody else maps a frame is so told exactly; how many do, is too few where a
+ * table of others reaches one of ours and is itself shared (docs/differences.md). */
 struct mapcount {
 	struct vas *space;
-	uint64_t table_start, table_end; /* a leaf table's addresses; whether spaces share it */
-	bool table_shared;
-	bool counted;
+	uint64_t table_start, table_end; /* a leaf table's addresses; who else has it */
+	uint32_t sharers;
 };
 
 static void mapcount_begin(struct mapcount *count, struct vas *space)
@@ -22,62 +22,16 @@ static void mapcount_begin(struct mapcount *count, struct vas *space)
 	*count = (struct mapcount){.space = space};
 }
 
-struct mapcount_pass {
-	struct vas *space;
-	bool clear;
-};
-
-static bool mapcount_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
-{
-	const struct mapcount_pass *pass = ctx;
-	const struct vas_format *format = pass->space->system->format;
-	struct frame_pool *frames = &pass->space->system->frames;
-	uint64_t npages = format_span(format, level) >> format->page_shift;
-
-	(void)addr;
-	if (entry->kind != ENTRY_LEAF)
-		return true;
-	for (uint64_t i = 0; i < npages; i++) {
-		struct frame *f = &frames->frame[frame_of_phys(frames, entry->phys) + i];
-
-		f->prev = pass->clear ? 0 : f->prev + 1;
-	}
-	return true;
-}
-
-static void mapcount_all(struct vas_system *system, bool clear)
-{
-	for (struct vas *space = system->spaces; space; space = space->next) {
-		struct mapcount_pass pass = {space, clear};
-
-		pagemap_walk(&space->pages, 0, vas_task_size(space), mapcount_leaf, &pass);
-	}
-}
-
-static bool table_is_shared(struct mapcount *count, uint64_t addr)
-{
-	if (addr < count->table_start || addr >= count->table_end) {
-		count->table_start = addr;
-		count->table_shared = pagemap_is_shared(&count->space->pages, addr,
-		                                        &count->table_end);
-	}
-	return count->table_shared;
-}
-
 /* In how many places the frame mapped at addr is mapped. */
 static uint32_t mapcount_get(struct mapcount *count, uint64_t addr, uint32_t frame, bool cached)
 {
-	struct vas_system *system = count->space->system;
+	uint32_t refs = frame_refs(&count->space->system->frames, frame), own = 1u + cached;
 
-	if (!count->counted) {
-		if (frame_refs(&system->frames, frame) == 1u + cached &&
-		    !table_is_shared(count, addr))
-			return 1;
-		mapcount_all(system, true);
-		mapcount_all(system, false);
-		count->counted = true;
+	if (addr < count->table_start || addr >= count->table_end) {
+		count->table_start = addr;
+		count->sharers = pagemap_sharers(&count->space->pages, addr, &count->table_end);
 	}
-	return system->frames.frame[frame].prev;
+	return 1 + count->sharers + (refs > own ? refs - own : 0);
 }
 
 /* ---- One page ------------------------------------------------------------------------------- */
@@ -277,28 +231,36 @@ static void put_flags(struct text *text, const struct vma *vma)
 	text_char(text, '\n');
 }
 
+static void put_vma(struct text *text, struct vas *space, const struct vma *vma)
+{
+	uint64_t page = format_span(space->system->format, vma_level(vma));
+	struct tally tally = {.vma = NULL};
+
+	mapcount_begin(&tally.count, space);
+	tally_vma(&tally, vma);
+	report_vma(text, space, vma);
+	put_field(text, "Size:", (vma->end - vma->start) >> 10, " kB");
+	put_field(text, "KernelPageSize:", page >> 10, " kB");
+	put_field(text, "MMUPageSize:", page >> 10, " kB");
+	put_tally(text, &tally, false);
+	put_field(text, "THPeligible:", huge_is_eligible(space, vma), "");
+	put_flags(text, vma);
+}
+
+/* As on Linux, others get the lock between two vmas, so what is shown was never there at once. */
 void vas_smaps(struct vas *space, vas_sink *out, void *ctx)
 {
 	struct text text = {.out = out, .ctx = ctx};
-	struct tally tally;
-	struct vma vma;
+	struct vma vma = {.end = 0};
+	bool found = true;
 
-	system_lock_all(space->system);
-	mapcount_begin(&tally.count, space);
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
-		uint64_t page = format_span(space->system->format, vma_level(&vma));
-
-		memset(tally.sum, 0, sizeof(tally.sum));
-		tally_vma(&tally, &vma);
-		report_vma(&text, space, &vma);
-		put_field(&text, "Size:", (vma.end - vma.start) >> 10, " kB");
-		put_field(&text, "KernelPageSize:", page >> 10, " kB");
-		put_field(&text, "MMUPageSize:", page >> 10, " kB");
-		put_tally(&text, &tally, false);
-		put_field(&text, "THPeligible:", huge_is_eligible(space, &vma), "");
-		put_flags(&text, &vma);
+	while (found) {
+		space_lock(space);
+		found = vma_tree_find(&space->tree, vma.end, &vma);
+		if (found)
+			put_vma(&text, space, &vma);
+		space_unlock(space);
 	}
-	system_unlock_all(space->system);
 	text_flush(&text);
 }
 
@@ -307,16 +269,20 @@ void vas_smaps_rollup(struct vas *space, vas_sink *out, void *ctx)
 	struct text text = {.out = out, .ctx = ctx};
 	struct tally tally = {.vma = NULL};
 	uint64_t start = 0, end = 0;
+	bool found = true;
 	struct vma vma;
 
-	system_lock_all(space->system);
-	mapcount_begin(&tally.count, space);
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = end = vma.end) {
-		if (addr == 0)
-			start = vma.start;
-		tally_vma(&tally, &vma);
+	while (found) {
+		space_lock(space);
+		mapcount_begin(&tally.count, space);
+		found = vma_tree_find(&space->tree, end, &vma);
+		if (found) {
+			start = end == 0 ? vma.start : start;
+			end = vma.end;
+			tally_vma(&tally, &vma);
+		}
+		space_unlock(space);
 	}
-	system_unlock_all(space->system);
 	report_range(&text, start, end);
 	text_put(&text, "---p 00000000 00:00 0 ");
 	report_name(&text, "[rollup]");
@@ -420,50 +386,90 @@ void vas_status_text(struct vas *space, vas_sink *out, void *ctx)
 #define PAGEMAP_GUARD ((uint64_t)1 << 58)
 #define PAGEMAP_EXCLUSIVE ((uint64_t)1 << 56)
 #define PAGEMAP_PFN (((uint64_t)1 << 55) - 1)
+#define PAGEMAP_AT_ONCE 65536u /* pages of a vma, with the space locked */
 #define PAGEMAP_MARK 0x9fu /* a mark, as if in swap: the last swap type, 4 for a guard above it */
 
-static uint64_t pagemap_word(struct mapcount *count, const struct vma *vma, uint64_t addr)
-{
-	const struct vas *space = count->space;
-	const struct vas_format *format = space->system->format;
-	struct page_use use;
-	uint64_t phys, word;
-	unsigned level;
-	struct entry e = pagemap_lookup(&space->pages, addr, &level);
+/* Pages from addr on, all in one vma. */
+struct pagemap_part {
+	struct mapcount count;
+	struct vma vma;
+	uint64_t addr, npages;
+	uint64_t *words;
+};
 
-	if (e.kind == ENTRY_MARK)
-		return PAGEMAP_SWAP | PAGEMAP_MARK |
-		       (linux_pagemap_guard(space) ? PAGEMAP_GUARD : 0);
-	if (e.kind != ENTRY_LEAF)
-		return 0;
-	phys = e.phys +
-	       (align_down(addr, format_page_size(format)) & (format_span(format, level) - 1));
-	word = PAGEMAP_PRESENT | (phys >> format->page_shift & PAGEMAP_PFN);
-	if (!page_look(space, vma, addr, &e, frame_of_phys(&space->system->frames, phys), &use))
+static uint64_t pagemap_word(struct pagemap_part *part, uint64_t addr, uint64_t phys,
+                             const struct entry *leaf)
+{
+	struct vas *space = part->count.space;
+	uint64_t word = PAGEMAP_PRESENT | (phys >> space->system->format->page_shift & PAGEMAP_PFN);
+	uint32_t frame = frame_of_phys(&space->system->frames, phys);
+	struct page_use use;
+
+	if (!page_look(space, &part->vma, addr, leaf, frame, &use))
 		return word;
 	if (use.cached)
 		word |= PAGEMAP_FILE;
-	if (mapcount_get(count, addr, use.frame, use.cached) == 1)
+	if (mapcount_get(&part->count, addr, use.frame, use.cached) == 1)
 		word |= PAGEMAP_EXCLUSIVE;
 	return word;
 }
 
+static bool pagemap_entry(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	struct pagemap_part *part = ctx;
+	struct vas *space = part->count.space;
+	uint64_t page = space_page_size(space);
+	uint64_t base = align_down(addr, format_span(space->system->format, level));
+	uint64_t end = min_u64(base + format_span(space->system->format, level),
+	                       part->addr + part->npages * page);
+
+	for (uint64_t at = max_u64(addr, part->addr); at < end; at += page) {
+		uint64_t *word = &part->words[space_pages(space, at - part->addr)];
+
+		if (entry->kind == ENTRY_MARK)
+			*word = PAGEMAP_SWAP | PAGEMAP_MARK |
+			        (linux_pagemap_guard(space) ? PAGEMAP_GUARD : 0);
+		else if (entry->kind == ENTRY_LEAF)
+			*word = pagemap_word(part, at, entry->phys + (at - base), entry);
+	}
+	return true;
+}
+
+/* What is behind up to npages of the words, with the space locked: how many that were. */
+static uint64_t pagemap_some(struct vas *space, uint64_t addr, uint64_t npages, uint64_t *words)
+{
+	struct pagemap_part part = {.addr = addr, .words = words};
+	struct entry first;
+	unsigned level;
+
+	if (!vma_tree_find(&space->tree, addr, &part.vma))
+		return npages;
+	if (part.vma.start > addr)
+		return min_u64(npages, space_pages(space, part.vma.start - addr));
+	part.npages = min_u64(npages, space_pages(space, part.vma.end - addr));
+	part.npages = min_u64(part.npages, PAGEMAP_AT_ONCE);
+	mapcount_begin(&part.count, space);
+	/* A walk shows what begins in its range: a large page may have begun before it. */
+	first = pagemap_lookup(&space->pages, addr, &level);
+	if (level > 0 && first.kind == ENTRY_LEAF)
+		pagemap_entry(&part, addr, level, &first);
+	pagemap_walk(&space->pages, addr, addr + part.npages * space_page_size(space),
+	             pagemap_entry, &part);
+	return part.npages;
+}
+
 int64_t vas_pagemap(struct vas *space, uint64_t addr, uint64_t npages, uint64_t *words)
 {
-	uint64_t task_size = vas_task_size(space), page = space_page_size(space);
-	struct vma vma = {.end = 0};
-	struct mapcount count;
+	uint64_t task_size = vas_task_size(space), page = space_page_size(space), done = 0;
 
 	if (!space_aligned(space, addr))
 		return -VAS_EINVAL;
 	npages = min_u64(npages, space_pages(space, sub_saturated(task_size, addr)));
-	system_lock_all(space->system);
-	mapcount_begin(&count, space);
-	for (uint64_t i = 0; i < npages; i++, addr += page) {
-		if (vma.end <= addr && !vma_tree_find(&space->tree, addr, &vma))
-			vma = (struct vma){.start = task_size, .end = task_size};
-		words[i] = addr < vma.start ? 0 : pagemap_word(&count, &vma, addr);
+	memset(words, 0, (size_t)npages * sizeof(*words));
+	while (done < npages) {
+		space_lock(space);
+		done += pagemap_some(space, addr + done * page, npages - done, words + done);
+		space_unlock(space);
 	}
-	system_unlock_all(space->system);
 	return (int64_t)npages;
 }

@@ -71,11 +71,31 @@ struct vas_settings *vas_system_settings(struct vas_system *system)
 	return &system->settings;
 }
 
+/* Parents stand behind their children in the list, and are locked before them, as by fork. */
+static void lock_spaces(struct vas_system *system)
+{
+	struct vas *space;
+
+	write_lock(&system->port, &system->spaces_lock);
+	space = system->spaces;
+	while (space && space->next)
+		space = space->next;
+	for (; space; space = space->prev)
+		space_lock(space);
+}
+
+static void unlock_spaces(struct vas_system *system)
+{
+	for (struct vas *space = system->spaces; space; space = space->next)
+		space_unlock(space);
+	write_unlock(&system->port, &system->spaces_lock);
+}
+
 void vas_system_change(struct vas_system *system, const struct vas_settings *settings)
 {
-	system_lock_all(system);
+	lock_spaces(system);
 	system->settings = *settings;
-	system_unlock_all(system);
+	unlock_spaces(system);
 }
 
 uint32_t vas_system_version(const struct vas_system *system)
@@ -107,20 +127,6 @@ uint64_t vas_system_committed(struct vas_system *system)
 void vas_system_fail_after(struct vas_system *system, int64_t n)
 {
 	frame_fail_after(&system->frames, n);
-}
-
-void system_lock_all(struct vas_system *system)
-{
-	write_lock(&system->port, &system->spaces_lock);
-	for (struct vas *space = system->spaces; space; space = space->next)
-		space_lock(space);
-}
-
-void system_unlock_all(struct vas_system *system)
-{
-	for (struct vas *space = system->spaces; space; space = space->next)
-		space_unlock(space);
-	write_unlock(&system->port, &system->spaces_lock);
 }
 
 uint64_t system_next(struct vas_system *system, uint64_t *series)

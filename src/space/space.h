@@ -149,10 +149,6 @@ static inline uint64_t group_refusals(const struct vas_group *group)
 
 VAS_INTERNAL bool group_ask(struct vas_group *group, struct vas *space, uint64_t *refusals);
 
-/* All spaces at once, exclusively: for what reaches from an object to its mappings. */
-VAS_INTERNAL void system_lock_all(struct vas_system *system);
-VAS_INTERNAL void system_unlock_all(struct vas_system *system);
-
 /* The next number of a series, under the system's lock. */
 VAS_INTERNAL uint64_t system_next(struct vas_system *system, uint64_t *series);
 
