@@ -446,7 +446,9 @@ struct vas_object *vas_file_object(const struct vas_file *file);
  * EOPNOTSUPP  SHARED_VALIDATE with unknown flags, MAP_SYNC
  * MAP_HUGETLB: len is rounded up to huge pages; EINVAL: a page size there is not, an address or
  * offset that is not a multiple of it, a file; ENOMEM: the pool has not enough pages left.
- * On failure nothing is unmapped; a sealed mapping in the range may have been split. */
+ * On failure nothing is unmapped, but where the commit limit forbids shared memory or the pool has
+ * no huge pages: both are asked last, as on Linux, when what was in the place is gone. A sealed
+ * mapping in the range may have been split. */
 int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
                  struct vas_file *file, uint64_t offset);
 
@@ -492,7 +494,8 @@ int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags
 /* mincore(2). `vec` is an address in the space. EINVAL, ENOMEM (gap), EFAULT (vec). */
 int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec);
 
-/* mseal(2). EINVAL, ENOMEM (gap: nothing sealed). Before Linux 6.10: ENOSYS. */
+/* mseal(2). EINVAL, ENOMEM (gap: nothing sealed; a split that exceeds max_map_count: what lies
+ * before it is sealed). Before Linux 6.10: ENOSYS. */
 int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
 
 /* fork: a copy-on-write copy of `parent`. 0 or -VAS_ENOMEM (no child, parent unchanged). */

@@ -30,11 +30,13 @@ static int64_t lock_range(struct vas *space, uint64_t start, uint64_t end, uint6
 
 	if (end < start)
 		return -VAS_EINVAL;
+	if (start < end && !space_reserve_change(space, start, end))
+		return -VAS_ENOMEM;
 	while (start < end) {
 		uint64_t part_end;
 		int64_t err;
 
-		if (!vma_at(space, start, &vma) || !space_reserve(space))
+		if (!vma_at(space, start, &vma))
 			return -VAS_ENOMEM;
 		part_end = min_u64(end, vma.end);
 		err = lock_part(space, &vma, start, part_end, locks);

@@ -27,11 +27,13 @@ static int64_t seal(struct vas *space, uint64_t addr, uint64_t len, uint64_t fla
 		return -VAS_EINVAL;
 	if (!range_is_mapped(space, addr, end))
 		return -VAS_ENOMEM;
+	if (!space_reserve_change(space, addr, end))
+		return -VAS_ENOMEM;
 	while (addr < end) {
 		uint64_t part_end;
 		int64_t err = 0;
 
-		if (!vma_at(space, addr, &vma) || !space_reserve(space))
+		if (!vma_at(space, addr, &vma))
 			return -VAS_ENOMEM;
 		part_end = min_u64(end, vma.end);
 		if (!(vma.flags & VAS_VM_SEALED))

@@ -408,6 +408,13 @@ bool space_cut(struct vas *space, uint64_t start, uint64_t end)
 	return cut_at(space, start) && cut_at(space, end);
 }
 
+bool space_reserve_change(struct vas *space, uint64_t start, uint64_t end)
+{
+	end = min_u64(end, vas_task_size(space));
+	return space_reserve(space) &&
+	       (!space->pages.large || start >= end || space_cut(space, start, end));
+}
+
 bool space_own(struct vas *space, uint64_t start, uint64_t end)
 {
 	return space_cut(space, start, end) && pagemap_own(&space->pages, start, end);

@@ -155,6 +155,10 @@ VAS_INTERNAL uint64_t system_next(struct vas_system *system, uint64_t *series);
 /* Takes the memory that changing the tree in a call can need: a call adds at most a few vmas. */
 VAS_INTERNAL bool space_reserve(struct vas *space);
 
+/* Takes what giving the vmas of a range other flags can need: only the first and the last are
+ * split, those between merge at the most. False: no memory, nothing changed. */
+VAS_INTERNAL bool space_reserve_change(struct vas *space, uint64_t start, uint64_t end);
+
 /* The range may be taken apart at its ends: no large leaf and no shared
  * table crosses them. False: no memory. */
 VAS_INTERNAL bool space_cut(struct vas *space, uint64_t start, uint64_t end);
