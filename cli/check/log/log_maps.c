@@ -180,11 +180,18 @@ bool map_line_shared_anon(const struct map_line *line)
 	                                 strcmp(line->name, "/dev/zero (deleted)") == 0);
 }
 
+bool map_line_huge(const struct map_line *line)
+{
+	return strcmp(line->name, "/anon_hugepage (deleted)") == 0;
+}
+
 /* What of a line's file or name counts. */
 static bool same_backing(const struct map_line *a, const struct map_line *b)
 {
 	if (map_line_shared_anon(a) || map_line_shared_anon(b))
 		return map_line_shared_anon(a) && map_line_shared_anon(b);
+	if (map_line_huge(a) || map_line_huge(b))
+		return map_line_huge(a) && map_line_huge(b);
 	if (map_line_has_file(a) || map_line_has_file(b))
 		return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
 	return strcmp(a->name, b->name) == 0;
@@ -224,6 +231,8 @@ uint64_t map_lines_digest(const struct map_lines *lines)
 		digest = mix(mix(digest, perms), line->offset);
 		if (map_line_shared_anon(line))
 			digest = mix(digest, 1);
+		else if (map_line_huge(line))
+			digest = mix(digest, 2);
 		else if (map_line_has_file(line))
 			digest = mix(mix(digest, line->inode),
 			             (uint64_t)line->major << 32 | line->minor);

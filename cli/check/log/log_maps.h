@@ -43,8 +43,9 @@ bool map_lines_parse(struct map_lines *lines, char *text);
  * words not known here, which a newer kernel may have, unless `strict`. */
 bool vmflags_parse(const char *words, size_t len, bool strict, uint64_t *flags);
 
-/* The bits that VmFlags shows: all but SPECIAL, OPAQUE and POLICY. */
-#define VMFLAGS_MASK (~(VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY))
+/* The bits that VmFlags shows: all but those that are vas's own. */
+#define VMFLAGS_MASK \
+	(~(VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY | VAS_VM_HUGE_OWNER))
 
 /* Whether a file is behind it. Its inode may be 0: the first System V segment's is. */
 static inline bool map_line_has_file(const struct map_line *line)
@@ -54,6 +55,7 @@ static inline bool map_line_has_file(const struct map_line *line)
 
 bool map_line_same(const struct map_line *a, const struct map_line *b);
 bool map_line_shared_anon(const struct map_line *line);
+bool map_line_huge(const struct map_line *line); /* MAP_HUGETLB of no file */
 
 /* Index of the first line that differs, or the number of lines if none does. */
 size_t map_lines_differ(const struct map_lines *a, const struct map_lines *b);

@@ -10,6 +10,8 @@
 /* Frames that vas needs to be able to answer at all; fewer, and its ENOMEM is no finding. */
 #define FRAMES_LOW 256
 
+#define POOL_PAGES ((uint64_t)1 << 40) /* more than any machine has */
+
 static bool memory_low(const struct model *model)
 {
 	uint64_t total, left;
@@ -107,6 +109,16 @@ static int64_t set_limit(struct space *space, const struct call *call)
 		vas_set_limit(space->vas, (enum vas_rlimit)i, space->params.limit[i]);
 	}
 	return 0;
+}
+
+/* How many pages the huge page pool has to give only the kernel knows, whose other users come and
+ * go: its answer says whether there were enough. */
+static void set_pool(struct model *model, const struct call *call, int64_t answer)
+{
+	struct vas_settings *settings = vas_system_settings(model->system);
+	bool empty = call->name == CALL_MMAP && (call->arg[3] & VAS_MAP_HUGETLB) &&
+	             answer == -VAS_ENOMEM;
+	settings->hugepages[0] = settings->hugepages[1] = empty ? 0 : POOL_PAGES;
 }
 
 static int64_t make(struct model *model, struct space *space, const struct call *call)
@@ -243,6 +255,7 @@ bool model_call(struct model *model, struct process *process, const struct event
 		call.arg[0] = (uint64_t)event->answer.value;
 		call.arg[3] = (call.arg[3] & ~(uint64_t)VAS_MAP_32BIT) | place_at(process, &call);
 	}
+	set_pool(model, &call, event->answer.value);
 	mine.value = make(model, process->space, &call);
 	if (mine.value == event->answer.value)
 		return true;

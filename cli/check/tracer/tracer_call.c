@@ -51,11 +51,29 @@ static bool meets_zero(struct tracer *tracer, const struct task *task)
 	return false;
 }
 
+/* Huge pages that were taken over are opaque: vas does not know which pool they are of. What is
+ * asked of them is taken over, too. */
+static bool meets_opaque_huge(struct tracer *tracer, const struct task *task)
+{
+	const uint64_t both = VAS_VM_HUGETLB | VAS_VM_OPAQUE;
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	uint64_t at = task->args[0], end = at + task->args[1];
+	struct vas_region region;
+	if (task->follow != FOLLOW_SAME || task->call.nargs < 2)
+		return false;
+	for (; vas && vas_next_region(vas, at, &region) && region.start < end; at = region.end)
+		if ((region.flags & both) == both)
+			return true;
+	return false;
+}
+
 /* Some calls are followed or not by their arguments. Returns why it ends the following, or NULL. */
 static const char *choose(struct tracer *tracer, struct task *task)
 {
 	const uint64_t *arg = task->args;
 	task->follow = task->traced->follow;
+	if (meets_opaque_huge(tracer, task))
+		task->follow = FOLLOW_ADOPT;
 	switch (task->traced->nr) {
 	case SYS_pkey_mprotect:
 		if ((int)arg[3] != -1)
@@ -150,8 +168,8 @@ static void prepare_mmap(struct tracer *tracer, struct task *task)
 	uint64_t flags = task->args[3];
 	memset(file, 0, sizeof(*file));
 	file->fd = -1;
-	if (flags & VAS_MAP_HUGETLB)
-		snprintf(file->opaque, sizeof(file->opaque), "mmap with MAP_HUGETLB");
+	if (!(flags & VAS_MAP_ANONYMOUS) && (flags & VAS_MAP_HUGETLB))
+		snprintf(file->opaque, sizeof(file->opaque), "mmap of a file with MAP_HUGETLB");
 	else if (!(flags & VAS_MAP_ANONYMOUS))
 		file_resolve(tracer, task, (int)task->args[4]);
 	look_before(tracer, task);

@@ -81,7 +81,8 @@ bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *pag
 static bool unknown(const struct vas_region *region)
 {
 	return !region->touched && (region->flags & VAS_VM_WRITE) &&
-	       !(region->flags & (VAS_VM_SHARED | VAS_VM_MAYSHARE));
+	       !(region->flags &
+	         (VAS_VM_SHARED | VAS_VM_MAYSHARE | VAS_VM_HUGETLB | VAS_VM_OPAQUE));
 }
 
 static void emit_touch(struct tracer *tracer, struct task *task, uint64_t page)
