@@ -151,8 +151,9 @@ static void fault(void)
 	struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_RESETHAND};
 	pid_t child = fork();
 	if (child == 0) {
+		char *volatile nowhere = (char *)16; /* the compiler must not know */
 		sigaction(SIGSEGV, &action, NULL);
-		*(volatile char *)16 = 1;
+		*(volatile char *)nowhere = 1;
 	}
 	int status = 0;
 	waitpid(child, &status, 0);
