@@ -18,7 +18,7 @@ define build
 @cmake --build --preset $(1) $(3)
 endef
 
-.PHONY: all help demo test fuzz tidy format bench bench-instr single install deps clean
+.PHONY: kernel all help demo test fuzz tidy format bench bench-instr single install deps clean
 .PHONY: dev asan tsan release freestanding static judges
 
 all: release
@@ -58,6 +58,10 @@ bench-instr: ## instructions of the hot paths, into tests/instructions/record.tx
 
 single: ## build/vas.c and build/vas.h: the library as one file of each
 	$(call build,release,,--target single)
+
+kernel: ## the kernel port for three architectures, into build/kernel (clang, lld); `vas boot` runs it
+	@scripts/deps kernel
+	@for arch in x86_64 riscv64 aarch64; do $(MAKE) -C ports/kernel ARCH=$$arch || exit 1; done
 
 install: ## into $(DESTDIR)$(PREFIX): headers, archive, program, pkg-config and CMake files
 	@scripts/deps build
