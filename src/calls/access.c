@@ -137,18 +137,18 @@ static bool exchange_part(void *host, unsigned len, uint64_t *expected, uint64_t
 	unsigned shift = (unsigned)(at & 3) * 8;
 	uint32_t mask = ((1u << len * 8) - 1) << shift;
 	uint32_t was = __atomic_load_n(whole, __ATOMIC_RELAXED), next;
+	bool equal;
 
+	/* If they differ, the word is written as it is: so that is told in order with all else,
+	 * too. */
 	do {
-		if ((was & mask) != ((uint32_t)*expected << shift & mask)) {
-			/* To be told in order with all else, as by a step that was taken. */
-			__atomic_thread_fence(__ATOMIC_SEQ_CST);
-			*expected = (was & mask) >> shift;
-			return false;
-		}
-		next = (was & ~mask) | ((uint32_t)desired << shift & mask);
+		equal = (was & mask) == ((uint32_t)*expected << shift & mask);
+		next = equal ? (was & ~mask) | ((uint32_t)desired << shift & mask) : was;
 	} while (!__atomic_compare_exchange_n(whole, &was, next, false, __ATOMIC_SEQ_CST,
 	                                      __ATOMIC_SEQ_CST));
-	return true;
+	if (!equal)
+		*expected = (was & mask) >> shift;
+	return equal;
 }
 
 /* One size of compare-and-exchange; `len` is one of them. */
