@@ -597,8 +597,9 @@ bool vas_next_present(struct vas *space, uint64_t addr, uint64_t *start, uint64_
 typedef void vas_sink(void *ctx, const char *text, size_t len);
 void vas_maps(struct vas *space, vas_sink *out, void *ctx);
 
-/* /proc/PID/smaps and smaps_rollup. How often a frame is mapped is counted over all spaces of the
- * system, all of which are locked meanwhile. What is not modelled is in docs/differences.md. */
+/* /proc/PID/smaps and smaps_rollup. Only this space is locked, for one vma at a time: what is shown
+ * was perhaps never there at once. How often a frame is mapped is told by its references (for Pss
+ * not always exactly), and what is not modelled is in docs/differences.md. `out` as above. */
 void vas_smaps(struct vas *space, vas_sink *out, void *ctx);
 void vas_smaps_rollup(struct vas *space, vas_sink *out, void *ctx);
 

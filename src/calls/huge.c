@@ -237,18 +237,37 @@ static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 	return 0;
 }
 
+static bool is_collapsible(const struct vas *space, const struct vma *vma)
+{
+	uint64_t size = format_span(space->system->format, 1);
+
+	return vma_is_anonymous(vma) && !(vma->flags & VAS_VM_NOHUGEPAGE) && vma->anon &&
+	       align_up(vma->start, size) < align_down(vma->end, size);
+}
+
+/* Between two blocks others get the lock, and may have changed what is there. */
+static bool collapse_pause(struct vas *space, struct vma *vma, uint64_t addr)
+{
+	space_unlock(space);
+	space_lock(space);
+	return vma_at(space, addr, vma) && is_collapsible(space, vma) &&
+	       vma->end - addr >= format_span(space->system->format, 1);
+}
+
 int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start, uint64_t end)
 {
 	uint64_t size = format_span(space->system->format, 1);
 	uint64_t first = align_up(start, size), last = align_down(end, size);
 	int64_t err = 0;
 
-	if (!vma_is_anonymous(vma) || (vma->flags & VAS_VM_NOHUGEPAGE) || !vma->anon ||
-	    align_up(vma->start, size) >= align_down(vma->end, size) || first > last)
+	if (!is_collapsible(space, vma) || first > last)
 		return -VAS_EINVAL;
 	for (uint64_t addr = first; addr < last; addr += size) {
-		int64_t one = collapse_one(space, vma, addr);
+		int64_t one = -VAS_EINVAL;
 
+		if (addr > first && !collapse_pause(space, vma, addr))
+			return err ? err : one;
+		one = collapse_one(space, vma, addr);
 		err = err ? err : one;
 	}
 	return err;

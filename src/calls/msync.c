@@ -84,7 +84,9 @@ static bool leaf_in_core(void *ctx, uint64_t addr, unsigned level, const struct 
 	uint64_t span = format_span(in->space->system->format, level);
 	uint64_t end = min_u64(align_down(addr, span) + span, in->end);
 
-	if (entry->kind == ENTRY_LEAF && end > in->addr) {
+	if (entry->kind == ENTRY_LEAF && level == 0) {
+		in->answers[space_pages(in->space, addr - in->addr)] = 1;
+	} else if (entry->kind == ENTRY_LEAF && end > in->addr) {
 		addr = max_u64(addr, in->addr);
 		memset(in->answers + space_pages(in->space, addr - in->addr), 1,
 		       (size_t)space_pages(in->space, end - addr));

@@ -479,20 +479,19 @@ static bool table_walk(const struct walk *walk, uint32_t table, unsigned level, 
                        uint64_t end, unsigned writable)
 {
 	const struct pagetable *pt = walk->pt;
-	uint64_t next;
+	const uint64_t *word = &table_words(pt, table)[format_index(pt->format, start, level)];
+	uint64_t span = format_span(pt->format, level), next = slot_limit(pt, start, level);
 
-	for (uint64_t addr = start; addr < end; addr = next) {
-		uint64_t word = table_words(pt, table)[format_index(pt->format, addr, level)];
+	for (uint64_t addr = start; addr < end; addr = next, next += span, word++) {
 		struct entry e;
 		bool go_on = true;
 
-		next = min_u64(end, slot_limit(pt, addr, level));
-		if (word == 0)
+		if (*word == 0)
 			continue;
-		e = word_decode(pt, word, level);
+		e = word_decode(pt, *word, level);
 		if (e.kind == ENTRY_TABLE) {
 			go_on = table_walk(walk, frame_of_phys(pt->frames, e.phys), level - 1, addr,
-			                   next, writable & e.rights);
+			                   min_u64(end, next), writable & e.rights);
 		} else {
 			e.rights &= ~(unsigned)RIGHT_WRITE | writable;
 			go_on = walk->visit(walk->ctx, addr, level, &e);

@@ -232,10 +232,9 @@ void pagetable_recount(const struct pagetable *pt, uint32_t step)
 	table_recount(pt, pt->root, pt->top, step);
 }
 
-/* Whether the tables below `table` are sound, and how many there are. */
+/* Whether the tables below `table` are sound. */
 struct table_census {
 	const struct pagetable *pt;
-	uint64_t ntables; /* but for those of the format's top level */
 	const char *broken;
 };
 
@@ -244,7 +243,6 @@ static void census_table(struct table_census *census, uint32_t table, unsigned l
 	const struct pagetable *pt = census->pt;
 	const struct frame *f = &pt->frames->frame[table];
 
-	census->ntables += level < pt->format->levels - 1u;
 	if (f->live != live_words(table_words(pt, table), table_entries(pt, table)))
 		census->broken = "live is the number of a table's words that are not zero";
 	if (f->live == 0 && table != pt->root)
@@ -273,10 +271,21 @@ const char *pagetable_check(const struct pagetable *pt)
 	return census.broken;
 }
 
+/* Leaf tables are counted without a look at what is in them. */
+static uint64_t tables_below(const struct pagetable *pt, uint32_t table, unsigned level)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; level > 0 && i < table_entries(pt, table); i++) {
+		uint64_t word = table_words(pt, table)[i];
+
+		if (leads_on(pt, word, level))
+			n += 1 + tables_below(pt, word_frame_of(pt, word), level - 1);
+	}
+	return n;
+}
+
 uint64_t pagetable_count_tables(const struct pagetable *pt)
 {
-	struct table_census census = {.pt = pt};
-
-	census_table(&census, pt->root, pt->top);
-	return census.ntables;
+	return tables_below(pt, pt->root, pt->top) + (pt->top < pt->format->levels - 1u);
 }

@@ -297,35 +297,58 @@ struct residents {
 	const struct vas *space;
 	const struct vma *vma;
 	uint64_t npages[PAGE_HUGETLB + 1]; /* by kind */
+	uint64_t at, left;                 /* where to go on, how many more with the space locked */
 };
+
+#define RESIDENTS_AT_ONCE 65536u /* leaves, or what takes as long */
+#define TABLE_COSTS 64u          /* leaves: a leaf table is looked through, whatever is in it */
 
 static bool residents_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *leaf)
 {
 	struct residents *residents = ctx;
 	const struct vas *space = residents->space;
+	uint64_t span = format_span(space->system->format, level);
 	struct page_use use;
+	uint64_t cost = 1;
 
 	if (leaf->kind == ENTRY_LEAF &&
 	    page_look(space, residents->vma, addr, leaf,
 	              frame_of_phys(&space->system->frames, leaf->phys), &use))
-		residents->npages[use.kind] += space_pages(
-			space, format_span(space->system->format, level));
+		residents->npages[use.kind] += space_pages(space, span);
+	if (level > 0 || addr >= residents->at + span) /* not the next word */
+		cost = TABLE_COSTS;
+	residents->at = align_down(addr, span) + span;
+	residents->left -= min_u64(cost, residents->left);
+	return residents->left > 0;
+}
+
+/* The next part. False: there is none. */
+static bool residents_some(struct vas *space, struct residents *residents)
+{
+	uint64_t start = residents->at;
+	struct vma vma;
+
+	if (!vma_tree_find(&space->tree, start, &vma))
+		return false;
+	residents->vma = &vma;
+	residents->left = RESIDENTS_AT_ONCE;
+	pagemap_walk(&space->pages, max_u64(start, vma.start), vma.end, residents_leaf, residents);
+	if (residents->left > 0)
+		residents->at = vma.end;
 	return true;
 }
 
-/* Counts the pages that are present. Returns those of VmRSS. */
-static uint64_t residents_count(struct vas *space, struct residents *residents)
+/* Counts the pages that are present, and lets others in meanwhile; locks the space. */
+static void residents_count(struct vas *space, struct residents *residents)
 {
-	const uint64_t *npages = residents->npages;
-	struct vma vma;
-	uint64_t rss;
+	bool more = true;
 
-	*residents = (struct residents){.space = space, .vma = &vma};
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end)
-		pagemap_walk(&space->pages, vma.start, vma.end, residents_leaf, residents);
-	rss = npages[PAGE_ANON] + npages[PAGE_FILE] + npages[PAGE_SHMEM];
-	space->rss_peak = max_u64(space->rss_peak, rss);
-	return rss;
+	*residents = (struct residents){.space = space};
+	while (more) {
+		space_lock(space);
+		more = residents_some(space, residents);
+		space_unlock(space);
+	}
 }
 
 struct status_line {
@@ -335,20 +358,21 @@ struct status_line {
 
 #define STATUS_LINES 16
 
-static void status_count(struct vas *space, struct status_line lines[STATUS_LINES])
+static void status_lines(struct vas *space, const struct residents *residents,
+                         struct status_line lines[STATUS_LINES])
 {
-	struct residents residents;
-	uint64_t rss = residents_count(space, &residents);
+	const uint64_t *npages = residents->npages;
+	uint64_t rss = npages[PAGE_ANON] + npages[PAGE_FILE] + npages[PAGE_SHMEM];
 	const struct status_line counted[STATUS_LINES] = {
 		{"VmPeak:\t", space->peak},
 		{"VmSize:\t", space->size},
 		{"VmLck:\t", space->locked + space->leaked},
 		{"VmPin:\t", 0},
-		{"VmHWM:\t", space->rss_peak},
+		{"VmHWM:\t", max_u64(space->rss_peak, rss)},
 		{"VmRSS:\t", rss},
-		{"RssAnon:\t", residents.npages[PAGE_ANON]},
-		{"RssFile:\t", residents.npages[PAGE_FILE]},
-		{"RssShmem:\t", residents.npages[PAGE_SHMEM]},
+		{"RssAnon:\t", npages[PAGE_ANON]},
+		{"RssFile:\t", npages[PAGE_FILE]},
+		{"RssShmem:\t", npages[PAGE_SHMEM]},
 		{"VmData:\t", space->data},
 		{"VmStk:\t", space->stack},
 		{"VmExe:\t", 0},
@@ -356,9 +380,10 @@ static void status_count(struct vas *space, struct status_line lines[STATUS_LINE
 		/* Linux does not count the top one. */
 		{"VmPTE:\t", pagemap_count_tables(&space->pages)},
 		{"VmSwap:\t", 0},
-		{"HugetlbPages:\t", residents.npages[PAGE_HUGETLB]},
+		{"HugetlbPages:\t", npages[PAGE_HUGETLB]},
 	};
 
+	space->rss_peak = max_u64(space->rss_peak, rss);
 	memcpy(lines, counted, sizeof(counted));
 }
 
@@ -366,9 +391,11 @@ void vas_status_text(struct vas *space, vas_sink *out, void *ctx)
 {
 	struct text text = {.out = out, .ctx = ctx};
 	struct status_line lines[STATUS_LINES];
+	struct residents residents;
 
+	residents_count(space, &residents);
 	space_lock(space);
-	status_count(space, lines);
+	status_lines(space, &residents, lines);
 	space_unlock(space);
 	for (unsigned i = 0; i < STATUS_LINES; i++) {
 		text_put(&text, lines[i].name);
