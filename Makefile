@@ -19,7 +19,7 @@ define build
 endef
 
 .PHONY: kernel all help demo test fuzz tidy format bench bench-instr single install deps clean
-.PHONY: dev asan tsan release freestanding static judges
+.PHONY: worst dev asan tsan release freestanding static judges
 
 all: release
 
@@ -50,6 +50,12 @@ bench: ## vas and the running kernel side by side: a table, build/bench.json, bu
 	@build/vas bench --threads 2
 	@scripts/plot build/bench.json build/move.svg
 	@echo "a picture of what moves cost: build/move.svg"
+
+worst: ## the worst that a guest can make of each call, into docs/worst-cases.md
+	@scripts/deps build
+	$(call build,release,,--target vas_cli)
+	@build/vas bench --worst all >build/worst-cases.md
+	@mv build/worst-cases.md docs/worst-cases.md
 
 bench-instr: ## instructions of the hot paths, into tests/instructions/record.txt
 	@scripts/deps instr

@@ -23,6 +23,10 @@ static const char usage[] =
 	"  --only ROW    only this row; may be given several times\n"
 	"  --list        name the rows and what they compare\n"
 	"  --threads N   instead of the rows: what N threads take in one space, and one alone\n"
+	"  --worst CALL  instead of the rows: the worst that a guest can make of a call "
+	"(vas_mmap,\n"
+	"                ...; or all of them: all), as docs/worst-cases.md has it; list: names "
+	"them\n"
 	"  --rounds N    rounds for each side (default 15), fewer where they are long\n\n"
 	"Root's vm.max_map_count is raised for the rows with many vmas, and put back. About 2 GiB "
 	"of\n"
@@ -33,7 +37,8 @@ struct choice {
 	const char *json;
 	const char *only[64];
 	size_t nonly;
-	unsigned threads; /* 0: the rows */
+	unsigned threads;  /* 0: the rows */
+	const char *worst; /* NULL: the rows */
 };
 
 static const struct row *row_find(const char *name)
@@ -74,13 +79,11 @@ static bool parse_number(const char *option, const char *text, unsigned most, un
 /* < 0: go on; else the exit status. */
 static int parse(int argc, char **argv, struct choice *choice)
 {
-	static const struct option options[] = {{"json", required_argument, NULL, 'j'},
-	                                        {"only", required_argument, NULL, 'o'},
-	                                        {"list", no_argument, NULL, 'l'},
-	                                        {"rounds", required_argument, NULL, 'r'},
-	                                        {"threads", required_argument, NULL, 't'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {0}};
+	static const struct option options[] = {
+		{"json", required_argument, NULL, 'j'},    {"only", required_argument, NULL, 'o'},
+		{"list", no_argument, NULL, 'l'},          {"rounds", required_argument, NULL, 'r'},
+		{"threads", required_argument, NULL, 't'}, {"worst", required_argument, NULL, 'w'},
+		{"help", no_argument, NULL, 'h'},          {0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (c == 'j') {
@@ -99,6 +102,8 @@ static int parse(int argc, char **argv, struct choice *choice)
 		} else if (c == 't') {
 			if (!parse_number("--threads", optarg, LANES_MAX, &choice->threads))
 				return EXIT_USAGE;
+		} else if (c == 'w') {
+			choice->worst = optarg;
 		} else if (c == 'l' || c == 'h') {
 			if (c == 'l')
 				list();
@@ -176,6 +181,8 @@ int cmd_bench(int argc, char **argv)
 	FILE *json = NULL;
 	if (status >= 0)
 		return status;
+	if (choice.worst)
+		return bench_worst(stdout, choice.worst);
 	if (choice.threads)
 		return bench_threads(stdout, choice.threads) ? EXIT_SAME : EXIT_DIFFERENT;
 	choice.options.cpu = sched_getcpu();

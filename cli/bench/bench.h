@@ -103,6 +103,80 @@ struct lane_work {
 	void (*run)(struct lane *lane);
 };
 
+/* ---- The worst of each call (bench_worst.c, bench_worst.h) ---- */
+
+enum worst_id {
+	WORST_MMAP_OVER,
+	WORST_MMAP_SEARCH,
+	WORST_MMAP_POPULATE,
+	WORST_MUNMAP_VMAS,
+	WORST_MUNMAP_PAGES,
+	WORST_MUNMAP_TABLES,
+	WORST_MREMAP_PAGES,
+	WORST_MREMAP_OVER,
+	WORST_MPROTECT_VMAS,
+	WORST_MPROTECT_PAGES,
+	WORST_BRK,
+	WORST_MLOCK,
+	WORST_MUNLOCK,
+	WORST_MLOCKALL,
+	WORST_MUNLOCKALL,
+	WORST_MADVISE_VMAS,
+	WORST_DONTNEED,
+	WORST_FREE,
+	WORST_POPULATE,
+	WORST_GUARD,
+	WORST_COLLAPSE,
+	WORST_REMOVE_UNRELATED,
+	WORST_REMOVE_OTHERS,
+	WORST_REMOVE_ALIASES,
+	WORST_MSYNC,
+	WORST_MINCORE_EMPTY,
+	WORST_MINCORE_EMPTIED,
+	WORST_MINCORE_PRESENT,
+	WORST_MSEAL,
+	WORST_FORK_VMAS,
+	WORST_FORK_PAGES,
+	WORST_EXIT_VMAS,
+	WORST_EXIT_PAGES,
+	WORST_FAULT_COPY,
+	WORST_FAULT_HUGE,
+	WORST_READ,
+	WORST_WRITE,
+	WORST_STRING,
+	WORST_TRUNCATE_NOWHERE,
+	WORST_TRUNCATE_MAPPINGS,
+	WORST_TRUNCATE_PAGES,
+	WORST_SYNC,
+	WORST_MAPS,
+	WORST_SMAPS_VMAS,
+	WORST_SMAPS_PAGES,
+	WORST_ROLLUP,
+	WORST_STATUS,
+	WORST_STATUS_TABLES,
+	WORST_PAGEMAP_EMPTY,
+	WORST_PAGEMAP_PRESENT,
+	WORST_NEXT_PRESENT,
+	WORST_COUNT,
+};
+
+enum report { REPORT_maps, REPORT_smaps, REPORT_smaps_rollup, REPORT_status };
+
+struct worst_work {
+	const char *(*prepare)(struct side *side, uint64_t n); /* NULL, or why not */
+	int64_t (*call)(struct side *side, uint64_t n);        /* < 0: it failed */
+};
+
+/* What others saw meanwhile: the longest that a call of theirs took, ns. */
+struct waits {
+	double same;  /* a look at a page of the same space, which waits for those who change it */
+	double other; /* a fault and an madvise in another space of the same system */
+};
+
+/* bench_worst.c: docs/worst-cases.md, or as much of it as concerns `which`: a call, "all" or "list"
+ * (its rows, without figures). The exit status. */
+int bench_worst(FILE *out, const char *which);
+
 /* ---- Sides ---- */
 
 struct bench_side {
@@ -111,6 +185,10 @@ struct bench_side {
 	const struct lane_work *lanes;      /* LANE_COUNT of them */
 	struct side *(*open)(unsigned how); /* SIDE_*; NULL: no memory */
 	struct side *(*join)(struct side *side); /* for one more thread in the same space */
+	const struct worst_work *worst;    /* WORST_COUNT of them */
+	void (*clear)(struct side *side);  /* after a worst case */
+	/* Another thread, until *over: *begun when it has begun. NULL: none. */
+	void (*neighbour)(struct side *side, bool *begun, const bool *over, struct waits *waits);
 };
 extern const struct bench_side bench_vas, bench_kernel;
 

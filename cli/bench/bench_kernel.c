@@ -3,11 +3,14 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +21,7 @@
 struct side {
 	struct plan plan;
 	pid_t child;
+	int fd; /* 0: none */
 };
 
 static void *pointer(uint64_t addr)
@@ -144,6 +148,128 @@ static void side_rest(struct side *side)
 
 #include "bench/bench_lanes.h"
 
+/* ---- The worst of each call ------------------------------------------------------------------ */
+
+static bool side_file(struct side *side, uint64_t bytes)
+{
+	side->fd = memfd_create("worst", MFD_CLOEXEC);
+	return side->fd > 0 && ftruncate(side->fd, (off_t)bytes) == 0;
+}
+
+static void side_file_close(struct side *side)
+{
+	if (side->fd > 0)
+		(void)close(side->fd);
+	side->fd = 0;
+}
+
+static int64_t side_mmap_file(struct side *side, uint64_t addr, uint64_t len, uint64_t offset)
+{
+	return (int64_t)(intptr_t)mmap(pointer(addr), len, RW, MAP_SHARED | MAP_FIXED, side->fd,
+	                               (off_t)offset);
+}
+
+static int64_t side_truncate(struct side *side, uint64_t bytes)
+{
+	return ftruncate(side->fd, (off_t)bytes);
+}
+
+/* The system call: what the C library keeps of the break is put back with it. */
+static int64_t side_brk(struct side *side, uint64_t brk)
+{
+	(void)side;
+	return syscall(SYS_brk, brk);
+}
+
+static int64_t side_mlock(struct side *side, uint64_t addr, uint64_t len)
+{
+	(void)side;
+	return mlock(pointer(addr), len);
+}
+
+static int64_t side_munlock(struct side *side, uint64_t addr, uint64_t len)
+{
+	(void)side;
+	return munlock(pointer(addr), len);
+}
+
+static int64_t side_mlockall(struct side *side, uint64_t flags)
+{
+	(void)side;
+	return mlockall((int)flags);
+}
+
+static int64_t side_munlockall(struct side *side)
+{
+	(void)side;
+	return munlockall();
+}
+
+static int64_t side_msync(struct side *side, uint64_t addr, uint64_t len)
+{
+	(void)side;
+	return msync(pointer(addr), len, MS_SYNC);
+}
+
+static int64_t side_mincore(struct side *side, uint64_t addr, uint64_t len, uint64_t vec)
+{
+	(void)side;
+	return mincore(pointer(addr), len, pointer(vec));
+}
+
+static int64_t side_mseal(struct side *side, uint64_t addr, uint64_t len)
+{
+	(void)side;
+	return syscall(462, addr, len, 0L); /* the C library may be older than the call */
+}
+
+static int64_t side_pagemap(struct side *side, uint64_t addr, uint64_t npages, uint64_t *to)
+{
+	size_t len = npages * sizeof(*to);
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : pread(fd, to, len, (off_t)(addr / PAGE * sizeof(*to)));
+	(void)side;
+	if (fd >= 0)
+		(void)close(fd);
+	return got == (ssize_t)len ? 0 : -1;
+}
+
+/* As another process would. */
+static int64_t side_read(struct side *side, void *to, uint64_t addr, uint64_t len)
+{
+	const struct iovec here = {to, len}, there = {pointer(addr), len};
+	(void)side;
+	return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == (ssize_t)len ? 0 : -1;
+}
+
+static int64_t side_write(struct side *side, uint64_t addr, void *from, uint64_t len)
+{
+	const struct iovec here = {from, len}, there = {pointer(addr), len};
+	(void)side;
+	return process_vm_writev(getpid(), &here, 1, &there, 1, 0) == (ssize_t)len ? 0 : -1;
+}
+
+static int64_t side_report(struct side *side, enum report report)
+{
+	static const char *const paths[] = {[REPORT_maps] = "/proc/self/maps",
+	                                    [REPORT_smaps] = "/proc/self/smaps",
+	                                    [REPORT_smaps_rollup] = "/proc/self/smaps_rollup",
+	                                    [REPORT_status] = "/proc/self/status"};
+	static char text[65536];
+	int fd = open(paths[report], O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : 1;
+	(void)side;
+	while (got > 0)
+		got = read(fd, text, sizeof(text));
+	if (fd >= 0)
+		(void)close(fd);
+	return got;
+}
+
+#include "bench/bench_worst.h"
+
+static const struct worst_work worst[WORST_COUNT] = {WORST_WORKS_OF_BOTH};
+
 static struct side *open_side(unsigned how)
 {
 	(void)how;
@@ -159,4 +285,5 @@ static struct side *join_side(struct side *side)
 	return open_side(SIDE_THREADS);
 }
 
-const struct bench_side bench_kernel = {"kernel", works, lane_works, open_side, join_side};
+const struct bench_side bench_kernel = {"kernel",  works, lane_works,  open_side,
+                                        join_side, worst, clear_worst, NULL};

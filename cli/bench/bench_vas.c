@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "bench/bench_plan.h"
@@ -21,7 +22,10 @@ struct side {
 	struct vas_system *system;
 	struct vas *space, *child;
 	struct vas_tlb tlb;
-	uint64_t sink; /* keeps what is computed from being left out */
+	struct vas_object *object;
+	struct vas_file *file;
+	struct vas *other; /* somebody else's space */
+	uint64_t sink;     /* keeps what is computed from being left out */
 };
 
 INLINE int64_t side_mmap(struct side *side, uint64_t addr, uint64_t len, uint64_t prot,
@@ -264,6 +268,187 @@ static void wait_for_others(void *ctx)
 	(void)sched_yield();
 }
 
+/* ---- The worst of each call ------------------------------------------------------------------ */
+
+static int64_t read_nothing(void *ctx, uint64_t index, void *page)
+{
+	(void)ctx;
+	(void)index;
+	(void)page;
+	return 0;
+}
+
+static int64_t write_nothing(void *ctx, uint64_t index, const void *page)
+{
+	(void)ctx;
+	(void)index;
+	(void)page;
+	return 0;
+}
+
+static bool side_file(struct side *side, uint64_t bytes)
+{
+	static const struct vas_object_ops ops = {.read_page = read_nothing,
+	                                          .write_page = write_nothing};
+	static const struct vas_file_info info = {.mode = VAS_FILE_READ | VAS_FILE_WRITE |
+	                                                  VAS_FILE_SHMEM};
+	return vas_object_create(side->system, &ops, NULL, bytes, &side->object) == 0 &&
+	       vas_file_open(side->object, &info, &side->file) == 0;
+}
+
+static void side_file_close(struct side *side)
+{
+	if (side->file)
+		vas_file_put(side->file);
+	if (side->object)
+		vas_object_put(side->object);
+	side->file = NULL;
+	side->object = NULL;
+}
+
+static int64_t side_mmap_file(struct side *side, uint64_t addr, uint64_t len, uint64_t offset)
+{
+	return vas_mmap(side->space, addr, len, RW, VAS_MAP_SHARED | VAS_MAP_FIXED, side->file,
+	                offset);
+}
+
+static int64_t side_truncate(struct side *side, uint64_t bytes)
+{
+	return vas_object_resize(side->object, bytes);
+}
+
+static int64_t side_brk(struct side *side, uint64_t brk)
+{
+	return vas_brk(side->space, brk);
+}
+
+static int64_t side_mlock(struct side *side, uint64_t addr, uint64_t len)
+{
+	return vas_mlock(side->space, addr, len);
+}
+
+static int64_t side_munlock(struct side *side, uint64_t addr, uint64_t len)
+{
+	return vas_munlock(side->space, addr, len);
+}
+
+static int64_t side_mlockall(struct side *side, uint64_t flags)
+{
+	return vas_mlockall(side->space, flags);
+}
+
+static int64_t side_munlockall(struct side *side)
+{
+	return vas_munlockall(side->space);
+}
+
+static int64_t side_msync(struct side *side, uint64_t addr, uint64_t len)
+{
+	return vas_msync(side->space, addr, len, VAS_MS_SYNC);
+}
+
+static int64_t side_mincore(struct side *side, uint64_t addr, uint64_t len, uint64_t vec)
+{
+	return vas_mincore(side->space, addr, len, vec);
+}
+
+static int64_t side_mseal(struct side *side, uint64_t addr, uint64_t len)
+{
+	return vas_mseal(side->space, addr, len, 0);
+}
+
+static int64_t side_pagemap(struct side *side, uint64_t addr, uint64_t npages, uint64_t *to)
+{
+	return vas_pagemap(side->space, addr, npages, to);
+}
+
+static int64_t side_read(struct side *side, void *to, uint64_t addr, uint64_t len)
+{
+	return vas_read(side->space, to, addr, len, NULL);
+}
+
+static int64_t side_write(struct side *side, uint64_t addr, const void *from, uint64_t len)
+{
+	return vas_write(side->space, addr, from, len, NULL);
+}
+
+static void count_text(void *ctx, const char *text, size_t len)
+{
+	(void)text;
+	*(uint64_t *)ctx += len;
+}
+
+static int64_t side_report(struct side *side, enum report report)
+{
+	static void (*const reports[])(struct vas *space, vas_sink *out,
+	                               void *ctx) = {[REPORT_maps] = vas_maps,
+	                                             [REPORT_smaps] = vas_smaps,
+	                                             [REPORT_smaps_rollup] = vas_smaps_rollup,
+	                                             [REPORT_status] = vas_status_text};
+	uint64_t len = 0;
+	reports[report](side->space, count_text, &len);
+	return (int64_t)len;
+}
+
+#include "bench/bench_worst.h"
+
+static const char *make_string(struct side *side, uint64_t bytes)
+{
+	const char *why = make_buffer(side, bytes);
+	if (!why && vas_write(side->space, BASE, words, bytes, NULL) < 0)
+		why = "the string cannot be written";
+	return why;
+}
+
+static int64_t call_string(struct side *side, uint64_t bytes)
+{
+	return vas_read_string(side->space, (char *)words, BASE, bytes, NULL);
+}
+
+static int64_t call_sync(struct side *side, uint64_t n)
+{
+	(void)n;
+	return vas_object_sync(side->object);
+}
+
+static int64_t call_next_present(struct side *side, uint64_t bytes)
+{
+	uint64_t start, end;
+	(void)bytes;
+	return vas_next_present(side->space, BASE, &start, &end) ? -1 : 0;
+}
+
+static const struct worst_work worst[WORST_COUNT] = {
+	WORST_WORKS_OF_BOTH,
+	WORST_WORK(STRING, string, string),
+	WORST_WORK(SYNC, mappings, sync),
+	WORST_WORK(NEXT_PRESENT, emptied, next_present),
+};
+
+/* How long others wait, as they see it themselves. */
+static void neighbour(struct side *side, bool *begun, const bool *over, struct waits *waits)
+{
+	const uint64_t at = BASE - GIB;
+	if (!side->other && (vas_create(side->system, NULL, &side->other) < 0 ||
+	                     vas_mmap(side->other, at, PAGE, RW, ANON_AT, NULL, 0) < 0))
+		return;
+	*waits = (struct waits){0};
+	for (bool first = true; !__atomic_load_n(over, __ATOMIC_ACQUIRE); first = false) {
+		uint64_t start = now(), between, end;
+		side->sink += vas_present(side->space, at);
+		between = now();
+		side->plan.failed += vas_fault(side->other, at, VAS_WRITE, NULL) < 0;
+		side->plan.failed += vas_madvise(side->other, at, PAGE, VAS_MADV_DONTNEED) < 0;
+		end = now();
+		if (!first && (double)(between - start) > waits->same)
+			waits->same = (double)(between - start);
+		if (!first && (double)(end - between) > waits->other)
+			waits->other = (double)(end - between);
+		if (first)
+			__atomic_store_n(begun, true, __ATOMIC_RELEASE);
+	}
+}
+
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 static struct side *open_side(unsigned how)
@@ -271,6 +456,7 @@ static struct side *open_side(unsigned how)
 	struct vas_config config = {.format = &vas_format_x86_64,
 	                            .software = how & SIDE_SOFTWARE,
 	                            .port = {.memory_len = MEMORY, .zeroed = true}};
+	struct vas_params params;
 	struct side *side = calloc(1, sizeof(*side));
 	void *memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
 	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -282,8 +468,10 @@ static struct side *open_side(unsigned how)
 	config.port.wait = wait_for_others;
 	vas_settings_default(&config.settings, MEMORY / PAGE);
 	config.settings.max_map_count = UINT32_MAX;
+	vas_params_default(&params);
+	params.start_brk = GIB;
 	if (vas_system_create(&config, &side->system) < 0 ||
-	    vas_create(side->system, NULL, &side->space) < 0)
+	    vas_create(side->system, &params, &side->space) < 0)
 		return NULL;
 	plan_init(&side->plan);
 	return side;
@@ -300,4 +488,5 @@ static struct side *join_side(struct side *first)
 	return side;
 }
 
-const struct bench_side bench_vas = {"vas", works, lane_works, open_side, join_side};
+const struct bench_side bench_vas = {"vas",     works, lane_works,  open_side,
+                                     join_side, worst, clear_worst, neighbour};

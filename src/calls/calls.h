@@ -88,8 +88,8 @@ enum huge_unmap { HUGE_UNMAP, HUGE_DISCARD };
 VAS_INTERNAL void huge_unmap(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end,
                              enum huge_unmap how);
 
-/* MADV_COLLAPSE: turns the small pages of [start, end) in *vma into huge ones. Unlocks the space now
- * and then: only addresses are good afterwards. */
+/* MADV_COLLAPSE: turns the small pages of [start, end) in *vma into huge ones. Unlocks the space
+ * now and then: only addresses are good afterwards. */
 VAS_INTERNAL int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start,
                                    uint64_t end);
 
