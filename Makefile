@@ -19,7 +19,7 @@ define build
 endef
 
 .PHONY: kernel all help demo test fuzz tidy format bench bench-instr single install deps clean
-.PHONY: worst dev asan tsan release freestanding static judges
+.PHONY: bench-realloc worst dev asan tsan release freestanding static judges
 
 all: release
 
@@ -65,13 +65,18 @@ bench-instr: ## instructions of the hot paths, into tests/instructions/record.tx
 single: ## build/vas.c and build/vas.h: the library as one file of each
 	$(call build,release,,--target single)
 
+bench-realloc: release ## what realloc costs beside other mallocs, as a table
+	@scripts/deps realloc
+	@scripts/bench-realloc build
+
 kernel: ## the kernel port for three architectures, into build/kernel (clang, lld); `vas boot` runs it
 	@scripts/deps kernel
 	@for arch in x86_64 riscv64 aarch64; do $(MAKE) -C ports/kernel ARCH=$$arch || exit 1; done
 
 install: ## into $(DESTDIR)$(PREFIX): headers, archive, program, pkg-config and CMake files
 	@scripts/deps build
-	$(call build,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX),--target vas vas_host vas_cli)
+	$(call build,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX),--target vas vas_host vas_heap \
+		vas_heap_preload vas_cli)
 	@DESTDIR=$(DESTDIR) cmake --install build/release
 
 deps: ## what is needed beyond compiler, make and cmake (root on Debian: installs it)
@@ -91,7 +96,7 @@ tsan: deps ## as dev, with ThreadSanitizer
 
 release:
 	@scripts/deps build
-	$(call build,release,,--target vas vas_host vas_cli)
+	$(call build,release,,--target vas vas_host vas_heap vas_heap_preload vas_cli)
 
 freestanding: ## the core alone, as a kernel would compile it
 	$(call build,freestanding)

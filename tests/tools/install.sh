@@ -17,6 +17,13 @@ export PKG_CONFIG_PATH="${pc%/vas.pc}"
 	$(pkg-config --define-variable=prefix="$root/usr" --cflags --libs vas)
 "$root/by-pkg-config"
 
+printf '%s\n' '#include <vas/heap.h>' \
+	'int main(void) { vas_heap_free(vas_heap_malloc(1 << 20)); return 0; }' \
+	>"$root/heap.c"
+"$cc" -std=c11 -o "$root/heap" "$root/heap.c" \
+	$(pkg-config --define-variable=prefix="$root/usr" --cflags --libs vas_heap)
+"$root/heap"
+
 mkdir "$root/project"
 cp "$example" "$root/project/main.c"
 cat >"$root/project/CMakeLists.txt" <<'EOF'
