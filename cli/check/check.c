@@ -23,6 +23,7 @@ static const char usage[] =
 	"  --all-cpus     do not keep the program on one CPU (a call costs 20 times as much)\n"
 	"  --progress     show on standard error how far it is, where COMMAND may write, too\n"
 	"  --json         one JSON object per program, then one in all\n"
+	"  --all          show every difference of a program, up to a thousand of them\n"
 	"  --exit-status  if all was followed and nothing differs, end with COMMAND's own status,\n"
 	"                 128 and the signal's number if one killed it\n"
 	"  --quiet        only programs with differences, and the total\n"
@@ -34,7 +35,7 @@ static const char usage[] =
 struct check_options {
 	struct tracer_options tracer;
 	struct report_style style;
-	bool picture, exit_status;
+	bool picture, exit_status, all;
 	const char *record, *output;
 	uint32_t linux_version; /* 0: the machine's */
 	char **command;
@@ -70,6 +71,8 @@ static bool take_option(struct check_options *options, int argc, char **argv, in
 		tracer->progress = true;
 	else if (strcmp(option, "--all-cpus") == 0)
 		tracer->all_cpus = true;
+	else if (strcmp(option, "--all") == 0)
+		options->all = true;
 	else if (strcmp(option, "--exit-status") == 0)
 		options->exit_status = true;
 	else if (strcmp(option, "--picture") == 0)
@@ -140,6 +143,8 @@ static int run(struct check_options *options)
 	struct model *model = model_create(&machine);
 	if (!model)
 		return EXIT_UNFOLLOWED;
+	if (options->all)
+		model_keep_all(model);
 	if (options->picture)
 		model_draw(model);
 	enum tracer_end end = tracer_run(&options->tracer, model, options->command, &status);

@@ -12,6 +12,9 @@
 #include "strace/strace_names.h"
 #include "target/target.h"
 
+#define LINE_ROOM 65536 /* bytes */
+#define LINES_MAX 10000000u
+
 struct reader {
 	struct script *script;
 	FILE *stream;
@@ -181,21 +184,41 @@ static bool take_script_line(struct reader *reader, size_t *room)
 	return *at == '\0' || *at == '#' || add_line(reader, room);
 }
 
+/* The next line into `text`, whole or, if it has no end, as much as fits; its length, or -1: there
+ * is none. What is read may be anything, also a device that never ends. */
+static ssize_t next_line(FILE *stream, char *text, size_t size)
+{
+	size_t len = 0;
+	int c = EOF;
+	while (len < size - 1 && (c = getc(stream)) != EOF) {
+		text[len++] = (char)c;
+		if (c == '\n')
+			break;
+	}
+	text[len] = '\0';
+	return len == 0 && c == EOF ? -1 : (ssize_t)len;
+}
+
 static bool read_lines(struct reader *reader)
 {
-	char *text = NULL;
-	size_t size = 0, room = 0;
+	char *text = malloc(LINE_ROOM);
+	size_t room = 0;
 	ssize_t len;
-	bool good = true;
-	while (good && (len = getline(&text, &size, reader->stream)) >= 0) {
+	bool good = text || fail(reader, reader->text, "out of memory");
+	while (good && (len = next_line(reader->stream, text, LINE_ROOM)) >= 0) {
+		bool whole = len < LINE_ROOM - 1 || text[len - 1] == '\n';
 		reader->text = text;
 		reader->number++;
 		while (len > 0 &&
 		       (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
 			text[--len] = '\0';
-		good = strlen(text) == (size_t)len
-		               ? take_script_line(reader, &room)
-		               : fail(reader, text + strlen(text), "a NUL byte");
+		if (strlen(text) != (size_t)len)
+			good = fail(reader, text + strlen(text), "a NUL byte");
+		else if (!whole || reader->number > LINES_MAX)
+			good = fail(reader, text,
+			            whole ? "too many lines" : "the line is too long");
+		else
+			good = take_script_line(reader, &room);
 	}
 	if (good && ferror(reader->stream)) {
 		fprintf(stderr, "%s: %s\n", reader->script->path, strerror(errno));

@@ -1,7 +1,7 @@
 /* unfollowed.c - what ends the following of a process, by name, to be run under `vas check`, which
  * has to say so: the calls after it are compared with nothing. What it execs is followed again.
  *
- * usage: unfollowed personality|set_mm|32-bit-call
+ * usage: unfollowed personality|set_mm|32-bit-call|aligned
  *
  * SPDX-License-Identifier: MIT */
 #include <string.h>
@@ -23,6 +23,10 @@ static void break_off(const char *how)
 		personality(READ_IMPLIES_EXEC);
 	else if (strcmp(how, "set_mm") == 0)
 		prctl(PR_SET_MM, 0, 0, 0, 0);
+	else if (strcmp(how, "aligned") == 0) /* where huge pages fit, since Linux 6.7 */
+		for (int i = 0; i < 3; i++)
+			munmap(mmap(NULL, 4 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+			       4 << 20);
 	else if (strcmp(how, "32-bit-call") == 0)
 		__asm__ volatile("int $0x80" : : "a"(45) /* brk */, "b"(0) : "memory");
 }

@@ -34,6 +34,12 @@ status=0
 status=0
 "$vas" check --exit-status --output "$dir/report" -- sh -c 'kill -TERM $$' || status=$?
 [ $status = 143 ] || fail "--exit-status: $status, not 143"
+: 'what differs from another Linux than the running one: the first, or all of it'
+check 1 aligned --linux 6.0
+[ "$(grep -c 'difference, call' "$dir/report")" = 1 ] || fail 'not one difference shown'
+check 1 aligned --linux 6.0 --all
+[ "$(grep -c 'difference, call' "$dir/report")" -gt 1 ] || fail '--all: one difference shown'
+
 for what in personality set_mm 32-bit-call; do
 	check 3 $what
 	grep -q 'not followed to its end: ' "$dir/report" || fail "$what: not said why"

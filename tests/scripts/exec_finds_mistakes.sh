@@ -23,6 +23,10 @@ for version in 1.2 7.4 99.9 6 6.1.x; do
 done
 
 expect 0 '' "$good"
+expect 2 'case.strace:1:.* too long' "$(head -c 70000 /dev/zero | tr '\0' x)"
+status=0
+timeout 60 "$VAS" exec --on vas /dev/zero 2>"$dir/out" || status=$?
+[ $status = 2 ] && grep -q '^/dev/zero:1:' "$dir/out"
 expect 1 'case.strace' "${good%0000}1000"
 expect 1 'case.strace' 'munmap(0x10000001, 4096) = 0'
 expect 2 'case.strace:1:' 'munmap(0x10000000, ) = 0'

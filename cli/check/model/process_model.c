@@ -84,10 +84,13 @@ static void space_put(struct space *space)
 
 static void report_free(struct report *report)
 {
-	free(report->first.call);
-	free(report->first.kernel);
-	free(report->first.vas);
-	free(report->first.maps);
+	for (size_t i = 0; i < report->nfound; i++) {
+		free(report->found[i].call);
+		free(report->found[i].kernel);
+		free(report->found[i].vas);
+		free(report->found[i].maps);
+	}
+	free(report->found);
 	free(report->counted);
 	free(report);
 }
@@ -121,6 +124,11 @@ void model_destroy(struct model *model)
 	free(model->files);
 	munmap(model->memory, MEMORY_LEN); /* vas's own things all lie in there */
 	free(model);
+}
+
+void model_keep_all(struct model *model)
+{
+	model->keeps_all = true;
 }
 
 void model_draw(struct model *model)

@@ -39,8 +39,10 @@ struct report {
 	struct counted *counted;
 	size_t ncounted;
 	const char *stopped; /* why it is not followed any more, or NULL */
-	struct difference first;
+	struct difference *found; /* the first, or with model_keep_all the first DIFFERENCES_MAX */
+	size_t nfound;
 };
+#define DIFFERENCES_MAX 1000
 
 struct model;
 
@@ -55,6 +57,9 @@ bool model_apply(struct model *model, const struct event *event, char why[MODEL_
 
 /* What was wrong with the event that no other may follow, or NULL. */
 const char *model_broken(const struct model *model);
+
+/* From now on every difference is kept, not only the first of each program. */
+void model_keep_all(struct model *model);
 
 /* From now on the space of the first process is drawn when it ends (or execs). */
 void model_draw(struct model *model);

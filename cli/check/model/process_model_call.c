@@ -35,22 +35,36 @@ static char *text_of(const struct call *call, const struct answer *answer)
 	return strdup(text);
 }
 
-void model_difference(struct process *process, const char *kernel, const char *vas,
-                      const char *maps)
+/* NULL: it is not kept. */
+static struct difference *difference_new(struct model *model, struct report *report)
+{
+	size_t n = report->nfound;
+	if (n >= (model->keeps_all ? DIFFERENCES_MAX : 1))
+		return NULL;
+	struct difference *found = realloc(report->found, (n + 1) * sizeof(*found));
+	if (!found)
+		return NULL;
+	report->found = found;
+	report->nfound++;
+	found[n] = (struct difference){.number = report->calls};
+	return &found[n];
+}
+
+void model_difference(struct model *model, struct process *process, const char *kernel,
+                      const char *vas, const char *maps)
 {
 	struct space *space = process->space;
-	struct report *report = process->report;
 	space->adrift = true;
-	if (report->differences++)
+	process->report->differences++;
+	struct difference *new = difference_new(model, process->report);
+	if (!new)
 		return;
-	struct difference *first = &report->first;
-	first->number = report->calls;
-	first->since = kernel ? 0 : space->since;
-	first->call = space->calls ? text_of(&space->last, kernel ? NULL : &space->last_answer)
-	                           : strdup("the start");
-	first->kernel = kernel ? strdup(kernel) : NULL;
-	first->vas = vas ? strdup(vas) : NULL;
-	first->maps = maps ? strdup(maps) : NULL;
+	new->since = kernel ? 0 : space->since;
+	new->call = space->calls ? text_of(&space->last, kernel ? NULL : &space->last_answer)
+	                         : strdup("the start");
+	new->kernel = kernel ? strdup(kernel) : NULL;
+	new->vas = vas ? strdup(vas) : NULL;
+	new->maps = maps ? strdup(maps) : NULL;
 }
 
 /* Under MCL_ONFAULT nothing is populated, whatever mmap was told. */
@@ -219,7 +233,7 @@ static bool touch(struct model *model, struct process *process, uint64_t addr, c
 	answer_print(text, sizeof(text), &call, &answer);
 	process->space->last = call;
 	process->space->calls += process->space->calls == 0;
-	model_difference(process, "0", text, NULL);
+	model_difference(model, process, "0", text, NULL);
 	return true;
 }
 
@@ -270,6 +284,6 @@ bool model_call(struct model *model, struct process *process, const struct event
 	answer_print(vas, sizeof(vas), &event->call, &mine);
 	if (call.name == CALL_BRK) /* RESYNC goes on from the kernel's break */
 		process->space->params.brk = (uint64_t)event->answer.value;
-	model_difference(process, kernel, vas, NULL);
+	model_difference(model, process, kernel, vas, NULL);
 	return true;
 }

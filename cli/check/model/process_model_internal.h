@@ -61,6 +61,7 @@ struct model {
 	struct name *names;     /* strings kept for spaces and reports */
 	struct map_lines lines; /* vas's map, when it is compared */
 	const char *broken; /* why no event may come any more, or NULL */
+	bool keeps_all;
 	bool draws;
 	int32_t drawn; /* the process that is: the first */
 	char *picture; /* of its space when it was looked at last */
@@ -80,8 +81,8 @@ bool model_grow(struct model *model, struct process *process, const struct event
 
 /* Enters a difference in the report; `kernel` and `vas` NULL if it is one of maps. Takes no
  * ownership. `maps` may be NULL: RESYNC will supply it. */
-void model_difference(struct process *process, const char *kernel, const char *vas,
-                      const char *maps);
+void model_difference(struct model *model, struct process *process, const char *kernel,
+                      const char *vas, const char *maps);
 
 /* process_model_maps.c: whole maps, compared with the kernel's and taken over from it. */
 void model_compare_maps(struct model *model, struct process *process, const struct event *event);

@@ -132,7 +132,7 @@ void model_compare_maps(struct model *model, struct process *process, const stru
 	size_t at = map_lines_differ(&event->lines, &model->lines);
 	if (at < event->lines.n || at < model->lines.n) {
 		char *maps = show_difference(&event->lines, &model->lines);
-		model_difference(process, NULL, NULL, maps);
+		model_difference(model, process, NULL, NULL, maps);
 		free(maps);
 	}
 	if (model->draws && process->pid == model->drawn && has_flags(&event->lines))
@@ -150,7 +150,7 @@ void model_compare_digest(struct model *model, struct process *process, const st
 		         " the kernel's map had %" PRIu32 " lines, vas's has %zu;"
 		         " the log has only a digest of it\n",
 		         event->id, model->lines.n);
-		model_difference(process, NULL, NULL, text);
+		model_difference(model, process, NULL, NULL, text);
 	}
 	process->space->since = 0;
 }
@@ -293,13 +293,14 @@ void model_adopt(struct model *model, struct process *process, const struct even
 void model_resync(struct model *model, struct process *process, const struct event *event)
 {
 	struct space *space = process->space;
-	struct difference *first = &process->report->first;
+	struct report *report = process->report;
 	char why[MODEL_WHY];
 	if (!space->adrift) /* the log's vas differed here, this one does not */
 		return;
-	if (process->report->differences == 1 && !first->maps) {
+	struct difference *last = report->nfound ? &report->found[report->nfound - 1] : NULL;
+	if (last && report->differences == report->nfound && !last->maps) {
 		read_own_map(model, space->vas, true);
-		first->maps = show_difference(&event->lines, &model->lines);
+		last->maps = show_difference(&event->lines, &model->lines);
 	}
 	space->adrift = false;
 	space->since = 0;

@@ -74,12 +74,9 @@ static void put_indented(FILE *file, const char *lines)
 	}
 }
 
-static void put_first(FILE *file, const struct report *report)
+static void put_difference(FILE *file, const struct difference *first, const char *which)
 {
-	const struct difference *first = &report->first;
-	if (!first->call)
-		return;
-	fprintf(file, "    first difference, call %" PRIu64 ":\n", first->number);
+	fprintf(file, "    %s, call %" PRIu64 ":\n", which, first->number);
 	if (first->kernel) {
 		fprintf(file, "      %s\n        Linux = %s\n        vas   = %s\n", first->call,
 		        first->kernel, first->vas);
@@ -133,7 +130,8 @@ static void put_report(FILE *file, const struct report *r)
 		put_count(file, r->threads, "more thread");
 	}
 	putc('\n', file);
-	put_first(file, r);
+	for (size_t i = 0; i < r->nfound; i++)
+		put_difference(file, &r->found[i], i ? "next difference" : "first difference");
 	put_counted(file, r, true, "    taken over from Linux: ");
 	put_counted(file, r, false, "    note: ");
 	if (r->stopped)
@@ -247,12 +245,8 @@ static void put_counted_json(FILE *file, const struct report *report, bool adopt
 	putc(']', file);
 }
 
-static void put_first_json(FILE *file, const struct difference *first)
+static void put_difference_json(FILE *file, const struct difference *first)
 {
-	if (!first->call) {
-		fputs("null", file);
-		return;
-	}
 	fprintf(file, "{\"number\":%" PRIu64 ",\"call\":", first->number);
 	put_string(file, first->call);
 	fputs(",\"linux\":", file);
@@ -280,9 +274,12 @@ static void put_report_json(FILE *file, const struct report *r)
 	put_counted_json(file, r, false);
 	fputs(",\"stopped\":", file);
 	put_string(file, r->stopped);
-	fputs(",\"first_difference\":", file);
-	put_first_json(file, &r->first);
-	fputs("}\n", file);
+	fputs(",\"differences_found\":[", file);
+	for (size_t i = 0; i < r->nfound; i++) {
+		fputs(i ? "," : "", file);
+		put_difference_json(file, &r->found[i]);
+	}
+	fputs("]}\n", file);
 }
 
 static void put_json(const struct report_style *style, const struct model *model,
