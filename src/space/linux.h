@@ -15,14 +15,6 @@ static inline bool linux_since(const struct vas *space, unsigned major, unsigned
 	return space->system->version >= VAS_LINUX(major, minor, 0);
 }
 
-/* From this stable update of one series on, and later versions are another question. */
-static inline bool linux_updated(const struct vas *space, unsigned major, unsigned minor,
-                                 unsigned level)
-{
-	return space->system->version >= VAS_LINUX(major, minor, level) &&
-	       space->system->version <= VAS_LINUX(major, minor);
-}
-
 /* ---- mremap ---- */
 
 static inline bool linux_mremap_fixed(const struct vas *space)
