@@ -85,7 +85,7 @@ deps: ## what is needed beyond compiler, make and cmake (root on Debian: install
 clean: ## remove build/
 	rm -rf build
 
-dev: deps ## many objects, every invariant checked: build/dev
+dev: deps ## many objects: build/dev
 	$(call build,dev)
 
 asan: deps ## as dev, with AddressSanitizer and UndefinedBehaviorSanitizer
