@@ -75,8 +75,10 @@ static bool is_in_hole(const void *block)
 
 static bool is_ours(const void *block)
 {
-	if ((uint64_t)(uintptr_t)block - __atomic_load_n(&heap.base, __ATOMIC_RELAXED) >=
-	    __atomic_load_n(&heap.len, __ATOMIC_RELAXED))
+	/* The length is written last, and so read first: with one there is a base. */
+	uint64_t len = __atomic_load_n(&heap.len, __ATOMIC_ACQUIRE);
+
+	if ((uint64_t)(uintptr_t)block - __atomic_load_n(&heap.base, __ATOMIC_RELAXED) >= len)
 		return false;
 	return __atomic_load_n(&heap.holes, __ATOMIC_RELAXED) == 0 || !is_in_hole(block);
 }

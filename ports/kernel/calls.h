@@ -24,23 +24,23 @@
 	_(setitimer, 38, 103) _(getpid, 39, 172) _(clone, 56, 220) _(fork, 57, -1) \
 	_(vfork, 58, -1) _(execve, 59, 221) _(exit, 60, 93) _(wait4, 61, 260) _(kill, 62, 129) \
 	_(uname, 63, 160) _(fcntl, 72, 25) _(fsync, 74, 82) _(fdatasync, 75, 83) \
-	_(truncate, 76, 45) _(ftruncate, 77, 46) _(getcwd, 79, 17) _(chdir, 80, 49) \
-	_(mkdir, 83, -1) _(unlink, 87, -1) _(readlink, 89, -1) _(umask, 95, 166) \
-	_(gettimeofday, 96, 169) _(getrlimit, 97, 163) _(sysinfo, 99, 179) _(getuid, 102, 174) \
-	_(getgid, 104, 176) _(geteuid, 107, 175) _(getegid, 108, 177) _(setpgid, 109, 154) \
-	_(getppid, 110, 173) _(getpgrp, 111, -1) _(setsid, 112, 157) _(getpgid, 121, 155) \
-	_(rt_sigpending, 127, 136) _(rt_sigtimedwait, 128, 137) _(rt_sigsuspend, 130, 133) \
-	_(sigaltstack, 131, 132) _(mlock, 149, 228) _(munlock, 150, 229) _(mlockall, 151, 230) \
-	_(munlockall, 152, 231) _(arch_prctl, 158, -1) _(setrlimit, 160, 164) \
-	_(gettid, 186, 178) _(tkill, 200, 130) _(futex, 202, 98) \
-	_(sched_getaffinity, 204, 123) _(getdents64, 217, 61) _(set_tid_address, 218, 96) \
-	_(clock_gettime, 228, 113) _(clock_getres, 229, 114) _(clock_nanosleep, 230, 115) \
-	_(exit_group, 231, 94) _(tgkill, 234, 131) _(waitid, 247, 95) _(openat, 257, 56) \
-	_(mkdirat, 258, 34) _(newfstatat, 262, 79) _(unlinkat, 263, 35) _(readlinkat, 267, 78) \
-	_(faccessat, 269, 48) _(ppoll, 271, 73) _(dup3, 292, 24) _(pipe2, 293, 59) \
-	_(prlimit64, 302, 261) _(getrandom, 318, 278) _(memfd_create, 319, 279) \
-	_(mlock2, 325, 284) _(faccessat2, 439, 439) _(mseal, 462, 462) \
-	_(riscv_flush_icache, -1, 259)
+	_(sync, 162, 81) _(truncate, 76, 45) _(ftruncate, 77, 46) _(getcwd, 79, 17) \
+	_(chdir, 80, 49) _(mkdir, 83, -1) _(unlink, 87, -1) _(readlink, 89, -1) \
+	_(umask, 95, 166) _(gettimeofday, 96, 169) _(getrlimit, 97, 163) _(sysinfo, 99, 179) \
+	_(getuid, 102, 174) _(getgid, 104, 176) _(geteuid, 107, 175) _(getegid, 108, 177) \
+	_(setpgid, 109, 154) _(getppid, 110, 173) _(getpgrp, 111, -1) _(setsid, 112, 157) \
+	_(getpgid, 121, 155) _(rt_sigpending, 127, 136) _(rt_sigtimedwait, 128, 137) \
+	_(rt_sigsuspend, 130, 133) _(sigaltstack, 131, 132) _(mlock, 149, 228) \
+	_(munlock, 150, 229) _(mlockall, 151, 230) _(munlockall, 152, 231) \
+	_(arch_prctl, 158, -1) _(setrlimit, 160, 164) _(gettid, 186, 178) _(tkill, 200, 130) \
+	_(futex, 202, 98) _(sched_getaffinity, 204, 123) _(getdents64, 217, 61) \
+	_(set_tid_address, 218, 96) _(clock_gettime, 228, 113) _(clock_getres, 229, 114) \
+	_(clock_nanosleep, 230, 115) _(exit_group, 231, 94) _(tgkill, 234, 131) \
+	_(waitid, 247, 95) _(openat, 257, 56) _(mkdirat, 258, 34) _(newfstatat, 262, 79) \
+	_(unlinkat, 263, 35) _(readlinkat, 267, 78) _(faccessat, 269, 48) _(ppoll, 271, 73) \
+	_(dup3, 292, 24) _(pipe2, 293, 59) _(prlimit64, 302, 261) _(getrandom, 318, 278) \
+	_(memfd_create, 319, 279) _(mlock2, 325, 284) _(faccessat2, 439, 439) \
+	_(mseal, 462, 462) _(riscv_flush_icache, -1, 259)
 
 #define DECLARE(name, x86, other) SYSCALL(name);
 CALLS(DECLARE)

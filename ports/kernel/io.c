@@ -257,6 +257,15 @@ SYSCALL(fsync)
 	return result;
 }
 
+SYSCALL(sync)
+{
+	(void)a;
+	big_lock();
+	files_sync();
+	big_unlock();
+	return 0;
+}
+
 SYSCALL(fdatasync)
 {
 	return sys_fsync(a);

@@ -229,6 +229,7 @@ void text_print(struct text *out, const char *format, ...) __attribute__((format
 
 /* All under the big lock. */
 void files_init(const uint8_t *archive);
+int64_t files_sync(void); /* what was written to the disk is on it */
 struct node *node_find(struct node *from, const char *path, bool follow, int64_t *err);
 struct node *node_create(struct node *dir, const char *name, enum node_kind kind, uint32_t mode);
 void node_free(struct node *n);

@@ -31,6 +31,8 @@ _Noreturn void vas_kernel_panic(const char *file, int line, const char *what)
 /* The first process has ended: so does the machine. Under the big lock. */
 _Noreturn void machine_stop(int status)
 {
+	if (files_sync())
+		print("kernel: the disk could not be written\n");
 	if (boot_checks) {
 		memory_report();
 		syscall_report();

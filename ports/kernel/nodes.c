@@ -18,6 +18,7 @@ enum {
 
 struct node *root_dir;
 static uint32_t last_inode;
+static struct node *disk;
 static struct vas *window; /* in which the kernel itself reads and writes files */
 
 /* ---- The tree -------------------------------------------------------------------------------- */
@@ -308,12 +309,17 @@ void files_init(const uint8_t *archive)
 	node_create(dev, "null", NODE_NULL, S_CHR | 0666);
 	node_create(dev, "zero", NODE_ZERO, S_CHR | 0666);
 	if (disk_init()) {
-		n = node_create(dev, "vda", NODE_DISK, S_BLK | 0600);
+		n = disk = node_create(dev, "vda", NODE_DISK, S_BLK | 0600);
 		n->size = disk_size();
 	}
 	if (!node_child(root_dir, "tmp", 3))
 		node_create(root_dir, "tmp", NODE_DIR, S_DIR | 01777);
 	proc_init();
+}
+
+int64_t files_sync(void)
+{
+	return disk && disk->object ? vas_object_sync(disk->object) : 0;
 }
 
 /* What mmap gets: a file of its own for each opening, as on Linux, where two never merge. */

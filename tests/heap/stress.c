@@ -115,6 +115,7 @@ static void hand_over(struct held *held, uint64_t *state)
 	*held = other;
 }
 
+#ifndef VAS_HEAP_NO_FORK /* ThreadSanitizer gives a child of a threaded program no threads */
 /* A child of a threaded program may use the heap, whatever others were doing. */
 static void fork_once(struct held *held, uint64_t *state)
 {
@@ -135,6 +136,7 @@ static void fork_once(struct held *held, uint64_t *state)
 	if (waitpid(child, &status, 0) != child || status)
 		fail("the child's heap", (size_t)status);
 }
+#endif
 
 static void *work(void *number)
 {
@@ -156,7 +158,7 @@ static void *work(void *number)
 			hand_over(one, &state);
 		else
 			drop(one);
-#ifndef VAS_HEAP_NO_FORK /* ThreadSanitizer gives a child of a threaded program no threads */
+#ifndef VAS_HEAP_NO_FORK
 		if (i % 1000 == 999)
 			fork_once(one, &state);
 #endif
