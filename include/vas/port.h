@@ -101,8 +101,18 @@ struct vas_port {
 	bool threads;
 
 	/* Called again and again while a thread waits for a lock or for a TLB: pause, or yield to
-	 * others. NULL: just spins. */
+	 * others. Others may wait for this very thread meanwhile, so the hook has to serve what
+	 * they may ask of it: on a machine's CPU that waits with interrupts disabled, a shootdown
+	 * (`invalidate` of another CPU). Software TLBs need nothing: vas leaves those that the
+	 * waiting thread is in. NULL: just spins. */
 	void (*wait)(void *ctx);
+
+	/* The calling thread: a number that no other thread has meanwhile, not 0. Asked when a
+	 * software TLB has missed, and when a thread has to wait. NULL: the thread pointer, where
+	 * vas is compiled for a hosted environment. Needed (with `threads`) for software TLBs
+	 * where there is no such thing, and where threads of the embedder's own making share one
+	 * of the host's. */
+	uintptr_t (*self)(void *ctx);
 
 	/* Invalidates what any CPU may have cached of the tables of `space`, see struct
 	 * vas_invalidation; when it returns, no CPU uses any of that any more, and what it wrote

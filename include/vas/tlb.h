@@ -15,6 +15,8 @@
  *   the next lookup misses and the owner comes to vas_translate, which waits. VAS_TLB_AWAY says
  *   that the owner holds no pointer; it, too, makes each lookup miss. Neither is ever set without
  *   port.threads.
+ * - The owner is away before its first vas_translate, after vas_tlb_leave, and once it has had to
+ *   wait inside any call of vas: so two threads never wait for each other, whatever they call.
  *
  * Machine code that looks up by itself: the entry of `addr` is at
  * (addr >> 12) % VAS_TLB_ENTRIES * 32, its tag for an access at + 8 * (access >> 1), `addend` at
@@ -46,7 +48,8 @@ struct vas_tlb_entry {
 	uint64_t addend; /* host address - guest address */
 };
 
-/* A translation cache for one CPU, of one thread. Register it with a space (vas_tlb_register)
+/* A translation cache for one CPU, of one thread at a time: another takes it over after the first
+ * has left. Register it with a space (vas_tlb_register)
  * before its first use and unregister it before its memory goes; in between it is only read. */
 struct vas_tlb {
 	struct vas_tlb_entry entry[VAS_TLB_ENTRIES];
@@ -54,7 +57,9 @@ struct vas_tlb {
 	uint32_t key; /* generation | VAS_TLB_AWAY | VAS_TLB_STALE */
 	bool threads; /* port.threads */
 	struct vas *space;
-	struct vas_tlb *next;
+	struct vas_tlb *next; /* of the space's */
+	struct vas_tlb *all;  /* the next of the system's */
+	uintptr_t owner;      /* the thread that entered last, see port.self */
 };
 
 /* Where the `len` bytes at `addr` are for the host, if the TLB knows them for this access and they

@@ -14,6 +14,18 @@
  * it, destroying a space and its last use are the caller's to order. Different systems are
  * independent: the library has no global state.
  *
+ * What a call waits for, with port.threads: for other calls on the same space, all of which end. One
+ * that makes translations stale (it unmaps, moves, protects, discards, forks, copies on write or
+ * syncs what is present) also waits for the owners of those software TLBs that hold some of them,
+ * and for port.invalidate. vas_create, vas_destroy, vas_fork, and what reaches from an object to
+ * its mappings (vas_msync, MADV_REMOVE, vas_object_resize, vas_object_sync; reports that count how
+ * often a page is mapped; vas_system_change) wait for the calls of all spaces of the system. While
+ * it waits, vas calls port.wait: a CPU that may be asked for a shootdown must serve it there.
+ * An interrupt handler may interrupt a call that holds a lock, so it may only make those which
+ * take none: vas_settings_default, vas_params_default, vas_system_version, vas_system_page_size,
+ * vas_system_of, vas_root, vas_task_size, vas_page_size, vas_object_ctx, vas_file_info,
+ * vas_vmflags, vas_tlb_lookup. Others need interrupts disabled around all calls of the system.
+ *
  * Errors common to all calls: -VAS_ENOMEM also when vas's own memory (struct vas_port) is used up;
  * then nothing has been changed unless the call says otherwise.
  *
@@ -539,20 +551,26 @@ int64_t vas_compare_exchange(struct vas *space, uint64_t addr, unsigned len, uin
 
 /* Registers a translation cache (vas/tlb.h) with a space: what the space's calls change it forgets.
  * A space's end unregisters it; to unregister one that is not registered is harmless, if it was
- * once, or if all its bytes are zero. */
-void vas_tlb_register(struct vas *space, struct vas_tlb *tlb);
+ * once, or if all its bytes are zero.
+ * 0; -VAS_ENOSYS: with port.threads, vas cannot tell the calling thread (port.self is missing); the
+ * TLB is not registered and must not be used. */
+int64_t vas_tlb_register(struct vas *space, struct vas_tlb *tlb);
 void vas_tlb_unregister(struct vas_tlb *tlb);
 
 /* The owner of `tlb` has no more use for the pointers it got. With port.threads: whoever unmaps
- * waits for this, or for a vas_translate after a lookup has missed. So call it before waiting for
- * anything, before any other call on the same space, and from time to time where a guest may run
- * long without an access. Lookups miss then until the next vas_translate. */
+ * waits for this, for a vas_translate after a lookup has missed, or until the owner has to wait
+ * inside vas. So call it before waiting for anything outside vas (a lock, a device), and from time
+ * to time where a guest may run long without an access. Before another call of vas it is not needed:
+ * a call that has to wait leaves all TLBs of the system which the thread is in, a call that makes
+ * the caller's own translations stale does too. Lookups miss then until the next vas_translate.
+ * Takes no lock and waits for nothing. */
 void vas_tlb_leave(struct vas_tlb *tlb);
 
 /* Where the byte at `addr` is for the host, faulting it in if need be; *host is set on 0, errors
  * are those of vas_fault. The 4 KiB around it may be accessed until the next vas_tlb_lookup,
- * vas_translate or vas_tlb_leave with this tlb, or a call of the same thread that changes the
- * space. A tlb belongs to one thread. */
+ * vas_translate or vas_tlb_leave with this tlb, or any other call of the same thread into vas. (Two
+ * TLBs at once: what two vas_tlb_lookup find one after the other may both be accessed.) A tlb
+ * belongs to one thread. Leaves the TLBs of other systems as they are: leave those before a call. */
 int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr,
                       enum vas_access access, void **host, struct vas_signal *signal);
 

@@ -8,13 +8,126 @@
 #define LOCK_LOOKS 32u
 #define LOCK_PAUSE 32u /* turns of a loop */
 
-void lock_wait(const struct vas_port *port, unsigned *looks)
+/* Whether it is time to let others run. */
+static bool look_again(unsigned *looks)
 {
 	for (unsigned i = 0; i < LOCK_PAUSE; i++)
 		__asm__ volatile("");
-	if (++*looks % LOCK_LOOKS == 0 && port->wait)
+	return ++*looks % LOCK_LOOKS == 0;
+}
+
+void lock_wait(const struct vas_port *port, unsigned *looks)
+{
+	if (!look_again(looks))
+		return;
+	/* Once is enough: nobody enters a TLB while he waits. */
+	if (*looks == LOCK_LOOKS)
+		leave_all(port);
+	if (port->wait)
 		port->wait(port->ctx);
 }
+
+/* ---- Who waits ------------------------------------------------------------------------------ */
+
+/* A program's threads each have a thread pointer; a kernel may use that register for anything, or
+ * for nothing yet. */
+#if (__STDC_HOSTED__ || defined(VAS_HOSTED)) && defined(__has_builtin)
+#if __has_builtin(__builtin_thread_pointer)
+#define HAS_THREAD_POINTER 1
+#endif
+#endif
+
+uintptr_t thread_self(const struct vas_port *port)
+{
+	if (port->self)
+		return port->self(port->ctx);
+#ifdef HAS_THREAD_POINTER
+	return (uintptr_t)__builtin_thread_pointer();
+#else
+	return 0;
+#endif
+}
+
+void leave_all(const struct vas_port *port)
+{
+	struct lock_port *system = (struct lock_port *)(uintptr_t)port;
+	uintptr_t self = thread_self(port);
+	const uint32_t away = VAS_TLB_AWAY;
+	unsigned looks = 0;
+
+	/* By hand: who waits here must not come here. */
+	while (__atomic_exchange_n(&system->tlbs_lock.taken, 1, __ATOMIC_ACQUIRE)) {
+		if (look_again(&looks) && port->wait)
+			port->wait(port->ctx);
+	}
+	for (struct vas_tlb *tlb = system->tlbs; tlb && self; tlb = tlb->all) {
+		uint32_t key = __atomic_load_n(&tlb->key, __ATOMIC_ACQUIRE);
+
+		/* Its owner says who he is before he enters. */
+		if (!(key & away) && __atomic_load_n(&tlb->owner, __ATOMIC_RELAXED) == self)
+			__atomic_fetch_or(&tlb->key, away, __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(&system->tlbs_lock.taken, 0, __ATOMIC_RELEASE);
+}
+
+/* ---- What a thread holds -------------------------------------------------------------------- */
+
+#ifdef VAS_CHECKED
+
+/* The one thing in the core that belongs to a thread and not to a system; it does not ship. */
+#define HELD_MAX 64u
+
+static _Thread_local struct held {
+	const struct vas_port *port;
+	const void *lock;
+	enum lock_row row;
+	bool exclusive;
+} held[HELD_MAX];
+static _Thread_local unsigned nheld;
+static _Thread_local unsigned nmore; /* locks of spaces without a place, under the list's lock */
+
+void held_add(const struct vas_port *port, const void *lock, enum lock_row row, bool exclusive)
+{
+	bool list = false, in_order = true;
+
+	/* What another system's hook is called under is no concern of this one's. */
+	for (unsigned i = 0; i < nheld; i++) {
+		if (held[i].port != port)
+			continue;
+		list |= held[i].row == LOCK_LIST && held[i].exclusive;
+		in_order &= held[i].row < row || (held[i].row == row && row == LOCK_SPACE && list);
+	}
+	vas_assert(in_order && "a lock is taken in the order of lock.h");
+	if (nheld == HELD_MAX) {
+		vas_assert(row == LOCK_SPACE && list);
+		nmore++;
+		return;
+	}
+	held[nheld++] = (struct held){port, lock, row, exclusive};
+}
+
+void held_remove(const void *lock)
+{
+	for (unsigned i = nheld; i-- > 0;) {
+		if (held[i].lock == lock) {
+			held[i] = held[--nheld];
+			return;
+		}
+	}
+	vas_assert(nmore > 0 && "a lock is let go of by the thread that took it");
+	nmore--;
+}
+
+bool held_has(const void *lock, bool exclusive)
+{
+	for (unsigned i = 0; i < nheld; i++) {
+		if (held[i].lock == lock)
+			return held[i].exclusive || !exclusive;
+	}
+	return nmore > 0;
+}
+
+#endif
 
 void spin_wait(const struct vas_port *port, struct spin *spin)
 {

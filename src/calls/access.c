@@ -193,7 +193,7 @@ static __attribute__((noinline)) int64_t translate(struct vas *space, struct vas
                                                    uint64_t addr, enum vas_access access,
                                                    void **host, struct vas_signal *signal)
 {
-	void *known = tlb_retry(tlb, addr, access);
+	void *known = tlb_retry(tlb, &space->system->port, addr, access);
 	struct byte byte;
 	int64_t err;
 

@@ -75,7 +75,7 @@ static int64_t fork_space(struct vas *parent, struct vas **out)
 		return err;
 	/* Two spaces at once, the older first (lock.h). */
 	space_lock(parent);
-	space_lock(child);
+	space_lock_child(child);
 	inherit(child, parent);
 	/* What is shared must fault in the parent too before it is written. */
 	for (uint64_t addr = 0; !err && vma_tree_find(&parent->tree, addr, &vma); addr = vma.end)

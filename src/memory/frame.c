@@ -83,7 +83,7 @@ bool frame_may_alloc(struct frame_pool *pool)
 {
 	bool may;
 
-	spin_lock(pool->port, &pool->lock);
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	may = may_alloc(pool);
 	spin_unlock(pool->port, &pool->lock);
 	return may;
@@ -124,7 +124,7 @@ uint32_t frame_alloc(struct frame_pool *pool, uint32_t payer, unsigned order)
 
 	if (!group_charge(pool, payer, (uint64_t)1 << order))
 		return FRAME_NONE;
-	spin_lock(pool->port, &pool->lock);
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	index = block_alloc_order(pool, payer, order);
 	spin_unlock(pool->port, &pool->lock);
 	if (index == FRAME_NONE)
@@ -147,7 +147,7 @@ void frame_free(struct frame_pool *pool, uint32_t index)
 	uint32_t payer = pool->payer[index];
 
 	vas_assert(f->refs == 0 && f->state != FRAME_FREE);
-	spin_lock(pool->port, &pool->lock);
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	if (f->order > 0)
 		pool->nhuge[f->order]--;
 	block_free(pool, index, 0);
@@ -157,7 +157,7 @@ void frame_free(struct frame_pool *pool, uint32_t index)
 
 void frame_mark_huge(struct frame_pool *pool, uint32_t index, unsigned level)
 {
-	spin_lock(pool->port, &pool->lock);
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	pool->frame[index].order = (uint8_t)level;
 	pool->nhuge[level]++;
 	spin_unlock(pool->port, &pool->lock);
@@ -167,7 +167,7 @@ uint64_t frame_count_huge(struct frame_pool *pool, unsigned level)
 {
 	uint64_t n;
 
-	spin_lock(pool->port, &pool->lock);
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	n = pool->nhuge[level];
 	spin_unlock(pool->port, &pool->lock);
 	return n;
@@ -177,7 +177,7 @@ uint64_t frame_count_free(struct frame_pool *pool)
 {
 	uint64_t n;
 
-	spin_lock(pool->port, &pool->lock);
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	n = pool->nfree;
 	spin_unlock(pool->port, &pool->lock);
 	return n;
@@ -185,7 +185,7 @@ uint64_t frame_count_free(struct frame_pool *pool)
 
 void frame_fail_after(struct frame_pool *pool, int64_t n)
 {
-	spin_lock(pool->port, &pool->lock);
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	pool->fail_after = n < 0 ? -1 : n;
 	spin_unlock(pool->port, &pool->lock);
 }

@@ -38,7 +38,7 @@ static void group_end(struct frame_pool *pool, struct vas_group *group)
 	uint32_t index = frame_of_host(pool, group);
 
 	vas_assert(group->slab.nslabs == 0);
-	spin_lock(pool->port, &pool->lock);
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	if (group->prev)
 		group->prev->next = group->next;
 	else
@@ -84,7 +84,7 @@ uint32_t group_make(struct frame_pool *pool, const struct vas_group_params *para
 	group->params = *params;
 	group->limit = params->max_frames;
 	group->users = GROUP_HOLDER;
-	spin_lock(pool->port, &pool->lock);
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	group->next = pool->groups;
 	if (group->next)
 		group->next->prev = group;

@@ -104,7 +104,7 @@ void *slab_alloc(struct slab_cache *cache, size_t size)
 	void *object;
 
 	vas_assert(size <= SLAB_MAX);
-	spin_lock(cache->frames->port, &cache->lock);
+	spin_lock(cache->frames->port, &cache->lock, LOCK_RECORDS);
 	object = object_take(cache, class);
 	spin_unlock(cache->frames->port, &cache->lock);
 	return object ? memset(object, 0, class_size[class]) : NULL;
@@ -133,7 +133,7 @@ void slab_free(struct frame_pool *frames, void *object)
 	struct slab_cache *cache = slab->cache;
 	bool empty;
 
-	spin_lock(frames->port, &cache->lock);
+	spin_lock(frames->port, &cache->lock, LOCK_RECORDS);
 	empty = object_give(cache, slab, object);
 	spin_unlock(frames->port, &cache->lock);
 	if (empty && frame_put(frames, index))

@@ -87,7 +87,7 @@ bool pagemap_set_quick(struct pagemap *pm, struct leaf_slot slot, const struct e
 	struct frame *f = &frames->frame[slot.table];
 	bool empty;
 
-	spin_lock(frames->port, &f->lock);
+	spin_lock(frames->port, &f->lock, LOCK_TABLE);
 	empty = *word == 0;
 	if (empty) {
 		__atomic_store_n(word, pm->table.format->encode(leaf, 0), __ATOMIC_RELEASE);

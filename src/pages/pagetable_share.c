@@ -74,7 +74,7 @@ static bool table_split_off(struct pagetable *pt, struct spot spot, uint64_t add
 	if (copy == FRAME_NONE)
 		return false;
 	/* Others may be copying it too, and all take the right to write from what is in it. */
-	spin_lock(pt->frames->port, &f->lock);
+	spin_lock(pt->frames->port, &f->lock, LOCK_TABLE);
 	table_copy(pt, copy, shared, spot.level - 1);
 	spin_unlock(pt->frames->port, &f->lock);
 	e.phys = frame_phys(pt->frames, copy);

@@ -95,6 +95,9 @@ static void invalidate_one(struct vas_tlb *tlb, const struct vas_port *port, uin
 		if (!tlb_touches(tlb, start, end))
 			return;
 		__atomic_fetch_or(&tlb->key, stale, __ATOMIC_RELAXED);
+		/* Perhaps it is one that we are in ourselves. */
+		if (!(__atomic_load_n(&tlb->key, __ATOMIC_RELAXED) & VAS_TLB_AWAY))
+			leave_all(port);
 		while (!(__atomic_load_n(&tlb->key, __ATOMIC_ACQUIRE) & VAS_TLB_AWAY))
 			lock_wait(port, &looks);
 	}
@@ -126,7 +129,7 @@ static bool tlb_enter(struct vas_tlb *tlb)
 {
 	const uint32_t away = VAS_TLB_AWAY;
 
-	return !(__atomic_fetch_and(&tlb->key, ~away, __ATOMIC_ACQUIRE) & VAS_TLB_STALE);
+	return !(__atomic_fetch_and(&tlb->key, ~away, __ATOMIC_ACQ_REL) & VAS_TLB_STALE);
 }
 
 void vas_tlb_leave(struct vas_tlb *tlb)
@@ -161,7 +164,8 @@ static void *tlb_take_part(struct vas_tlb *tlb, uint64_t addr, const struct vas_
 	return (void *)(uintptr_t)(entry->addend + addr);
 }
 
-void *tlb_retry(struct vas_tlb *tlb, uint64_t addr, enum vas_access access)
+void *tlb_retry(struct vas_tlb *tlb, const struct vas_port *port, uint64_t addr,
+                enum vas_access access)
 {
 	const struct vas_tlb_entry *large =
 		&tlb->large[(addr >> VAS_TLB_LARGE_SHIFT) % VAS_TLB_LARGE_ENTRIES];
@@ -170,6 +174,8 @@ void *tlb_retry(struct vas_tlb *tlb, uint64_t addr, enum vas_access access)
 	if (tlb->threads) {
 		void *host = NULL;
 
+		/* Said before the owner enters, here or when the entry is filled. */
+		__atomic_store_n(&tlb->owner, thread_self(port), __ATOMIC_RELAXED);
 		entered = tlb_enter(tlb);
 		if (entered)
 			host = vas_tlb_lookup(tlb, addr, 1, access);

@@ -16,7 +16,8 @@ VAS_INTERNAL void tlb_init(struct vas_tlb *tlb, const struct vas_port *port);
 
 /* After a miss of the owner's: the host address of `addr` if `tlb` knows it nevertheless, else NULL
  * and the owner is away. */
-VAS_INTERNAL void *tlb_retry(struct vas_tlb *tlb, uint64_t addr, enum vas_access access);
+VAS_INTERNAL void *tlb_retry(struct vas_tlb *tlb, const struct vas_port *port, uint64_t addr,
+                             enum vas_access access);
 
 /* Fills in what a leaf of `span` bytes that covers `addr` (found at `host`) allows, and the owner
  * may use it. The space's lock is held, at least shared. */

@@ -11,7 +11,7 @@ static uint64_t group_of(const struct vas_object *object)
 
 static void mappers_lock(struct vas_object *object)
 {
-	spin_lock(&object->system->port, &object->lock);
+	spin_lock(&object->system->port, &object->lock, LOCK_TABLE);
 }
 
 static void mappers_unlock(struct vas_object *object)

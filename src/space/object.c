@@ -14,7 +14,7 @@
 
 static void object_lock(struct vas_object *object)
 {
-	spin_lock(&object->system->port, &object->lock);
+	spin_lock(&object->system->port, &object->lock, LOCK_TABLE);
 }
 
 static void object_unlock(struct vas_object *object)
@@ -366,7 +366,7 @@ bool object_is_dirty(struct vas_object *object, uint64_t index)
 
 void object_work_begin(struct vas_object *object)
 {
-	spin_lock(&object->system->port, &object->work);
+	spin_lock(&object->system->port, &object->work, LOCK_WORK);
 }
 
 void object_work_end(struct vas_object *object)
@@ -551,7 +551,7 @@ bool system_reserve_huge(struct vas_system *system, struct vas_object *object, u
 {
 	bool there;
 
-	spin_lock(&system->port, &system->lock);
+	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
 	there = pool_has(system, object->level, npages);
 	if (there) {
 		object->reserved += npages;
@@ -566,7 +566,7 @@ bool system_take_huge(struct vas_system *system, struct vas_object *object, bool
 {
 	bool there = true;
 
-	spin_lock(&system->port, &system->lock);
+	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
 	*was_its = may_have && object->reserved > 0;
 	if (*was_its) {
 		object->reserved--;
@@ -581,7 +581,7 @@ bool system_take_huge(struct vas_system *system, struct vas_object *object, bool
 void system_took_huge(struct vas_system *system, struct vas_object *object, uint32_t block,
                       bool was_its)
 {
-	spin_lock(&system->port, &system->lock);
+	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
 	if (block != FRAME_NONE)
 		frame_mark_huge(&system->frames, block, object->level);
 	else if (was_its)
@@ -593,7 +593,7 @@ void system_took_huge(struct vas_system *system, struct vas_object *object, uint
 
 void system_adjust_huge(struct vas_system *system, struct vas_object *object, int64_t npages)
 {
-	spin_lock(&system->port, &system->lock);
+	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
 	if (npages < 0 && (uint64_t)-npages > object->reserved)
 		npages = -(int64_t)object->reserved;
 	object->reserved += (uint64_t)npages;
@@ -631,7 +631,7 @@ struct vas_object *object_make(struct vas_system *system, struct slab_cache *sla
 	object->size = size;
 	object->refs = 1;
 	object->root = FRAME_NONE;
-	spin_lock(&system->port, &system->objects_lock);
+	spin_lock(&system->port, &system->objects_lock, LOCK_RECORDS);
 	object->next = system->objects;
 	if (object->next)
 		object->next->prev = object;
@@ -664,7 +664,7 @@ void vas_object_put(struct vas_object *object)
 		return;
 	write_back_for_good(object);
 	object_drop(object, 0, ~(uint64_t)0);
-	spin_lock(&system->port, &system->objects_lock);
+	spin_lock(&system->port, &system->objects_lock, LOCK_RECORDS);
 	if (object->prev)
 		object->prev->next = object->next;
 	else
@@ -672,7 +672,7 @@ void vas_object_put(struct vas_object *object)
 	if (object->next)
 		object->next->prev = object->prev;
 	spin_unlock(&system->port, &system->objects_lock);
-	spin_lock(&system->port, &system->lock);
+	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
 	system->committed -= object->charged;
 	system->huge_reserved[object->level] -= object->reserved;
 	spin_unlock(&system->port, &system->lock);

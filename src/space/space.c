@@ -76,7 +76,7 @@ static void lock_spaces(struct vas_system *system)
 {
 	struct vas *space;
 
-	write_lock(&system->port, &system->spaces_lock);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
 	space = system->spaces;
 	while (space && space->next)
 		space = space->next;
@@ -118,7 +118,7 @@ uint64_t vas_system_committed(struct vas_system *system)
 {
 	uint64_t committed;
 
-	spin_lock(&system->port, &system->lock);
+	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
 	committed = system->committed;
 	spin_unlock(&system->port, &system->lock);
 	return committed;
@@ -133,7 +133,7 @@ uint64_t system_next(struct vas_system *system, uint64_t *series)
 {
 	uint64_t number;
 
-	spin_lock(&system->port, &system->lock);
+	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
 	number = ++*series;
 	spin_unlock(&system->port, &system->lock);
 	return number;
@@ -221,7 +221,7 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 	while (!space && group_ask(params->group, NULL, &refusals));
 	if (!space)
 		return -VAS_ENOMEM;
-	write_lock(&system->port, &system->spaces_lock);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
 	if (system->root_words)
 		pagemap_set_upper(&space->pages, system->root_words);
 	space->next = system->spaces;
@@ -264,7 +264,7 @@ void vas_destroy(struct vas *space)
 	struct vas_group *group = space->group;
 	unsigned looks = 0;
 
-	write_lock(&system->port, &system->spaces_lock);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
 	if (space->prev)
 		space->prev->next = space->next;
 	else
@@ -292,14 +292,36 @@ void vas_destroy(struct vas *space)
 		group_let_go(group);
 }
 
-void vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
+int64_t vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
 {
-	tlb_init(tlb, &space->system->port);
+	const struct vas_port *port = &space->system->port;
+	struct lock_port *waiting = &space->system->waiting;
+
+	tlb_init(tlb, port);
+	if (port->threads && !thread_self(port))
+		return -VAS_ENOSYS;
 	tlb->space = space;
 	space_lock(space);
 	tlb->next = space->gather.tlbs;
 	space->gather.tlbs = tlb;
+	spin_lock(port, &waiting->tlbs_lock, LOCK_FRAMES);
+	tlb->all = waiting->tlbs;
+	waiting->tlbs = tlb;
+	spin_unlock(port, &waiting->tlbs_lock);
 	space_unlock(space);
+	return 0;
+}
+
+/* Nobody who waits looks at it any more. */
+static void tlb_unlist(struct vas_system *system, struct vas_tlb *tlb)
+{
+	struct vas_tlb **at = &system->waiting.tlbs;
+
+	spin_lock(&system->port, &system->waiting.tlbs_lock, LOCK_FRAMES);
+	while (*at != tlb)
+		at = &(*at)->all;
+	*at = tlb->all;
+	spin_unlock(&system->port, &system->waiting.tlbs_lock);
 }
 
 void vas_tlb_unregister(struct vas_tlb *tlb)
@@ -315,6 +337,7 @@ void vas_tlb_unregister(struct vas_tlb *tlb)
 	while (*at != tlb)
 		at = &(*at)->next;
 	*at = tlb->next;
+	tlb_unlist(space->system, tlb);
 	space_unlock(space);
 	tlb_init(tlb, &space->system->port);
 }
@@ -326,7 +349,7 @@ struct vas_system *vas_system_of(struct vas *space)
 
 void vas_root_update(struct vas_system *system)
 {
-	write_lock(&system->port, &system->spaces_lock);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
 	for (struct vas *space = system->spaces; space && system->root_words; space = space->next)
 		pagemap_set_upper(&space->pages, system->root_words);
 	write_unlock(&system->port, &system->spaces_lock);
@@ -489,7 +512,7 @@ bool space_charge(struct vas *space, uint64_t npages)
 	const struct vas_settings *settings = &system->settings;
 	bool allowed = true;
 
-	spin_lock(&system->port, &system->lock);
+	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
 	if (settings->overcommit_memory == 0)
 		allowed = npages <= settings->ram_pages + settings->swap_pages;
 	else if (settings->overcommit_memory == 2)
@@ -502,7 +525,7 @@ bool space_charge(struct vas *space, uint64_t npages)
 
 void space_recharge(struct vas *space, uint64_t npages)
 {
-	spin_lock(&space->system->port, &space->system->lock);
+	spin_lock(&space->system->port, &space->system->lock, LOCK_RECORDS);
 	space->system->committed += npages;
 	spin_unlock(&space->system->port, &space->system->lock);
 }

@@ -13,7 +13,10 @@
 
 /* What spaces share. It lives at the start of the region it manages. */
 struct vas_system {
-	struct vas_port port;
+	union {
+		struct vas_port port;
+		struct lock_port waiting; /* its port is this one */
+	};
 	struct vas_settings settings;
 	const struct vas_format *format;
 	bool software; /* pages are kept in software trees */
@@ -108,7 +111,13 @@ static inline bool space_aligned(const struct vas *space, uint64_t addr)
  * when it is given up. */
 static inline void space_lock(struct vas *space)
 {
-	write_lock(&space->system->port, &space->lock);
+	write_lock(&space->system->port, &space->lock, LOCK_SPACE);
+}
+
+/* Of a space that another makes, whose lock is held. */
+static inline void space_lock_child(struct vas *child)
+{
+	write_lock(&child->system->port, &child->lock, LOCK_CHILD);
 }
 
 static inline void space_unlock(struct vas *space)
@@ -120,7 +129,7 @@ static inline void space_unlock(struct vas *space)
 
 static inline void space_lock_shared(struct vas *space)
 {
-	read_lock(&space->system->port, &space->lock);
+	read_lock(&space->system->port, &space->lock, LOCK_SPACE);
 }
 
 static inline void space_unlock_shared(struct vas *space)
