@@ -136,6 +136,17 @@ void space_unpin(struct vas *space)
 
 /* ---- Checking ------------------------------------------------------------------------------- */
 
+/* Other spaces join and leave meanwhile. */
+static bool object_knows(struct vas_object *object, const struct vas *space)
+{
+	bool known;
+
+	mappers_lock(object);
+	known = interval_find(&object->mappers, 0, space->id, (uintptr_t)space);
+	mappers_unlock(object);
+	return known;
+}
+
 const char *mapped_check(const struct vas *space)
 {
 	const char *broken = interval_check(&space->mapped);
@@ -153,7 +164,7 @@ const char *mapped_check(const struct vas *space)
 		interval = interval_find(&space->mapped, group_of(object), vma.pgoff, vma.start);
 		if (!interval || interval->last != vma.pgoff + vma_pages(space, &vma))
 			broken = "a space has an interval for each vma that maps an object";
-		else if (!interval_find(&object->mappers, 0, space->id, (uintptr_t)space))
+		else if (!object_knows(object, space))
 			broken = "a space that maps an object is one of its mappers";
 	}
 	if (!broken && count != space->mapped.count)
