@@ -16,7 +16,7 @@ static inline bool store(uint64_t addr, uint64_t value)
 
 	if (!host && addr % 4096 + sizeof(value) <= 4096)
 		vas_translate(space, &tlb, addr, VAS_WRITE, &host, &segv);
-	if (!host) /* two pages at once, or none; with threads too: vas leaves the TLB if it waits */
+	if (!host) /* two pages at once, or none; vas leaves the TLB if it waits */
 		return vas_write(space, addr, &value, sizeof(value), &segv) == 0;
 	memcpy(host, &value, sizeof(value));
 	return true;

@@ -14,17 +14,20 @@
  * it, destroying a space and its last use are the caller's to order. Different systems are
  * independent: the library has no global state.
  *
- * What a call waits for, with port.threads: for other calls on the same space, all of which end. One
- * that makes translations stale (it unmaps, moves, protects, discards, forks, copies on write or
- * syncs what is present) also waits for the owners of those software TLBs that hold some of them,
- * and for port.invalidate. vas_create, vas_destroy, vas_fork, and what reaches from an object to
- * its mappings (vas_msync, MADV_REMOVE, vas_object_resize, vas_object_sync; reports that count how
- * often a page is mapped; vas_system_change) wait for the calls of all spaces of the system. While
- * it waits, vas calls port.wait: a CPU that may be asked for a shootdown must serve it there.
+ * What a call waits for, with port.threads: for other calls on the same space, all of which end.
+ * One that makes translations stale (it unmaps, moves, protects, discards, forks, copies on write
+ * or syncs what is present) also waits for the owners of those software TLBs that hold some of
+ * them, and for port.invalidate. What reaches from an object to its mappings (vas_msync,
+ * MADV_REMOVE, vas_object_resize, vas_object_sync, the last reference) waits for others who do so
+ * with the same object, and for calls on each space that maps it. vas_system_change waits for the
+ * calls on all spaces; vas_create, vas_destroy and vas_fork wait for it. While it waits, vas calls
+ * port.wait: a CPU that may be asked for a shootdown must serve it there.
+ *
  * An interrupt handler may interrupt a call that holds a lock, so it may only make those which
  * take none: vas_settings_default, vas_params_default, vas_system_version, vas_system_page_size,
- * vas_system_of, vas_root, vas_task_size, vas_page_size, vas_object_ctx, vas_file_info,
- * vas_vmflags, vas_tlb_lookup. Others need interrupts disabled around all calls of the system.
+ * vas_system_of, vas_root, vas_task_size, vas_page_size, vas_context, vas_set_context,
+ * vas_object_ctx, vas_file_info, vas_vmflags, vas_tlb_lookup. Others need interrupts disabled
+ * around all calls of the system.
  *
  * Errors common to all calls: -VAS_ENOMEM also when vas's own memory (struct vas_port) is used up;
  * then nothing has been changed unless the call says otherwise.
@@ -559,18 +562,18 @@ void vas_tlb_unregister(struct vas_tlb *tlb);
 
 /* The owner of `tlb` has no more use for the pointers it got. With port.threads: whoever unmaps
  * waits for this, for a vas_translate after a lookup has missed, or until the owner has to wait
- * inside vas. So call it before waiting for anything outside vas (a lock, a device), and from time
- * to time where a guest may run long without an access. Before another call of vas it is not needed:
- * a call that has to wait leaves all TLBs of the system which the thread is in, a call that makes
- * the caller's own translations stale does too. Lookups miss then until the next vas_translate.
- * Takes no lock and waits for nothing. */
+ * inside vas. So call it before waiting for anything outside vas (a lock, a device), and from
+ * time to time where a guest may run long without an access. Before another call of vas there is
+ * no need: a call that has to wait leaves all TLBs of the system which the thread is in, a call
+ * that makes the caller's own translations stale does too. Lookups miss then until the next
+ * vas_translate. Takes no lock and waits for nothing. */
 void vas_tlb_leave(struct vas_tlb *tlb);
 
 /* Where the byte at `addr` is for the host, faulting it in if need be; *host is set on 0, errors
  * are those of vas_fault. The 4 KiB around it may be accessed until the next vas_tlb_lookup,
  * vas_translate or vas_tlb_leave with this tlb, or any other call of the same thread into vas. (Two
  * TLBs at once: what two vas_tlb_lookup find one after the other may both be accessed.) A tlb
- * belongs to one thread. Leaves the TLBs of other systems as they are: leave those before a call. */
+ * belongs to one thread. A call leaves no TLB of another system: do that before. */
 int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr,
                       enum vas_access access, void **host, struct vas_signal *signal);
 

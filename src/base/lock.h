@@ -11,11 +11,12 @@
  *   LOCK_RECORDS  system->lock, objects_lock, the slab's: for a few instructions
  *   LOCK_FRAMES   the frame pool's, and the list of TLBs: nothing is waited for under it
  * A thread takes at the most one lock of each row, downwards. But who changes the settings takes
- * those of all spaces with the list's lock, parents first. In the checking build (VAS_CHECKED) each thread keeps a record of what it holds, and
- * a lock that is taken out of order, or let go of by somebody else, is a broken assert.
+ * those of all spaces with the list's lock, parents first. In the checking build (VAS_CHECKED) each
+ * thread keeps a record of what it holds, and a lock that is taken out of order, or let go of by
+ * somebody else, is a broken assert.
  *
- * A thread that waits for a lock or for a software TLB leaves the TLBs that it is in (leave_all), so
- * nobody who waits is waited for: locks are taken in one order, and the owners of TLBs, for whom
+ * A thread that waits for a lock or for a software TLB leaves the TLBs that it is in (leave_all),
+ * so nobody who waits is waited for: locks are taken in one order, and the owners of TLBs, for whom
  * invalidation waits with locks held, are on their way without any.
  *
  * SPDX-License-Identifier: MIT */
@@ -46,7 +47,7 @@ enum lock_row {
 struct lock_port {
 	struct vas_port port;
 	struct spin tlbs_lock; /* LOCK_FRAMES: guards the list */
-	struct vas_tlb *tlbs;  /* all that are registered with spaces of the system, linked by all */
+	struct vas_tlb *tlbs;  /* all registered with the system's spaces, linked by `all` */
 };
 
 /* Waits a moment for another thread; `looks`: how often the caller has looked. */

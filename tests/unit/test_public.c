@@ -1,6 +1,6 @@
-/* test_public.c - every public function, called by several threads at once in one system. Worth most
- * under ThreadSanitizer: `make test` runs it there. run_NAME is what a thread does of each, `calls` lists
- * them; tests/tools/public.py compares the names with vas.h.
+/* test_public.c - every public function, called by several threads at once in one system. Worth
+ * most under ThreadSanitizer: `make test` runs it there. run_NAME is what a thread does of each,
+ * `calls` lists them; tests/tools/public.py compares the names with vas.h.
  *
  * Any answer is right as long as nothing breaks, but where a thread is alone with what it looks at.
  *

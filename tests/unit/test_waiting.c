@@ -1,6 +1,6 @@
-/* test_waiting.c - threads that are in a software TLB and call vas: whatever they call, nobody waits
- * for ever. Each test ends only if all threads get through their steps. And locks that are taken out
- * of order are found in the checking build.
+/* test_waiting.c - threads that are in a software TLB and call vas: whatever they call, nobody
+ * waits for ever. Each test ends only if all threads get through their steps. And locks that are
+ * taken out of order are found in the checking build.
  *
  * SPDX-License-Identifier: MIT */
 #include <pthread.h>
