@@ -77,21 +77,23 @@ void leave_all(const struct vas_port *port)
 /* The one thing in the core that belongs to a thread and not to a system; it does not ship. */
 #define HELD_MAX 64u
 
-static _Thread_local struct held {
+#define OF_THREAD static _Thread_local
+
+OF_THREAD struct held {
 	const struct vas_port *port;
 	const void *lock;
 	enum lock_row row;
 	bool exclusive;
 } held[HELD_MAX];
-static _Thread_local unsigned nheld;
-static _Thread_local unsigned nmore; /* locks of spaces without a place, under the list's lock */
+OF_THREAD unsigned nheld, first_held; /* those before it are another CPU's */
+OF_THREAD unsigned nmore;             /* locks of spaces without a place, under the list's lock */
 
 void held_add(const struct vas_port *port, const void *lock, enum lock_row row, bool exclusive)
 {
 	bool list = false, in_order = true;
 
 	/* What another system's hook is called under is no concern of this one's. */
-	for (unsigned i = 0; i < nheld; i++) {
+	for (unsigned i = first_held; i < nheld; i++) {
 		if (held[i].port != port)
 			continue;
 		list |= held[i].row == LOCK_LIST && held[i].exclusive;
@@ -108,7 +110,7 @@ void held_add(const struct vas_port *port, const void *lock, enum lock_row row, 
 
 void held_remove(const void *lock)
 {
-	for (unsigned i = nheld; i-- > 0;) {
+	for (unsigned i = nheld; i-- > first_held;) {
 		if (held[i].lock == lock) {
 			held[i] = held[--nheld];
 			return;
@@ -120,11 +122,25 @@ void held_remove(const void *lock)
 
 bool held_has(const void *lock, bool exclusive)
 {
-	for (unsigned i = 0; i < nheld; i++) {
+	for (unsigned i = first_held; i < nheld; i++) {
 		if (held[i].lock == lock)
 			return held[i].exclusive || !exclusive;
 	}
 	return nmore > 0;
+}
+
+unsigned held_hide(void)
+{
+	unsigned hidden = first_held;
+
+	first_held = nheld;
+	return hidden;
+}
+
+void held_show(unsigned hidden)
+{
+	vas_assert(nheld == first_held && "a CPU that ends holds no lock");
+	first_held = hidden;
 }
 
 #endif

@@ -66,6 +66,10 @@ VAS_INTERNAL void held_add(const struct vas_port *port, const void *lock, enum l
                            bool exclusive);
 VAS_INTERNAL void held_remove(const void *lock);
 VAS_INTERNAL bool held_has(const void *lock, bool exclusive);
+
+/* For a test in which a thread plays several CPUs: another one begins, without a lock; and ends. */
+VAS_INTERNAL unsigned held_hide(void);
+VAS_INTERNAL void held_show(unsigned hidden);
 #else
 static inline void held_add(const struct vas_port *port, const void *lock, enum lock_row row,
                             bool exclusive)
@@ -76,6 +80,16 @@ static inline void held_add(const struct vas_port *port, const void *lock, enum 
 static inline void held_remove(const void *lock)
 {
 	(void)lock;
+}
+
+static inline unsigned held_hide(void)
+{
+	return 0;
+}
+
+static inline void held_show(unsigned hidden)
+{
+	(void)hidden;
 }
 #endif
 

@@ -186,6 +186,7 @@ int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_a
 {
 	bool allowed;
 
+	space_assert_locked(space);
 	return page_in(space, vma, addr, access, &allowed);
 }
 

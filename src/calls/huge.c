@@ -68,6 +68,7 @@ void huge_unmap(struct vas *space, const struct vma *vma, uint64_t start, uint64
 	struct present present = {0};
 	int64_t change;
 
+	space_assert_locked(space);
 	if (vma_level(vma) == 0 || !(vma->flags & VAS_VM_HUGE_OWNER))
 		return;
 	pagemap_walk(&space->pages, start, end, count_present, &present);
@@ -149,6 +150,7 @@ int64_t huge_fault_pool(struct vas *space, struct vma *vma, uint64_t addr, enum 
 	unsigned level;
 	struct entry old;
 
+	space_assert_locked(space);
 	if (!space_own(space, base, base + size))
 		return -VAS_ENOMEM;
 	old = pagemap_lookup(&space->pages, base, &level);
@@ -188,6 +190,7 @@ bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr)
 	struct entry leaf;
 	uint32_t block;
 
+	space_assert_locked(space);
 	if (!vma_is_anonymous(vma) || !policy_allows(space, vma) || base < vma->start ||
 	    vma->end - base < size || !pagemap_is_empty(&space->pages, base, base + size))
 		return false;

@@ -5,12 +5,14 @@
 
 void munmap_look(struct unmap *u, struct vas *space, uint64_t start, uint64_t end)
 {
+	space_assert_locked(space);
 	*u = (struct unmap){.space = space, .start = start, .end = end};
 	u->mapped = vma_overlaps(space, start, end);
 }
 
 bool munmap_reserve(struct unmap *u)
 {
+	space_assert_locked(u->space);
 	u->absent = !u->mapped || pagemap_is_empty(&u->space->pages, u->start, u->end);
 	return space_reserve(u->space) && (u->absent || space_cut(u->space, u->start, u->end));
 }
@@ -58,6 +60,7 @@ int64_t munmap_check(struct unmap *u)
 	struct vma vma;
 	int64_t err;
 
+	space_assert_locked(u->space);
 	for (uint64_t addr = u->start;
 	     addr < u->end && vma_tree_find(&space->tree, addr, &vma) && vma.start < u->end;
 	     addr = vma.end) {
@@ -116,6 +119,7 @@ void munmap_commit(const struct unmap *u)
 	struct vas *space = u->space;
 	struct vma vma;
 
+	space_assert_locked(u->space);
 	if (u->huge)
 		give_up_reserve(u);
 	if (!u->absent) {

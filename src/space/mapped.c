@@ -79,6 +79,7 @@ void mapped_exchange(struct vas *space, struct vas_object *object, uint64_t star
 {
 	struct vma old = {.end = start};
 
+	space_assert_locked(space);
 	/* A mapper stays one throughout, so that nobody overlooks it. */
 	if (nold == 0 && nnew > 0 && !is_mapper(space, object))
 		mapper_join(space, object);

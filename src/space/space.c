@@ -408,6 +408,7 @@ uint64_t vas_page_size(const struct vas *space)
 
 bool space_reserve(struct vas *space)
 {
+	space_assert_locked(space);
 	/* Two splits and a new vma; one more for what merging takes apart on the way. And one that
 	 * is left for a call that frees when there is no memory (munmap_reserve_alone). */
 	return vma_tree_reserve(&space->tree, 5) &&
@@ -428,6 +429,7 @@ static bool cut_at(struct vas *space, uint64_t addr)
 
 bool space_cut(struct vas *space, uint64_t start, uint64_t end)
 {
+	space_assert_locked(space);
 	return cut_at(space, start) && cut_at(space, end);
 }
 
@@ -440,6 +442,7 @@ bool space_reserve_change(struct vas *space, uint64_t start, uint64_t end)
 
 bool space_own(struct vas *space, uint64_t start, uint64_t end)
 {
+	space_assert_locked(space);
 	return space_cut(space, start, end) && pagemap_own(&space->pages, start, end);
 }
 

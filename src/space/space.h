@@ -127,6 +127,15 @@ static inline void space_unlock(struct vas *space)
 	write_unlock(&space->system->port, &space->lock);
 }
 
+/* For what is done under it, of which no part takes it. */
+static inline void space_assert_locked(const struct vas *space)
+{
+#ifdef VAS_CHECKED
+	vas_assert(held_has(&space->lock, true));
+#endif
+	(void)space;
+}
+
 static inline void space_lock_shared(struct vas *space)
 {
 	read_lock(&space->system->port, &space->lock, LOCK_SPACE);

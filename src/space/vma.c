@@ -152,6 +152,7 @@ static inline void vma_exchange(struct vas *space, uint64_t start, unsigned nold
 
 void vma_insert(struct vas *space, const struct vma *vma)
 {
+	space_assert_locked(space);
 	tree_exchange(space, vma->start, 0, vma, 1, vma->file);
 }
 
@@ -161,6 +162,7 @@ void vma_place(struct vas *space, struct vma *vma, enum vma_joins joins)
 	struct joins j;
 	unsigned joined;
 
+	space_assert_locked(space);
 	find_joins(space, vma, true, joins != JOIN_LOWER, forked_too, &j);
 	joined = take_in(vma, &j);
 	tree_exchange(space, vma->start, joined, vma, 1, vma->file);
@@ -173,6 +175,7 @@ void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 	struct joins j;
 	unsigned joined;
 
+	space_assert_locked(space);
 	vma->end = end;
 	/* Here, and only here, Linux lets what came through fork take in untouched memory. */
 	find_joins(space, vma, false, linux_growth_merges(space), true, &j);
@@ -185,6 +188,7 @@ void vma_cut(struct vas *space, const struct vma *vma, uint64_t start, uint64_t 
 	struct vma parts[2];
 	unsigned n = 0;
 
+	space_assert_locked(space);
 	if (vma->start < start)
 		parts[n++] = part_below(vma, start);
 	if (end < vma->end)
@@ -205,6 +209,7 @@ int64_t vma_split(struct vas *space, uint64_t addr)
 	struct vma vma, parts[2];
 	int64_t err;
 
+	space_assert_locked(space);
 	if (!vma_seek(space, addr, &vma) || vma.start == addr)
 		return 0;
 	err = vma_check_split(space, &vma, addr);
@@ -250,6 +255,7 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 	struct joins j;
 	int64_t err = 0;
 
+	space_assert_locked(space);
 	*part = (struct vma){
 		.start = start,
 		.end = end,
@@ -300,6 +306,7 @@ void vma_touch(struct vas *space, struct vma *vma)
 {
 	struct vma other;
 
+	space_assert_locked(space);
 	if (vma->anon)
 		return;
 	if (vma_tree_starting(&space->tree, vma->end, &other) &&

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Checks what an archive of the core defines and what it needs, against vas.h.
 
-usage: archive.py [--many] [--hook NAME] NM ARCHIVE VAS_H
+usage: archive.py [--many] [--hook NAME] [--allow NAME] NM ARCHIVE VAS_H
 
 Every function and object that vas.h declares is defined; a one-unit archive defines nothing else
 (with --many, internals may show, hidden). The only names it may need are the four that a C compiler
-itself calls: memcpy, memmove, memset, memcmp; and it must need NAME, if one is given.
+itself calls: memcpy, memmove, memset, memcmp; it must need what a --hook names, and may need what
+an --allow names.
 """
 import argparse
 import re
@@ -41,6 +42,7 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--many", action="store_true")
     options.add_argument("--hook", action="append", default=[])
+    options.add_argument("--allow", action="append", default=[])
     options.add_argument("files", nargs=3)
     args = options.parse_args()
     nm, archive, header = args.files
@@ -50,7 +52,8 @@ def main():
     if not args.many:
         wrong += [f"{archive}: {name} is defined but not in vas.h"
                   for name in sorted(defined - public)]
-    wrong += [f"{archive}: needs {name}" for name in sorted(undefined - ALLOWED - set(args.hook))]
+    allowed = ALLOWED.union(args.hook, args.allow)
+    wrong += [f"{archive}: needs {name}" for name in sorted(undefined - allowed)]
     wrong += [f"{archive}: does not call {name}" for name in args.hook if name not in undefined]
     print("\n".join(wrong) if wrong else
           f"{len(public)} public names; needs only: {' '.join(sorted(undefined)) or 'nothing'}")

@@ -5,6 +5,7 @@
 #ifndef VAS_MMUWORLD_H
 #define VAS_MMUWORLD_H
 
+#include "base/lock.h"
 #include "mmu.h"
 
 #define SPACES 4u
@@ -258,10 +259,11 @@ static void access_page(unsigned s, unsigned p, unsigned access);
 /* Another space, which nobody has locked, runs meanwhile. */
 static void run_another(void)
 {
-	unsigned s = below(SPACES), busy[2] = {w.busy[0], w.busy[1]};
+	unsigned s = below(SPACES), busy[2] = {w.busy[0], w.busy[1]}, hidden;
 
 	if (w.all_busy || w.depth > 1 || !w.space[s] || s == busy[0] || s == busy[1])
 		return;
+	hidden = held_hide();
 	for (unsigned i = 0; i < 4; i++)
 		access_page(s, below(NPAGES), below(3) ? RIGHT_WRITE : RIGHT_READ);
 	/* What the call's own space has touched last is what it is most likely to share. */
@@ -276,6 +278,7 @@ static void run_another(void)
 	}
 	w.busy[0] = busy[0];
 	w.busy[1] = busy[1];
+	held_show(hidden);
 }
 
 static unsigned space_number(const struct vas *space)
