@@ -129,7 +129,7 @@ bool held_has(const void *lock, bool exclusive)
 	return nmore > 0;
 }
 
-unsigned held_hide(void)
+__attribute__((unused)) unsigned held_hide(void)
 {
 	unsigned hidden = first_held;
 
@@ -137,7 +137,7 @@ unsigned held_hide(void)
 	return hidden;
 }
 
-void held_show(unsigned hidden)
+__attribute__((unused)) void held_show(unsigned hidden)
 {
 	vas_assert(nheld == first_held && "a CPU that ends holds no lock");
 	first_held = hidden;
