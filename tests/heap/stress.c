@@ -115,7 +115,7 @@ static void hand_over(struct held *held, uint64_t *state)
 	*held = other;
 }
 
-#ifndef VAS_HEAP_NO_FORK /* ThreadSanitizer gives a child of a threaded program no threads */
+#ifndef VAS_HEAP_NO_FORK /* see CMakeLists.txt */
 /* A child of a threaded program may use the heap, whatever others were doing. */
 static void fork_once(struct held *held, uint64_t *state)
 {
