@@ -25,8 +25,9 @@ struct vas_move {
 	uint64_t old_addr, old_len;     /* whole pages; old_len 0: shared memory appears twice */
 	uint64_t new_addr, new_len;     /* new_addr == old_addr: it grows in place; what is beyond
 	                                   old_len shows fresh pages */
-	bool keep;                      /* the source stays mapped, and empty (DONTUNMAP); what is
-	                                   left of *vma there, all of it, loses its locks */
+	bool keep;                      /* the source stays mapped, and empty (DONTUNMAP); what of
+	                                   *vma loses its locks is [unlock_start, unlock_end) */
+	uint64_t unlock_start, unlock_end;
 	bool chosen;                    /* vas chose new_addr: see vas_pages.map */
 };
 

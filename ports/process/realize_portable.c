@@ -105,11 +105,11 @@ static int64_t grow(const struct vas_move *move)
 	return err;
 }
 
-/* What is left of the source's vma loses its locks (DONTUNMAP). */
+/* What stays of the source loses its locks (DONTUNMAP). */
 static void unlock_source(const struct vas_move *move)
 {
 	if (move->keep && (move->vma->flags & VAS_VM_LOCKED))
-		host_munlock(move->vma->start, move->vma->end - move->vma->start);
+		host_munlock(move->unlock_start, move->unlock_end - move->unlock_start);
 }
 
 static int64_t move_shared(const struct vas_move *move)

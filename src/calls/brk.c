@@ -9,7 +9,9 @@
 /* Gives [end, old_end) back. */
 static bool heap_shrink(struct vas *space, uint64_t end, uint64_t old_end)
 {
-	return vma_overlaps(space, end, old_end) && munmap_range(space, end, old_end - end) == 0;
+	if (!vma_overlaps(space, end, old_end))
+		return !linux_brk_wants_heap(space);
+	return munmap_range(space, end, old_end - end) == 0;
 }
 
 /* A heap keeps a page's distance from what is above it, more below a stack. */

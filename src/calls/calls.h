@@ -31,6 +31,9 @@ VAS_INTERNAL bool munmap_reserve_alone(struct unmap *u);
 /* Then checks. Errors as munmap; a split that Linux makes before an error is made. */
 VAS_INTERNAL int64_t munmap_check(struct unmap *u);
 
+/* How many pages are mapped there; needs no check before. */
+VAS_INTERNAL uint64_t munmap_pages(const struct unmap *u);
+
 /* What Linux has done by then: splits, so that whole vmas lie in the range. */
 VAS_INTERNAL void munmap_split(const struct unmap *u);
 

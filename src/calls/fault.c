@@ -227,11 +227,18 @@ static int64_t populate_vma(struct vas *space, struct vma *vma, uint64_t *addr, 
 	return fault_some(space, vma, addr, end, (enum vas_access)access);
 }
 
+static bool is_not_populated(const struct vas *space, const struct vma *vma)
+{
+	if ((vma->flags & VAS_VM_LOCKONFAULT) &&
+	    (linux_onfault_looks_at_nothing(space) || (vma->flags & VMA_ACCESS)))
+		return true;
+	return (vma->flags & (VAS_VM_IO | VAS_VM_PFNMAP)) || !vma_is_ours(vma);
+}
+
 /* The next pages of the range, which becomes what is left. An error has the rest of its vma left
  * out, but for -EAGAIN. */
 static int64_t populate_next(struct vas *space, struct later *range)
 {
-	const uint64_t never = VAS_VM_IO | VAS_VM_PFNMAP | VAS_VM_LOCKONFAULT;
 	int64_t err = 0;
 	struct vma vma;
 
@@ -240,7 +247,7 @@ static int64_t populate_next(struct vas *space, struct later *range)
 		return 0;
 	}
 	range->start = max_u64(range->start, vma.start);
-	if ((vma.flags & never) || !vma_is_ours(&vma))
+	if (is_not_populated(space, &vma))
 		range->start = vma.end;
 	else
 		err = populate_vma(space, &vma, &range->start, min_u64(vma.end, range->end));

@@ -214,6 +214,25 @@ static bool is_no_mark(void *ctx, uint64_t addr, unsigned level, const struct en
 	return entry->kind != ENTRY_MARK;
 }
 
+static bool note_writable(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	bool *writable = ctx;
+
+	(void)addr;
+	(void)level;
+	*writable |= entry->kind == ENTRY_LEAF && (entry->rights & RIGHT_WRITE);
+	return !*writable;
+}
+
+/* Whether some page may be written as it is. */
+static bool is_written(struct vas *space, uint64_t start, uint64_t end)
+{
+	bool writable = false;
+
+	pagemap_walk(&space->pages, start, end, note_writable, &writable);
+	return writable;
+}
+
 static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 {
 	uint64_t size = format_span(space->system->format, 1);
@@ -225,7 +244,8 @@ static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 	if (e.kind == ENTRY_LEAF && level > 0)
 		return 0;
 	if (pagemap_is_empty(&space->pages, addr, addr + size) ||
-	    !pagemap_walk(&space->pages, addr, addr + size, is_no_mark, NULL))
+	    !pagemap_walk(&space->pages, addr, addr + size, is_no_mark, NULL) ||
+	    (!linux_collapse_read_only(space) && !is_written(space, addr, addr + size)))
 		return -VAS_EINVAL;
 	block = space_own(space, addr, addr + size) ? block_alloc(space, 1) : FRAME_NONE;
 	if (block == FRAME_NONE)
@@ -263,7 +283,7 @@ int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start, uint64
 	uint64_t first = align_up(start, size), last = align_down(end, size);
 	int64_t err = 0;
 
-	if (!is_collapsible(space, vma) || first > last)
+	if (!is_collapsible(space, vma) || (first > last && !linux_collapse_takes_less(space)))
 		return -VAS_EINVAL;
 	for (uint64_t addr = first; addr < last; addr += size) {
 		int64_t one = -VAS_EINVAL;

@@ -94,9 +94,12 @@ static int64_t advise_flags(struct part *part, uint64_t advice)
 
 	if (err || flags == part->vma.flags)
 		return err;
-	if (!space_reserve(part->space))
+	if (!space_reserve(part->space) ||
+	    (part->space->pages.large && !space_cut(part->space, part->start, part->end)))
 		return -VAS_ENOMEM;
-	return vma_modify(part->space, &part->vma, part->start, part->end, flags);
+	err = vma_modify(part->space, &part->vma, part->start, part->end, flags);
+	/* Now only the limit of vmas can be in the way. */
+	return err == -VAS_ENOMEM && linux_madv_split_is_eagain(part->space) ? -VAS_EAGAIN : err;
 }
 
 /* ---- Pages ---------------------------------------------------------------------------------- */
@@ -123,6 +126,8 @@ static int64_t advise_dontneed(struct part *part, uint64_t advice)
 	if (advice == VAS_MADV_DONTNEED)
 		refused |= VAS_VM_LOCKED;
 	if ((part->vma.flags & refused) || !is_aligned(part->start, size))
+		return -VAS_EINVAL;
+	if (vma_level(&part->vma) > 0 && !linux_madv_dontneed_hugetlb(part->space))
 		return -VAS_EINVAL;
 	part->end = align_down(part->end, size);
 	huge_unmap(part->space, &part->vma, part->start, part->end, HUGE_DISCARD);
@@ -319,15 +324,21 @@ static int64_t advise_range(struct vas *space, uint64_t start, uint64_t end, uin
 	return gap;
 }
 
-/* The next pages of [*addr, end). */
+/* The next pages of [*addr, end). *gap becomes -ENOMEM where nothing is mapped. */
 static int64_t advise_populate_next(struct vas *space, uint64_t *addr, uint64_t end,
-                                    enum vas_access access)
+                                    enum vas_access access, int64_t *gap)
 {
 	uint64_t right = access == VAS_WRITE ? VAS_VM_WRITE : VAS_VM_READ;
 	struct vma vma;
 
-	if (!vma_at(space, *addr, &vma))
-		return -VAS_ENOMEM;
+	if (!vma_at(space, *addr, &vma)) {
+		*gap = -VAS_ENOMEM;
+		*addr = linux_populate_stops_at_gap(space) ||
+		                        !vma_tree_find(&space->tree, *addr, &vma)
+		                ? end
+		                : min_u64(vma.start, end);
+		return 0;
+	}
 	if ((vma.flags & (VAS_VM_IO | VAS_VM_PFNMAP)) || !(vma.flags & right))
 		return -VAS_EINVAL;
 	if (space_is_elsewhere(space)) {
@@ -344,23 +355,24 @@ static int64_t advise_populate_next(struct vas *space, uint64_t *addr, uint64_t 
 	return 0;
 }
 
-/* POPULATE_READ and POPULATE_WRITE stop at the first page that cannot be had. */
+/* POPULATE_READ and POPULATE_WRITE stop at the first page that cannot be had; at a gap, too, or
+ * they tell of it in the end. */
 static int64_t populate_range(struct vas *space, uint64_t addr, uint64_t end, uint64_t advice)
 {
 	enum vas_access access = advice == VAS_MADV_POPULATE_WRITE ? VAS_WRITE : VAS_READ;
 	unsigned looks = 0;
-	int64_t err = 0;
+	int64_t err = 0, gap = 0;
 
 	while (addr < end && !err) {
 		space_lock(space);
-		err = advise_populate_next(space, &addr, end, access);
+		err = advise_populate_next(space, &addr, end, access, &gap);
 		space_unlock(space);
 		if (err == -VAS_EAGAIN && !space_is_elsewhere(space)) {
 			lock_wait(&space->system->port, &looks);
 			err = 0;
 		}
 	}
-	return err;
+	return err ? err : gap;
 }
 
 /* Which advice a kernel of this version and configuration knows. */

@@ -345,6 +345,37 @@ static int64_t replace_elsewhere(struct mapping *m)
 	return err;
 }
 
+/* Linux before 6.12 tests the limits, unmaps, and then asks for all of the charge. */
+static int64_t make_room_first(struct mapping *m)
+{
+	struct vas *space = m->space;
+	struct unmap *replaced = &m->replaced;
+	uint64_t npages = space_pages(space, m->len);
+	struct vma vma;
+	int64_t err;
+
+	if (!space_may_expand(space, m->flags, npages - munmap_pages(replaced)))
+		return -VAS_ENOMEM;
+	err = replaced->mapped ? munmap_check(replaced) : 0;
+	if (!err && replaced->mapped)
+		err = elsewhere_unmap(space, replaced->start, replaced->end);
+	if (err)
+		return err == -VAS_EPERM ? err : -VAS_ENOMEM;
+	if (replaced->mapped)
+		munmap_commit(replaced);
+	if (vma_is_accountable(m->flags)) {
+		m->flags |= VAS_VM_ACCOUNT;
+		if (!space_charge(space, npages))
+			return -VAS_ENOMEM;
+	}
+	vma = new_vma(m);
+	if (!is_refused_late(m))
+		err = elsewhere_map(space, &vma, m->map);
+	if (err && (m->flags & VAS_VM_ACCOUNT))
+		space_uncharge(space, npages);
+	return err;
+}
+
 /* Unmaps what is in the place of the mapping, once that has been admitted. */
 static int64_t make_room(struct mapping *m)
 {
@@ -379,7 +410,7 @@ static int64_t map_region(struct mapping *m)
 	err = take_file(m);
 	if (err)
 		return err;
-	err = make_room(m);
+	err = linux_mmap_admits_first(space) ? make_room(m) : make_room_first(m);
 	if (!err && m->level > 0)
 		err = reserve_hugetlb(m);
 	else if (!err && m->shared_anon)
@@ -395,7 +426,8 @@ static int64_t map_region(struct mapping *m)
 
 	vma_place(space, &vma, JOIN_BOTH);
 	space_count(space, m->flags, npages);
-	if (m->flags & VMA_LOCKS && !vma_is_lockable(m->flags)) {
+	if ((m->flags & VMA_LOCKS) && !vma_is_lockable(m->flags) &&
+	    (!(m->flags & VAS_VM_DROPPABLE) || linux_droppable_stays_unlocked(space))) {
 		/* Linux takes the lock back only after it has looked for a neighbour to join. */
 		vma.flags &= ~(uint64_t)VMA_LOCKS;
 		vma_tree_replace(&space->tree, vma.start, &vma);

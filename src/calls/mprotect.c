@@ -30,7 +30,8 @@ static int64_t recharge(struct vas *space, const struct vma *vma, uint64_t npage
 				return -VAS_ENOMEM;
 			*flags |= VAS_VM_ACCOUNT;
 		}
-	} else if ((vma->flags & VAS_VM_ACCOUNT) && !vma->file && !vma->anon) {
+	} else if ((vma->flags & VAS_VM_ACCOUNT) && !vma->file && !vma->anon &&
+	           linux_mprotect_uncharges(space)) {
 		*flags &= ~VAS_VM_ACCOUNT;
 	}
 	return 0;

@@ -44,30 +44,40 @@ static uint64_t known_flags(const struct vas *space)
 	       (linux_mremap_dontunmap(space) ? VAS_MREMAP_DONTUNMAP : 0);
 }
 
-/* What can be said without looking at the space. */
+/* What can be said without looking at the space, nor at the new address. */
 static int64_t check_arguments(const struct remap *r)
+{
+	const struct vas *space = r->space;
+
+	if ((r->flags & ~known_flags(space)) || !space_aligned(space, r->old) || r->new_len == 0)
+		return -VAS_EINVAL;
+	if (r->new_len > vas_task_size(space) && linux_mremap_moves_many(space))
+		return -VAS_EINVAL;
+	if (is_placed(r) && !(r->flags & VAS_MREMAP_MAYMOVE))
+		return -VAS_EINVAL;
+	return (r->flags & VAS_MREMAP_DONTUNMAP) && !r->equal ? -VAS_EINVAL : 0;
+}
+
+/* A move may split the source twice and the target twice: refused while that might fail. */
+static bool has_room_for_vmas(const struct remap *r)
+{
+	const struct vas *space = r->space;
+	uint64_t count = space->tree.count, limit = space->system->settings.max_map_count;
+
+	if (linux_mremap_wants_four(space))
+		return count + 4 <= limit;
+	return !is_placed(r) || !linux_mremap_counts_first(space) || count + 2 + 3 < limit;
+}
+
+static int64_t check_target(const struct remap *r)
 {
 	const struct vas *space = r->space;
 	uint64_t task_size = vas_task_size(space);
 
-	if ((r->flags & ~known_flags(space)) || !space_aligned(space, r->old) || r->new_len == 0)
+	if (is_placed(r) && (r->new_len > task_size || r->new > task_size - r->new_len ||
+	                     !space_aligned(space, r->new) || ranges_overlap(r)))
 		return -VAS_EINVAL;
-	if (r->new_len > task_size && (is_placed(r) || linux_mremap_moves_many(space)))
-		return -VAS_EINVAL;
-	if (!is_placed(r))
-		return 0;
-	if (r->new > task_size - r->new_len || !space_aligned(space, r->new) ||
-	    !(r->flags & VAS_MREMAP_MAYMOVE))
-		return -VAS_EINVAL;
-	if ((r->flags & VAS_MREMAP_DONTUNMAP) && !r->equal)
-		return -VAS_EINVAL;
-	if (ranges_overlap(r))
-		return -VAS_EINVAL;
-	/* A move may split the source twice and the target twice: refused while that might fail. */
-	if (linux_mremap_counts_first(space) &&
-	    space->tree.count + 2 + 3 >= space->system->settings.max_map_count)
-		return -VAS_ENOMEM;
-	return 0;
+	return has_room_for_vmas(r) ? 0 : -VAS_ENOMEM;
 }
 
 /* Growing (or cutting while moving): the limits. */
@@ -147,10 +157,15 @@ static int64_t remap_elsewhere(struct remap *r)
 		.keep = r->flags & VAS_MREMAP_DONTUNMAP,
 		.chosen = !(r->flags & VAS_MREMAP_FIXED),
 	};
+	bool part = linux_dontunmap_renews(r->space);
 	int64_t err;
 
 	if (!space_is_elsewhere(r->space))
 		return 0;
+	if (move.keep) {
+		move.unlock_start = part ? r->old : r->vma.start;
+		move.unlock_end = part ? r->old + r->old_len : r->vma.end;
+	}
 	err = elsewhere_move(r->space, &r->vma, &move);
 	if (!err && r->new != r->old && r->old_len > 0 && !(r->vma.flags & VAS_VM_SHARED))
 		vma_touch(r->space, &r->vma);
@@ -209,7 +224,8 @@ static int64_t choose_target(struct remap *r)
  * which Linux then forgets to give back (docs/differences.md). */
 static uint64_t move_charge(const struct remap *r)
 {
-	if (!(r->vma.flags & VAS_VM_ACCOUNT))
+	if (!(r->vma.flags & VAS_VM_ACCOUNT) ||
+	    (r->shrinks && linux_shrinking_move_is_free(r->space)))
 		return 0;
 	return r->flags & VAS_MREMAP_DONTUNMAP ? space_pages(r->space, r->new_len) : r->delta;
 }
@@ -239,6 +255,15 @@ static bool prepare_move(struct remap *r)
 	       pagemap_prepare_move(&space->pages, r->old, r->new, r->old_len);
 }
 
+/* A target joins the source that it leaves behind only where that is not as if mapped anew. */
+static unsigned target_joins(const struct remap *r)
+{
+	if (!(r->flags & VAS_MREMAP_DONTUNMAP) || !linux_dontunmap_renews(r->space))
+		return JOIN_BOTH;
+	return (r->new == r->vma.end ? 0 : JOIN_LOWER) |
+	       (r->new + r->new_len == r->vma.start ? 0 : JOIN_UPPER);
+}
+
 /* The vma at the target. Anonymous memory that was never written takes the page offset of its new
  * place, as if mapped there; everything else keeps its own. */
 static void place_target(struct remap *r)
@@ -256,7 +281,7 @@ static void place_target(struct remap *r)
 	space_count(space, vma.flags, space_pages(space, r->new_len));
 	if (vma.flags & VAS_VM_LOCKED)
 		space->locked += space_pages(space, r->new_len);
-	vma_place(space, &vma, JOIN_MOVED);
+	vma_place(space, &vma, target_joins(r) | JOIN_MOVED);
 }
 
 /* No userfaultfd here asks for the event of a move, so what has moved is not watched any more; but
@@ -271,25 +296,63 @@ static void unwatch_target(struct remap *r)
 	vma_tree_replace(&r->space->tree, target.start, &target);
 }
 
-/* DONTUNMAP: the source stays, empty. All of it loses its locks, even if only a part moved, and if
- * all of it moved it counts as never written. */
+/* All of the source loses its locks, even if only a part moved; with an error of Linux's counter
+ * (struct vas_settings leak_locked). */
+static void unlock_source(struct remap *r, struct vma *source)
+{
+	struct vas *space = r->space;
+	uint64_t npages = vma_pages(space, source);
+
+	if (source->flags & VAS_VM_LOCKED) {
+		space->locked -= npages;
+		if (!linux_dontunmap_leaks_locked(space))
+			npages -= space_pages(space, r->old_len);
+		if (space->system->settings.leak_locked)
+			space->leaked += npages;
+	}
+	source->flags &= ~(uint64_t)VMA_LOCKS;
+}
+
+/* DONTUNMAP: the source stays, empty. If all of it moved it counts as never written. */
 static void leave_source(struct remap *r)
 {
 	struct vas *space = r->space;
 	struct vma source;
+	bool whole;
 
 	if (!vma_seek(space, r->old, &source))
 		return;
-	if (source.flags & VAS_VM_LOCKED) {
-		uint64_t npages = vma_pages(space, &source);
-
-		space->locked -= npages;
-		if (space->system->settings.leak_locked && linux_dontunmap_leaks_locked(space))
-			space->leaked += npages;
-	}
-	source.flags &= ~(uint64_t)VMA_LOCKS;
-	if (source.start == r->old && source.end == r->old + r->old_len)
+	whole = source.start == r->old && source.end == r->old + r->old_len;
+	unlock_source(r, &source);
+	if (whole && linux_dontunmap_forgets(space))
 		source.anon = 0;
+	if ((source.flags & VAS_VM_ACCOUNT) && linux_dontunmap_takes_charge(space)) {
+		space_uncharge(space, vma_pages(space, &source));
+		source.flags &= ~(uint64_t)VAS_VM_ACCOUNT;
+	}
+	vma_tree_replace(&space->tree, source.start, &source);
+}
+
+/* DONTUNMAP, where locks are taken off the source alone, which splits it from the rest; a source
+ * that is a vma of its own is then as if unmapped and mapped anew, though it joins nothing. */
+static void renew_source(struct remap *r)
+{
+	struct vas *space = r->space;
+	struct vma source;
+
+	if (r->vma.flags & VMA_LOCKS) {
+		vma_split(space, r->old);
+		vma_split(space, r->old + r->old_len);
+	}
+	if (!vma_seek(space, r->old, &source) || source.start != r->old ||
+	    source.end != r->old + r->old_len)
+		return;
+	if (source.flags & VAS_VM_LOCKED)
+		space->locked -= vma_pages(space, &source);
+	source.flags &= ~(uint64_t)VMA_LOCKS;
+	source.anon = 0;
+	if (!source.file)
+		source.pgoff = space_pages(space, source.start);
 	vma_tree_replace(&space->tree, source.start, &source);
 }
 
@@ -332,7 +395,8 @@ static int64_t move(struct remap *r)
 	uint64_t peak = space->peak;
 	int64_t err;
 
-	if (space->tree.count + 3 >= space->system->settings.max_map_count)
+	if (space->tree.count + (linux_mremap_wants_four(space) ? 1 : 3) >=
+	    space->system->settings.max_map_count)
 		return -VAS_ENOMEM;
 	if ((r->vma.flags & VAS_VM_SPECIAL) && !whole)
 		return -VAS_EINVAL;
@@ -347,10 +411,12 @@ static int64_t move(struct remap *r)
 	unwatch_target(r);
 	pagemap_move(&space->pages, r->old, r->new, r->old_len);
 	gather_close(&space->gather);
-	if (r->flags & VAS_MREMAP_DONTUNMAP)
-		leave_source(r);
-	else
+	if (!(r->flags & VAS_MREMAP_DONTUNMAP))
 		drop_source(r);
+	else if (linux_dontunmap_renews(space))
+		renew_source(r);
+	else
+		leave_source(r);
 	space->peak = max_u64(peak, space->size); /* both ends at once were only our way there */
 	if ((r->vma.flags & VAS_VM_LOCKED) && r->new_len > r->old_len)
 		r->later = (struct later){r->new + r->old_len, r->new + r->new_len};
@@ -366,14 +432,16 @@ static int64_t move_placed(struct remap *r)
 
 	if (!err && (r->flags & VAS_MREMAP_FIXED))
 		err = munmap_range(space, r->new, r->new_len);
-	if (!err && !vma_seek(space, r->old, &r->vma))
+	if (!err && linux_mremap_looks_first(space) && !vma_seek(space, r->old, &r->vma))
 		err = -VAS_EFAULT;
 	if (!err && r->old_len > r->new_len) {
 		err = munmap_range(space, r->old + r->new_len, r->old_len - r->new_len);
 		r->old_len = r->new_len;
-		if (!err && !vma_seek(space, r->old, &r->vma))
-			err = -VAS_EFAULT;
 	}
+	if (!err && !vma_seek(space, r->old, &r->vma))
+		err = -VAS_EFAULT;
+	if (!err && !linux_mremap_looks_first(space) && (r->vma.flags & VAS_VM_HUGETLB))
+		err = -VAS_EINVAL;
 	if (!err && !linux_mremap_moves_many(space))
 		err = check_vma(r);
 	if (!err && (r->flags & VAS_MREMAP_DONTUNMAP) &&
@@ -414,20 +482,31 @@ static int64_t check_hugetlb(struct remap *r)
 	return 0;
 }
 
+static void note_sizes(struct remap *r)
+{
+	r->shrinks = r->new_len < r->old_len;
+	r->delta = space_pages(r->space,
+	                       r->shrinks ? r->old_len - r->new_len : r->new_len - r->old_len);
+}
+
 static int64_t remap_one(struct remap *r)
 {
-	int64_t err;
+	bool first = linux_mremap_looks_first(r->space);
+	int64_t err = 0;
 
+	note_sizes(r);
+	if (!first && (is_placed(r) || r->new_len <= r->old_len))
+		return is_placed(r) ? move_placed(r) : shrink(r);
 	if (!vma_seek(r->space, r->old, &r->vma))
 		return -VAS_EFAULT;
 	if (r->vma.flags & VAS_VM_SEALED)
 		return -VAS_EPERM;
 	err = check_hugetlb(r);
+	if (!err && !linux_mremap_checks_first(r->space))
+		err = check_target(r);
 	if (err)
 		return err;
-	r->shrinks = r->new_len < r->old_len;
-	r->delta = space_pages(r->space,
-	                       r->shrinks ? r->old_len - r->new_len : r->new_len - r->old_len);
+	note_sizes(r); /* huge pages have rounded them */
 	if (r->new_len <= r->old_len && !is_placed(r))
 		return shrink(r);
 	if (is_placed(r))
@@ -475,6 +554,8 @@ static int64_t remap(struct remap *r)
 	bool many = linux_mremap_moves_many(r->space);
 	int64_t err = check_arguments(r);
 
+	if (!err && linux_mremap_checks_first(r->space))
+		err = check_target(r);
 	if (err)
 		return err;
 	if (many && (r->flags & VAS_MREMAP_FIXED) && r->old_len == r->new_len)

@@ -82,6 +82,19 @@ int64_t munmap_check(struct unmap *u)
 	return 0;
 }
 
+uint64_t munmap_pages(const struct unmap *u)
+{
+	uint64_t npages = 0;
+	struct vma vma;
+
+	for (uint64_t addr = u->start;
+	     addr < u->end && vma_tree_find(&u->space->tree, addr, &vma) && vma.start < u->end;
+	     addr = vma.end)
+		npages += space_pages(u->space,
+		                      min_u64(vma.end, u->end) - max_u64(vma.start, addr));
+	return npages;
+}
+
 void munmap_split(const struct unmap *u)
 {
 	vma_split(u->space, u->start);

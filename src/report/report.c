@@ -2,17 +2,27 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "report/report.h"
+#include "space/linux.h"
 
 #define MAPS_NAME_COLUMN 73
 
 /* ---- maps ----------------------------------------------------------------------------------- */
+
+static bool is_heap(const struct vas *space, const struct vma *vma)
+{
+	if (space->start_brk == 0)
+		return false;
+	if (linux_heap_is_not_empty(space))
+		return vma->start < space->brk && vma->end > space->start_brk;
+	return vma->start <= space->brk && vma->end >= space->start_brk;
+}
 
 /* What stands in the last column; "" for none. */
 static const char *vma_name(const struct vas *space, const struct vma *vma)
 {
 	if (vma->file)
 		return vma->file->info.path;
-	if (vma->start < space->brk && vma->end > space->start_brk && space->start_brk)
+	if (is_heap(space, vma))
 		return "[heap]";
 	if (vma->start <= space->start_stack && vma->end >= space->start_stack &&
 	    space->start_stack)

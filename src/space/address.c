@@ -160,11 +160,13 @@ static bool aligns_anonymous(const struct vas *space, uint64_t len)
 	return is_aligned(len, huge_size(space)) || !linux_aligns_multiples_only(space);
 }
 
-/* Pages of the huge page pool: the hint is rounded up, a hole must hold the worst alignment. */
+/* Pages of the huge page pool: the hint is rounded, a hole must hold the worst alignment. */
 static int64_t search_hugetlb(const struct vas *space, const struct place *place)
 {
 	uint64_t size = format_span(space->system->format, place->level);
-	uint64_t hint = align_up(place->hint, size), task_size = space->system->format->task_size;
+	uint64_t hint = linux_hugetlb_hint_rounds_up(space) ? align_up(place->hint, size)
+	                                                    : align_down(place->hint, size);
+	uint64_t task_size = space->system->format->task_size;
 	struct place padded = *place;
 	int64_t addr;
 

@@ -15,6 +15,21 @@ static inline bool linux_since(const struct vas *space, unsigned major, unsigned
 	return space->system->version >= VAS_LINUX(major, minor, 0);
 }
 
+static inline bool linux_between(const struct vas *space, unsigned major, unsigned minor,
+                                 unsigned until_major, unsigned until_minor)
+{
+	return linux_since(space, major, minor) &&
+	       space->system->version <= VAS_LINUX(until_major, until_minor);
+}
+
+/* From this stable update of one series on; later series are another question. */
+static inline bool linux_updated(const struct vas *space, unsigned major, unsigned minor,
+                                 unsigned level)
+{
+	return space->system->version >= VAS_LINUX(major, minor, level) &&
+	       space->system->version <= VAS_LINUX(major, minor);
+}
+
 /* ---- mremap ---- */
 
 static inline bool linux_mremap_fixed(const struct vas *space)
@@ -57,23 +72,70 @@ static inline bool linux_mremap_hugetlb(const struct vas *space)
 	return linux_since(space, 5, 16);
 }
 
+/* One call moves several vmas; every check that needs no change comes before the target is
+ * unmapped; sizes are rounded before they are compared; the size is checked in every form. */
+static inline bool linux_mremap_moves_many(const struct vas *space)
+{
+	return linux_since(space, 6, 17);
+}
+
+/* What lies at the old address is looked at before the new address is. Before: last of all, when
+ * the target is unmapped and the tail cut; staying as large or shrinking looks at nothing. */
+static inline bool linux_mremap_looks_first(const struct vas *space)
+{
+	return linux_since(space, 5, 16);
+}
+
+/* All that can be said without looking at the space is said first. */
+static inline bool linux_mremap_checks_first(const struct vas *space)
+{
+	return !linux_mremap_looks_first(space) || linux_mremap_moves_many(space);
+}
+
 /* A mapping that grows in place until it meets the next one may merge with it. */
 static inline bool linux_growth_merges(const struct vas *space)
 {
 	return linux_since(space, 6, 0);
 }
 
-/* DONTUNMAP of locked memory counts its pages twice for ever (struct vas_settings leak_locked). */
+/* DONTUNMAP of locked memory counts its pages twice for ever (struct vas_settings leak_locked).
+ * Before: the counter stays, though more than has moved is not locked any more. */
 static inline bool linux_dontunmap_leaks_locked(const struct vas *space)
 {
 	return linux_since(space, 6, 15);
 }
 
-/* One call moves several vmas; every check that needs no change comes before the target is
- * unmapped; sizes are rounded before they are compared; the size is checked in every form. */
-static inline bool linux_mremap_moves_many(const struct vas *space)
+/* DONTUNMAP takes locks off what moved only, which splits it from the rest of its vma; and a source
+ * that is a whole vma is as if it were unmapped and mapped anew. */
+static inline bool linux_dontunmap_renews(const struct vas *space)
 {
-	return linux_since(space, 6, 17);
+	return linux_since(space, 7, 2) || linux_updated(space, 6, 12, 91) ||
+	       linux_updated(space, 6, 1, 170);
+}
+
+/* DONTUNMAP of a whole vma leaves it as if it was never written. */
+static inline bool linux_dontunmap_forgets(const struct vas *space)
+{
+	return linux_since(space, 5, 13) && !linux_between(space, 6, 15, 6, 16);
+}
+
+/* DONTUNMAP takes the charge of what it leaves behind along. */
+static inline bool linux_dontunmap_takes_charge(const struct vas *space)
+{
+	return linux_between(space, 6, 15, 6, 16);
+}
+
+/* The limit of vmas: every form wants room for four more, a move for two. Before: a placed one for
+ * five, a move for three. */
+static inline bool linux_mremap_wants_four(const struct vas *space)
+{
+	return linux_since(space, 7, 1);
+}
+
+/* Before: a shrinking move is charged for what it has cut off, and keeps the charge. */
+static inline bool linux_shrinking_move_is_free(const struct vas *space)
+{
+	return linux_since(space, 7, 3);
 }
 
 /* ---- Merging ---- */
@@ -84,10 +146,22 @@ static inline bool linux_untouched_joins_touched(const struct vas *space)
 	return linux_since(space, 6, 16);
 }
 
-/* What was inherited through fork stays apart from untouched memory where it is moved to. */
-static inline bool linux_moved_forked_stays_apart(const struct vas *space)
+/* What was inherited through fork joins untouched memory where it is moved to. */
+static inline bool linux_moved_forked_joins(const struct vas *space)
 {
-	return linux_since(space, 6, 18);
+	return linux_since(space, 6, 16) && space->system->version < VAS_LINUX(6, 18, 9);
+}
+
+/* ... and where it grows up to it. */
+static inline bool linux_grown_forked_joins(const struct vas *space)
+{
+	return linux_since(space, 6, 16);
+}
+
+/* Where a new mapping fits both neighbours, and they do not fit each other, the upper takes it. */
+static inline bool linux_upper_neighbour_wins(const struct vas *space)
+{
+	return linux_between(space, 6, 1, 6, 11);
 }
 
 /* ---- Choice of address ---- */
@@ -101,10 +175,29 @@ static inline bool linux_aligns_anonymous(const struct vas *space)
 /* ... but only if its length is a multiple of 2 MiB. */
 static inline bool linux_aligns_multiples_only(const struct vas *space)
 {
+	return linux_since(space, 6, 12);
+}
+
+/* A hint for huge pages of the pool is rounded up; before: down. */
+static inline bool linux_hugetlb_hint_rounds_up(const struct vas *space)
+{
 	return linux_since(space, 6, 13);
 }
 
 /* ---- mmap ---- */
+
+/* The limits are tested, and the charge is made, before what is replaced is unmapped. */
+static inline bool linux_mmap_admits_first(const struct vas *space)
+{
+	return linux_since(space, 6, 12);
+}
+
+/* mlockall(MCL_FUTURE) leaves droppable memory unlocked. */
+static inline bool linux_droppable_stays_unlocked(const struct vas *space)
+{
+	return linux_since(space, 7, 0) || linux_updated(space, 6, 18, 44) ||
+	       linux_updated(space, 6, 12, 90);
+}
 
 static inline bool linux_map_shared_validate(const struct vas *space)
 {
@@ -132,11 +225,39 @@ static inline bool linux_map_droppable(const struct vas *space)
 	return linux_since(space, 6, 11);
 }
 
+/* ---- mprotect ---- */
+
+/* Private memory that was never written and becomes read-only is not charged any more. */
+static inline bool linux_mprotect_uncharges(const struct vas *space)
+{
+	return linux_since(space, 6, 7); /* between 6.1 and 6.12 */
+}
+
+/* ---- brk ---- */
+
+/* Lowering the break wants something mapped there. */
+static inline bool linux_brk_wants_heap(const struct vas *space)
+{
+	return linux_since(space, 6, 1); /* after 5.10 */
+}
+
+/* An empty heap has no name to give to what lies there. */
+static inline bool linux_heap_is_not_empty(const struct vas *space)
+{
+	return linux_since(space, 6, 6); /* between 6.1 and 6.12 */
+}
+
 /* ---- mlock, mseal ---- */
 
 static inline bool linux_mlock2(const struct vas *space)
 {
 	return linux_since(space, 4, 4);
+}
+
+/* mlock2(ONFAULT) says nothing of memory that cannot be accessed. */
+static inline bool linux_onfault_looks_at_nothing(const struct vas *space)
+{
+	return linux_since(space, 5, 18); /* between 5.10 and 6.1 */
 }
 
 static inline bool linux_mseal(const struct vas *space)
@@ -184,7 +305,37 @@ static inline bool linux_madv_guard(const struct vas *space)
 /* A vma remembers that guards were installed in it (VmFlags gu). */
 static inline bool linux_notes_guards(const struct vas *space)
 {
+	return linux_since(space, 6, 19) || linux_updated(space, 6, 18, 44);
+}
+
+/* Advice that would exceed max_map_count by a split is EAGAIN; before: ENOMEM. */
+static inline bool linux_madv_split_is_eagain(const struct vas *space)
+{
+	return linux_since(space, 5, 17); /* between 5.10 and 6.1 */
+}
+
+/* DONTNEED of pages of the huge page pool. */
+static inline bool linux_madv_dontneed_hugetlb(const struct vas *space)
+{
+	return linux_since(space, 5, 18);
+}
+
+/* POPULATE_READ and POPULATE_WRITE stop at a gap; before: they go on behind it. */
+static inline bool linux_populate_stops_at_gap(const struct vas *space)
+{
+	return linux_since(space, 6, 9); /* between 6.1 and 6.12 */
+}
+
+/* COLLAPSE of pages none of which may be written. */
+static inline bool linux_collapse_read_only(const struct vas *space)
+{
 	return linux_since(space, 6, 18);
+}
+
+/* COLLAPSE of a range inside a block does nothing; before, EINVAL if rounding turned it round. */
+static inline bool linux_collapse_takes_less(const struct vas *space)
+{
+	return linux_since(space, 7, 2);
 }
 
 /* pagemap tells guards from swapped pages. */

@@ -64,7 +64,6 @@ struct joins {
 	struct vma low, high;
 };
 
-/* If both sides fit but not each other, the lower one wins. */
 static void find_joins(const struct vas *space, const struct vma *mid, bool try_low, bool try_high,
                        bool forked_too, struct joins *j)
 {
@@ -74,8 +73,15 @@ static void find_joins(const struct vas *space, const struct vma *mid, bool try_
 	j->high_joins = try_high && vma_tree_starting(&space->tree, mid->end, &j->high) &&
 	                vma_continues(space, mid, &j->high) &&
 	                neighbour_matches(space, j->high.anon, mid->anon, forked_too);
-	if (j->low_joins && j->high_joins && !anon_matches(j->low.anon, j->high.anon))
-		j->high_joins = false;
+}
+
+/* If both sides fit but not each other, the lower one wins (or the upper). */
+static void settle_joins(struct joins *j, bool upper)
+{
+	if (!j->low_joins || !j->high_joins || anon_matches(j->low.anon, j->high.anon))
+		return;
+	j->low_joins = !upper;
+	j->high_joins = upper;
 }
 
 static uint64_t joined_anon(const struct joins *j, const struct vma *mid)
@@ -156,14 +162,15 @@ void vma_insert(struct vas *space, const struct vma *vma)
 	tree_exchange(space, vma->start, 0, vma, 1, vma->file);
 }
 
-void vma_place(struct vas *space, struct vma *vma, enum vma_joins joins)
+void vma_place(struct vas *space, struct vma *vma, unsigned joins)
 {
-	bool forked_too = joins == JOIN_MOVED && !linux_moved_forked_stays_apart(space);
+	bool forked_too = (joins & JOIN_MOVED) && linux_moved_forked_joins(space);
 	struct joins j;
 	unsigned joined;
 
 	space_assert_locked(space);
-	find_joins(space, vma, true, joins != JOIN_LOWER, forked_too, &j);
+	find_joins(space, vma, joins & JOIN_LOWER, joins & JOIN_UPPER, forked_too, &j);
+	settle_joins(&j, joins == JOIN_BOTH && linux_upper_neighbour_wins(space));
 	joined = take_in(vma, &j);
 	tree_exchange(space, vma->start, joined, vma, 1, vma->file);
 	for (unsigned i = 0; vma->file && i < joined; i++)
@@ -178,7 +185,8 @@ void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 	space_assert_locked(space);
 	vma->end = end;
 	/* Here, and only here, Linux lets what came through fork take in untouched memory. */
-	find_joins(space, vma, false, linux_growth_merges(space), true, &j);
+	find_joins(space, vma, false, linux_growth_merges(space), linux_grown_forked_joins(space),
+	           &j);
 	joined = take_in(vma, &j);
 	vma_exchange(space, vma->start, 1 + joined, vma, 1, vma->file);
 }
@@ -268,6 +276,7 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 	if (space->pages.large && !space_cut(space, start, end))
 		return -VAS_ENOMEM;
 	find_joins(space, part, start == vma->start, end == vma->end, false, &j);
+	settle_joins(&j, false);
 	joined = take_in(part, &j);
 	if (joined == 0)
 		err = check_parts(space, vma, start, end);

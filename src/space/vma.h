@@ -105,8 +105,13 @@ VAS_INTERNAL int64_t vma_split(struct vas *space, uint64_t addr);
 
 /* Adds a vma where nothing is, merged with its neighbours where they match; takes over the caller's
  * reference on vma->file. *vma becomes the vma that holds the new range. */
-enum vma_joins { JOIN_BOTH, JOIN_LOWER, JOIN_MOVED /* both; the vma was moved here */ };
-VAS_INTERNAL void vma_place(struct vas *space, struct vma *vma, enum vma_joins joins);
+enum vma_joins {
+	JOIN_LOWER = 1,
+	JOIN_UPPER = 2,
+	JOIN_BOTH = JOIN_LOWER | JOIN_UPPER,
+	JOIN_MOVED = 4, /* beside those above: the vma was moved here */
+};
+VAS_INTERNAL void vma_place(struct vas *space, struct vma *vma, unsigned joins);
 
 /* Adds a vma and merges it with nothing. */
 VAS_INTERNAL void vma_insert(struct vas *space, const struct vma *vma);

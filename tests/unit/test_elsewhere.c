@@ -92,8 +92,7 @@ static int64_t hook_move(void *ctx, struct vas *space, const struct vas_move *mo
 	for (uint64_t i = 0; i < move->old_len / UNIT_PAGE; i++)
 		*page_at(world, move->old_addr + i * UNIT_PAGE) = (struct page){
 			move->keep, move->keep ? move->vma->flags & attributes : 0, 0};
-	for (uint64_t addr = move->vma->start; addr < move->vma->end && move->keep;
-	     addr += UNIT_PAGE)
+	for (uint64_t addr = move->unlock_start; addr < move->unlock_end; addr += UNIT_PAGE)
 		page_at(world, addr)->flags &= ~VAS_VM_LOCKED;
 	for (uint64_t i = 0; i < move->new_len / UNIT_PAGE; i++) {
 		struct page *new = page_at(world, move->new_addr + i * UNIT_PAGE);
