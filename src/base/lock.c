@@ -83,12 +83,12 @@ OF_THREAD struct held {
 	const struct vas_port *port;
 	const void *lock;
 	enum lock_row row;
-	bool exclusive;
+	enum held_how how;
 } held[HELD_MAX];
 OF_THREAD unsigned nheld, first_held; /* those before it are another CPU's */
 OF_THREAD unsigned nmore;             /* locks of spaces without a place, under the list's lock */
 
-void held_add(const struct vas_port *port, const void *lock, enum lock_row row, bool exclusive)
+void held_add(const struct vas_port *port, const void *lock, enum lock_row row, enum held_how how)
 {
 	bool list = false, in_order = true;
 
@@ -96,7 +96,7 @@ void held_add(const struct vas_port *port, const void *lock, enum lock_row row, 
 	for (unsigned i = first_held; i < nheld; i++) {
 		if (held[i].port != port)
 			continue;
-		list |= held[i].row == LOCK_LIST && held[i].exclusive;
+		list |= held[i].row == LOCK_LIST && held[i].how == HELD_ALONE;
 		in_order &= held[i].row < row || (held[i].row == row && row == LOCK_SPACE && list);
 	}
 	vas_assert(in_order && "a lock is taken in the order of lock.h");
@@ -105,7 +105,7 @@ void held_add(const struct vas_port *port, const void *lock, enum lock_row row, 
 		nmore++;
 		return;
 	}
-	held[nheld++] = (struct held){port, lock, row, exclusive};
+	held[nheld++] = (struct held){port, lock, row, how};
 }
 
 void held_remove(const void *lock)
@@ -120,11 +120,11 @@ void held_remove(const void *lock)
 	nmore--;
 }
 
-bool held_has(const void *lock, bool exclusive)
+bool held_has(const void *lock, enum held_how how)
 {
 	for (unsigned i = first_held; i < nheld; i++) {
 		if (held[i].lock == lock)
-			return held[i].exclusive || !exclusive;
+			return held[i].how >= how;
 	}
 	return nmore > 0;
 }

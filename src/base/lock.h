@@ -61,20 +61,22 @@ VAS_INTERNAL uintptr_t thread_self(const struct vas_port *port);
 
 /* ---- What a thread holds: known in the checking build alone ---- */
 
+enum held_how { HELD_SHARED, HELD_ALONE };
+
 #ifdef VAS_CHECKED
 VAS_INTERNAL void held_add(const struct vas_port *port, const void *lock, enum lock_row row,
-                           bool exclusive);
+                           enum held_how how);
 VAS_INTERNAL void held_remove(const void *lock);
-VAS_INTERNAL bool held_has(const void *lock, bool exclusive);
+VAS_INTERNAL bool held_has(const void *lock, enum held_how how);
 
 /* For a test in which a thread plays several CPUs: another one begins, without a lock; and ends. */
 VAS_INTERNAL unsigned held_hide(void);
 VAS_INTERNAL void held_show(unsigned hidden);
 #else
 static inline void held_add(const struct vas_port *port, const void *lock, enum lock_row row,
-                            bool exclusive)
+                            enum held_how how)
 {
-	(void)port, (void)lock, (void)row, (void)exclusive;
+	(void)port, (void)lock, (void)row, (void)how;
 }
 
 static inline void held_remove(const void *lock)
@@ -102,7 +104,7 @@ VAS_INTERNAL void read_wait(const struct vas_port *port, struct rwlock *lock, ui
 
 static inline void spin_lock(const struct vas_port *port, struct spin *spin, enum lock_row row)
 {
-	held_add(port, spin, row, true);
+	held_add(port, spin, row, HELD_ALONE);
 	if (port->threads && __atomic_exchange_n(&spin->taken, 1, __ATOMIC_ACQUIRE))
 		spin_wait(port, spin);
 }
@@ -118,7 +120,7 @@ static inline void write_lock(const struct vas_port *port, struct rwlock *lock, 
 {
 	uint32_t nobody = 0;
 
-	held_add(port, lock, row, true);
+	held_add(port, lock, row, HELD_ALONE);
 	if (port->threads &&
 	    !__atomic_compare_exchange_n(&lock->state, &nobody, RWLOCK_WRITER, false,
 	                                 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -138,7 +140,7 @@ static inline void read_lock(const struct vas_port *port, struct rwlock *lock, e
 {
 	uint32_t state;
 
-	held_add(port, lock, row, false);
+	held_add(port, lock, row, HELD_SHARED);
 	if (!port->threads)
 		return;
 	state = __atomic_add_fetch(&lock->state, 1, __ATOMIC_ACQUIRE);

@@ -18,7 +18,7 @@ void text_char(struct text *text, char c)
 	text->column = c == '\n' ? 0 : text->column + 1;
 }
 
-void text_put(struct text *text, const char *string)
+void text_string(struct text *text, const char *string)
 {
 	while (*string)
 		text_char(text, *string++);
@@ -28,7 +28,7 @@ void text_path(struct text *text, const char *path)
 {
 	for (; *path; path++) {
 		if (*path == '\n')
-			text_put(text, "\\012");
+			text_string(text, "\\012");
 		else
 			text_char(text, *path);
 	}

@@ -21,9 +21,9 @@ struct text {
 VAS_INTERNAL void text_flush(struct text *text);
 
 VAS_INTERNAL void text_char(struct text *text, char c);
-VAS_INTERNAL void text_put(struct text *text, const char *string);
+VAS_INTERNAL void text_string(struct text *text, const char *string);
 
-/* As text_put, but a newline, which would end the line, as \012: seq_file's way. */
+/* As text_string, but a newline, which would end the line, as \012: seq_file's way. */
 VAS_INTERNAL void text_path(struct text *text, const char *path);
 
 /* With zeros before it up to `width` digits. */

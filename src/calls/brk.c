@@ -7,15 +7,15 @@
 #define HEAP_MAP (VAS_MAP_PRIVATE | VAS_MAP_ANONYMOUS | VAS_MAP_FIXED_NOREPLACE)
 
 /* Gives [end, old_end) back. */
-static bool heap_shrink(struct vas *space, uint64_t end, uint64_t old_end)
+static bool shrink_heap(struct vas *space, uint64_t end, uint64_t old_end)
 {
-	if (!vma_overlaps(space, end, old_end))
+	if (!space_has_vma(space, end, old_end))
 		return !linux_brk_wants_heap(space);
 	return munmap_range(space, end, old_end - end) == 0;
 }
 
 /* A heap keeps a page's distance from what is above it, more below a stack. */
-static bool heap_has_room(const struct vas *space, uint64_t old_end, uint64_t end)
+static bool has_room_above(const struct vas *space, uint64_t old_end, uint64_t end)
 {
 	struct vma next;
 
@@ -25,16 +25,16 @@ static bool heap_has_room(const struct vas *space, uint64_t old_end, uint64_t en
 	       end + space_page_size(space) <= space_guard_start(space, &next);
 }
 
-static bool heap_grow(struct vas *space, uint64_t old_end, uint64_t end, struct later *later)
+static bool grow_heap(struct vas *space, uint64_t old_end, uint64_t end, struct later *later)
 {
 	uint64_t npages = space_pages(space, end - old_end);
 	uint64_t flags = VAS_VM_READ | VAS_VM_WRITE | VAS_VM_MAYREAD | VAS_VM_MAYWRITE |
 	                 VAS_VM_MAYEXEC | VAS_VM_ACCOUNT | space->def_flags;
 	struct vma vma = {.start = old_end, .end = end, .flags = flags};
 
-	if ((flags & VAS_VM_LOCKED) && !space_may_lock(space, npages))
+	if ((flags & VAS_VM_LOCKED) && !space_can_lock_pages(space, npages))
 		return false;
-	if (!heap_has_room(space, old_end, end) || !space_may_expand(space, flags, npages) ||
+	if (!has_room_above(space, old_end, end) || !space_can_expand(space, flags, npages) ||
 	    space->tree.count > space->system->settings.max_map_count)
 		return false;
 	if (!space_reserve(space) || !space_charge(space, npages))
@@ -69,9 +69,9 @@ static int64_t move_break(struct vas *space, uint64_t brk, struct later *later)
 	    add_saturated(brk - space->start_brk, space->data_len) > limit)
 		return (int64_t)space->brk;
 	if (brk <= space->brk && end < old_end)
-		ok = heap_shrink(space, end, old_end);
+		ok = shrink_heap(space, end, old_end);
 	else if (brk > space->brk && (end > old_end || end == 0))
-		ok = end != 0 && heap_grow(space, old_end, end, later);
+		ok = end != 0 && grow_heap(space, old_end, end, later);
 	if (ok)
 		space->brk = brk;
 	return (int64_t)space->brk;
@@ -89,6 +89,6 @@ int64_t vas_brk(struct vas *space, uint64_t brk)
 		space_unlock(space);
 	} while ((uint64_t)result != brk && group_ask(space->group, space, &refusals));
 	if (later.start < later.end)
-		fault_populate(space, later, true);
+		fault_populate(space, later, TO_ITS_END);
 	return result;
 }

@@ -67,10 +67,11 @@ struct later {
 };
 
 /* Makes all pages of a range present, as mlock and MAP_POPULATE do: written to where memory is
- * private and writable. 0 or the first error (-EFAULT, -ENOMEM); stops there unless `keep_going`,
+ * private and writable. 0 or the first error (-EFAULT, -ENOMEM); stops there unless TO_ITS_END,
  * which goes on with the next vma and answers 0. Locks the space for a few pages at a time. */
+enum populate { TO_FIRST_ERROR, TO_ITS_END };
 VAS_INTERNAL RARELY int64_t fault_populate(struct vas *space, struct later range,
-                                            bool keep_going);
+                                            enum populate how);
 
 /* ---- huge.c ---- */
 

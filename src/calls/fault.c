@@ -37,8 +37,8 @@ static int64_t copy_source(struct vas *space, const struct vma *vma, uint64_t ad
 }
 
 /* A write to private memory: the page becomes the space's own. */
-static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t addr,
-                                   const struct entry *old)
+static int64_t copy_on_write(struct vas *space, struct vma *vma, uint64_t addr,
+                             const struct entry *old)
 {
 	struct frame_pool *frames = &space->system->frames;
 	struct entry new;
@@ -76,7 +76,7 @@ static int64_t fault_private_write(struct vas *space, struct vma *vma, uint64_t 
  * with the aligned block of addresses, or with the vma, and ends with the vma or the leaf table. */
 #define FAULT_AROUND_PAGES 16u
 
-static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr)
+static void map_around(struct vas *space, const struct vma *vma, uint64_t addr)
 {
 	uint64_t page = space_page_size(space), block = FAULT_AROUND_PAGES * page;
 	uint64_t start = max_u64(align_down(addr, block), vma->start);
@@ -104,8 +104,8 @@ static void fault_around(struct vas *space, const struct vma *vma, uint64_t addr
 }
 
 /* A page of the object, mapped as it is: for private memory never writable. */
-static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t addr,
-                            const struct entry *old, enum vas_access access)
+static int64_t map_object_page(struct vas *space, const struct vma *vma, uint64_t addr,
+                               const struct entry *old, enum vas_access access)
 {
 	uint64_t index = vma_pgoff(space, vma, addr);
 	struct entry new;
@@ -113,7 +113,7 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 	int64_t err = object_page(vma->file->object, space_payer(space), index, &frame);
 
 	if (access != VAS_WRITE)
-		fault_around(space, vma, addr);
+		map_around(space, vma, addr);
 	if (err)
 		return err;
 	new = fault_leaf(space, vma, frame, access);
@@ -126,7 +126,7 @@ static int64_t fault_object(struct vas *space, const struct vma *vma, uint64_t a
 	return 0;
 }
 
-static int64_t fault_zero_page(struct vas *space, const struct vma *vma, uint64_t addr)
+static int64_t map_zero_page(struct vas *space, const struct vma *vma, uint64_t addr)
 {
 	struct entry new = fault_leaf(space, vma, space->system->zero, VAS_READ);
 
@@ -134,14 +134,14 @@ static int64_t fault_zero_page(struct vas *space, const struct vma *vma, uint64_
 }
 
 /* The right an access needs of a leaf. */
-static bool leaf_allows(const struct entry *leaf, enum vas_access access)
+static bool has_right(const struct entry *leaf, enum vas_access access)
 {
 	return leaf->kind == ENTRY_LEAF && (leaf->rights & access);
 }
 
 /* The page is there; hardware without automatic bits wants the use of it noted. */
-static int64_t leaf_note(struct vas *space, uint64_t addr, unsigned level, struct entry leaf,
-                         enum vas_access access)
+static int64_t note_use(struct vas *space, uint64_t addr, unsigned level, struct entry leaf,
+                        enum vas_access access)
 {
 	if (leaf.accessed && (leaf.dirty || access != VAS_WRITE))
 		return 0;
@@ -158,9 +158,9 @@ static int64_t page_in(struct vas *space, struct vma *vma, uint64_t addr, enum v
 	unsigned level;
 	struct entry old = pagemap_lookup(&space->pages, page, &level);
 
-	*allowed = leaf_allows(&old, access);
+	*allowed = has_right(&old, access);
 	if (*allowed)
-		return leaf_note(space, page, level, old, access);
+		return note_use(space, page, level, old, access);
 	if (old.kind == ENTRY_MARK)
 		return -VAS_EFAULT;
 	if (vma_level(vma) > 0)
@@ -169,17 +169,17 @@ static int64_t page_in(struct vas *space, struct vma *vma, uint64_t addr, enum v
 		return -VAS_EIO;
 	if (old.kind == ENTRY_LEAF) {
 		/* Only in a table of its own does a frame's count say who else has it. */
-		if (!space_own(space, page, page + space_page_size(space)))
+		if (!space_unshare(space, page, page + space_page_size(space)))
 			return -VAS_ENOMEM;
 		old = pagemap_lookup(&space->pages, page, &level);
 	}
 	if (access == VAS_WRITE && old.kind == ENTRY_ABSENT && huge_fault_anon(space, vma, page))
 		return 0;
 	if (access == VAS_WRITE && !(vma->flags & VAS_VM_SHARED))
-		return fault_private_write(space, vma, page, &old);
+		return copy_on_write(space, vma, page, &old);
 	if (vma->file)
-		return fault_object(space, vma, page, &old, access);
-	return fault_zero_page(space, vma, page);
+		return map_object_page(space, vma, page, &old, access);
+	return map_zero_page(space, vma, page);
 }
 
 int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access)
@@ -193,7 +193,7 @@ int64_t fault_page(struct vas *space, struct vma *vma, uint64_t addr, enum vas_a
 /* ---- Many pages ----------------------------------------------------------------------------- */
 
 /* How mlock and MAP_POPULATE access a page; 0: they cannot. */
-static unsigned populate_access(const struct vma *vma)
+static unsigned access_to_populate(const struct vma *vma)
 {
 	if (vma_is_private_writable(vma->flags))
 		return VAS_WRITE;
@@ -218,7 +218,7 @@ int64_t fault_some(struct vas *space, struct vma *vma, uint64_t *addr, uint64_t 
 
 static int64_t populate_vma(struct vas *space, struct vma *vma, uint64_t *addr, uint64_t end)
 {
-	unsigned access = populate_access(vma);
+	unsigned access = access_to_populate(vma);
 
 	if (!access)
 		return -VAS_EFAULT;
@@ -256,14 +256,14 @@ static int64_t populate_next(struct vas *space, struct later *range)
 	return err;
 }
 
-int64_t fault_populate(struct vas *space, struct later range, bool keep_going)
+int64_t fault_populate(struct vas *space, struct later range, enum populate how)
 {
 	unsigned looks = 0;
 	int64_t err = 0;
 
 	if (space_is_elsewhere(space))
 		return 0; /* their hook has seen the lock, or the flag */
-	while (range.start < range.end && (!err || keep_going)) {
+	while (range.start < range.end && (!err || how == TO_ITS_END)) {
 		space_lock(space);
 		err = populate_next(space, &range);
 		space_unlock(space);
@@ -272,24 +272,24 @@ int64_t fault_populate(struct vas *space, struct later range, bool keep_going)
 			err = 0;
 		}
 	}
-	return keep_going ? 0 : err;
+	return how == TO_ITS_END ? 0 : err;
 }
 
 /* ---- Stacks --------------------------------------------------------------------------------- */
 
-static bool stack_limits_allow(struct vas *space, const struct vma *vma, uint64_t start)
+static bool can_grow_stack(struct vas *space, const struct vma *vma, uint64_t start)
 {
 	uint64_t npages = space_pages(space, vma->start - start);
 
-	if (!space_may_expand(space, vma->flags, npages))
+	if (!space_can_expand(space, vma->flags, npages))
 		return false;
 	if (vma->end - start > space->limit[VAS_RLIMIT_STACK].soft)
 		return false;
-	return !(vma->flags & VAS_VM_LOCKED) || space_may_lock(space, npages);
+	return !(vma->flags & VAS_VM_LOCKED) || space_can_lock_pages(space, npages);
 }
 
 /* Grows a growsdown vma down to the page of addr, if nothing forbids it. */
-static bool stack_grow(struct vas *space, struct vma *vma, uint64_t addr)
+static bool grow_stack(struct vas *space, struct vma *vma, uint64_t addr)
 {
 	uint64_t start = align_down(addr, space_page_size(space));
 	uint64_t npages = space_pages(space, vma->start - start);
@@ -304,7 +304,7 @@ static bool stack_grow(struct vas *space, struct vma *vma, uint64_t addr)
 		return false;
 	/* It counts as written even if a limit then forbids the growth. */
 	vma_touch(space, vma);
-	if (!stack_limits_allow(space, vma, start))
+	if (!can_grow_stack(space, vma, start))
 		return false;
 	/* The commit limit is asked whatever the flags; only what counts stays charged. */
 	if (!space_charge(space, npages))
@@ -343,7 +343,7 @@ static int64_t raise_beyond(const struct vas_format *format, struct vas_signal *
 	return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
 }
 
-static bool vma_allows(const struct vas *space, const struct vma *vma, enum vas_access access)
+static bool can_access(const struct vas *space, const struct vma *vma, enum vas_access access)
 {
 	if (access == VAS_READ)
 		return vma->flags & space->system->format->readable;
@@ -356,11 +356,11 @@ static bool fetch_reads_first(const struct vas *space, const struct vma *vma,
                               enum vas_access access)
 {
 	return access == VAS_EXEC && space->system->format->fetch_reads_first &&
-	       vma_allows(space, vma, VAS_READ);
+	       can_access(space, vma, VAS_READ);
 }
 
-static int64_t fault(struct vas *space, uint64_t addr, enum vas_access access,
-                     struct vas_signal *signal)
+static int64_t handle(struct vas *space, uint64_t addr, enum vas_access access,
+                      struct vas_signal *signal)
 {
 	uint64_t page = align_down(addr, space_page_size(space));
 	bool denied, allowed = false;
@@ -370,9 +370,9 @@ static int64_t fault(struct vas *space, uint64_t addr, enum vas_access access,
 	if (addr >= vas_task_size(space))
 		return raise_beyond(space->system->format, signal, addr);
 	if (!vma_tree_find(&space->tree, addr, &vma) ||
-	    (vma.start > addr && !stack_grow(space, &vma, addr)))
+	    (vma.start > addr && !grow_stack(space, &vma, addr)))
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
-	denied = !vma_allows(space, &vma, access);
+	denied = !can_access(space, &vma, access);
 	if (denied && !fetch_reads_first(space, &vma, access))
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_ACCERR, addr);
 	err = page_in(space, &vma, addr, denied ? VAS_READ : access, &allowed);
@@ -409,7 +409,7 @@ static uint32_t quick_frame(struct vas *space, const struct vma *vma, uint64_t a
 
 /* The common fault, made while others fault in the same space: an absent page, its leaf table
  * there. False: whatever it is, it is not that. */
-static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access)
+static bool handle_quickly(struct vas *space, uint64_t addr, enum vas_access access)
 {
 	const uint64_t never = VAS_VM_HUGETLB | VAS_VM_OPAQUE | VAS_VM_SPECIAL;
 	struct frame_pool *frames = &space->system->frames;
@@ -420,7 +420,7 @@ static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access
 	uint32_t frame;
 
 	if (addr >= vas_task_size(space) || !vma_at(space, addr, &vma) || (vma.flags & never) ||
-	    !vma_allows(space, &vma, access))
+	    !can_access(space, &vma, access))
 		return false;
 	slot = pagemap_leaf_slot(&space->pages, page);
 	frame = slot.table == FRAME_NONE ? FRAME_NONE : quick_frame(space, &vma, page, access);
@@ -435,8 +435,8 @@ static bool fault_quick(struct vas *space, uint64_t addr, enum vas_access access
 }
 
 /* Any other, with the space for itself. */
-static int64_t fault_alone(struct vas *space, uint64_t addr, enum vas_access access,
-                           struct vas_signal *signal)
+static int64_t handle_alone(struct vas *space, uint64_t addr, enum vas_access access,
+                            struct vas_signal *signal)
 {
 	uint64_t refusals = group_refusals(space->group);
 	unsigned looks = 0;
@@ -444,7 +444,7 @@ static int64_t fault_alone(struct vas *space, uint64_t addr, enum vas_access acc
 
 	for (;;) {
 		space_lock(space);
-		err = fault(space, addr, access, signal);
+		err = handle(space, addr, access, signal);
 		space_unlock(space);
 		if (err == -VAS_EAGAIN)
 			lock_wait(&space->system->port, &looks);
@@ -464,8 +464,8 @@ int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
 		return -VAS_ENOSYS;
 	if (space->system->port.threads) {
 		space_lock_shared(space);
-		done = fault_quick(space, addr, access);
+		done = handle_quickly(space, addr, access);
 		space_unlock_shared(space);
 	}
-	return done ? 0 : fault_alone(space, addr, access, signal);
+	return done ? 0 : handle_alone(space, addr, access, signal);
 }

@@ -5,7 +5,7 @@
 
 /* The child's vma: without locks, watched by no userfaultfd; what was touched has an identity of
  * its own. */
-static void child_vma(struct vas *child, struct vma *vma)
+static void add_to_child(struct vas *child, struct vma *vma)
 {
 	vma->flags &= ~(uint64_t)(VMA_LOCKS | VAS_VM_HUGE_OWNER | VAS_VM_UFFD);
 	if (vma->flags & VAS_VM_WIPEONFORK)
@@ -19,14 +19,14 @@ static void child_vma(struct vas *child, struct vma *vma)
 }
 
 /* Pages that a fault could find again in the object are not copied. */
-static bool pages_are_copied(const struct vma *vma)
+static bool has_copied_pages(const struct vma *vma)
 {
 	if (vma->flags & (VAS_VM_WIPEONFORK | VAS_VM_OPAQUE))
 		return false;
 	return vma->anon || (vma->flags & VAS_VM_MAYBE_GUARD);
 }
 
-static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma *vma)
+static int64_t copy_vma(struct vas *parent, struct vas *child, const struct vma *vma)
 {
 	uint64_t npages = vma_pages(parent, vma);
 	struct vma copy = *vma;
@@ -37,8 +37,8 @@ static int64_t fork_vma(struct vas *parent, struct vas *child, const struct vma 
 		return -VAS_ENOMEM;
 	if ((vma->flags & VAS_VM_ACCOUNT) && !space_charge(child, npages))
 		return -VAS_ENOMEM;
-	child_vma(child, &copy);
-	if (pages_are_copied(vma) &&
+	add_to_child(child, &copy);
+	if (has_copied_pages(vma) &&
 	    !pagemap_share(&child->pages, &parent->pages, vma->start, vma->end))
 		return -VAS_ENOMEM;
 	return 0;
@@ -61,7 +61,7 @@ static void inherit(struct vas *child, const struct vas *parent)
 		child->limit[i] = parent->limit[i];
 }
 
-static int64_t fork_space(struct vas *parent, struct vas **out)
+static int64_t copy_space(struct vas *parent, struct vas **out)
 {
 	struct vas_params params;
 	struct vas *child;
@@ -79,7 +79,7 @@ static int64_t fork_space(struct vas *parent, struct vas **out)
 	inherit(child, parent);
 	/* What is shared must fault in the parent too before it is written. */
 	for (uint64_t addr = 0; !err && vma_tree_find(&parent->tree, addr, &vma); addr = vma.end)
-		err = fork_vma(parent, child, &vma);
+		err = copy_vma(parent, child, &vma);
 	gather_close(&parent->gather);
 	space_unlock(child);
 	space_unlock(parent);
@@ -96,7 +96,7 @@ int64_t vas_fork(struct vas *parent, struct vas **out)
 	int64_t err;
 
 	do
-		err = fork_space(parent, out);
+		err = copy_space(parent, out);
 	while (err && group_ask(parent->group, parent, &refusals));
 	return err;
 }

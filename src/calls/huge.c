@@ -7,7 +7,7 @@
 #include "calls/calls.h"
 
 /* A block of zeros for one page of this level, aligned as the hardware wants it. */
-static uint32_t block_alloc(struct vas *space, unsigned level)
+static uint32_t alloc_block(struct vas *space, unsigned level)
 {
 	struct frame_pool *frames = &space->system->frames;
 	uint64_t size = format_span(space->system->format, level);
@@ -21,7 +21,7 @@ static uint32_t block_alloc(struct vas *space, unsigned level)
 	return block;
 }
 
-static void block_put(struct vas *space, uint32_t block, unsigned level)
+static void put_block(struct vas *space, uint32_t block, unsigned level)
 {
 	struct frame_pool *frames = &space->system->frames;
 
@@ -34,7 +34,7 @@ static void block_put(struct vas *space, uint32_t block, unsigned level)
 /* ---- The pool ------------------------------------------------------------------------------- */
 
 /* The promise of a page, which was made to this vma or is nobody's, becomes a page. */
-static uint32_t pool_alloc(struct vas *space, const struct vma *vma)
+static uint32_t alloc_from_pool(struct vas *space, const struct vma *vma)
 {
 	struct vas_object *object = vma->file->object;
 	bool owner = vma->flags & (VAS_VM_SHARED | VAS_VM_HUGE_OWNER), was_its;
@@ -42,7 +42,7 @@ static uint32_t pool_alloc(struct vas *space, const struct vma *vma)
 
 	if (!system_take_huge(space->system, object, owner, &was_its))
 		return FRAME_NONE;
-	block = block_alloc(space, object->level);
+	block = alloc_block(space, object->level);
 	system_took_huge(space->system, object, block, was_its);
 	return block;
 }
@@ -78,7 +78,7 @@ void huge_unmap(struct vas *space, const struct vma *vma, uint64_t start, uint64
 }
 
 /* Maps a block, whose references the leaf takes over. */
-static bool block_map(struct vas *space, const struct vma *vma, uint64_t addr, uint32_t block,
+static bool map_block(struct vas *space, const struct vma *vma, uint64_t addr, uint32_t block,
                       enum vas_access access)
 {
 	struct entry leaf = fault_leaf(space, vma, block, access);
@@ -86,8 +86,8 @@ static bool block_map(struct vas *space, const struct vma *vma, uint64_t addr, u
 	return pagemap_set(&space->pages, addr, vma_level(vma), &leaf);
 }
 
-static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t addr,
-                                 const struct entry *old, enum vas_access access)
+static int64_t fault_shared(struct vas *space, struct vma *vma, uint64_t addr,
+                            const struct entry *old, enum vas_access access)
 {
 	struct vas_object *object = vma->file->object;
 	uint64_t index = vma_pgoff(space, vma, addr);
@@ -95,10 +95,10 @@ static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t ad
 
 	if (index >= object_npages(object))
 		return -VAS_EIO;
-	if (object_in_hole(object, index))
+	if (object_is_in_hole(object, index))
 		return -VAS_EAGAIN;
 	if (block == FRAME_NONE) {
-		uint32_t fresh = pool_alloc(space, vma);
+		uint32_t fresh = alloc_from_pool(space, vma);
 		bool ok;
 
 		if (fresh == FRAME_NONE)
@@ -106,19 +106,19 @@ static int64_t pool_fault_shared(struct vas *space, struct vma *vma, uint64_t ad
 		block = fresh;
 		ok = object_insert(object, space_payer(space), index, &block);
 		if (!ok || block != fresh)
-			block_put(space, fresh, object->level);
+			put_block(space, fresh, object->level);
 		if (!ok)
 			return -VAS_ENOMEM;
 	}
-	if (!block_map(space, vma, addr, block, access))
+	if (!map_block(space, vma, addr, block, access))
 		return -VAS_ENOMEM;
 	for (uint32_t i = 0; old->kind != ENTRY_LEAF && i < object_page_frames(object); i++)
 		frame_get(&space->system->frames, block + i);
 	return 0;
 }
 
-static int64_t pool_fault_private(struct vas *space, struct vma *vma, uint64_t addr,
-                                  const struct entry *old, enum vas_access access)
+static int64_t fault_private(struct vas *space, struct vma *vma, uint64_t addr,
+                             const struct entry *old, enum vas_access access)
 {
 	struct frame_pool *frames = &space->system->frames;
 	struct vas_object *object = vma->file->object;
@@ -127,16 +127,16 @@ static int64_t pool_fault_private(struct vas *space, struct vma *vma, uint64_t a
 	if (old->kind == ENTRY_LEAF)
 		source = frame_of_phys(frames, old->phys);
 	if (source != FRAME_NONE && frame_refs(frames, source) == 1)
-		return block_map(space, vma, addr, source, access) ? 0 : -VAS_ENOMEM;
-	block = pool_alloc(space, vma);
+		return map_block(space, vma, addr, source, access) ? 0 : -VAS_ENOMEM;
+	block = alloc_from_pool(space, vma);
 	if (block == FRAME_NONE)
 		return -VAS_EIO;
 	gather_flush(&space->gather); /* nobody writes any more to what is copied */
 	if (source != FRAME_NONE)
 		memcpy(frame_host(frames, block), frame_host(frames, source),
 		       (size_t)format_span(space->system->format, object->level));
-	if (!block_map(space, vma, addr, block, access)) {
-		block_put(space, block, object->level);
+	if (!map_block(space, vma, addr, block, access)) {
+		put_block(space, block, object->level);
 		return -VAS_ENOMEM;
 	}
 	vma_touch(space, vma);
@@ -151,12 +151,12 @@ int64_t huge_fault_pool(struct vas *space, struct vma *vma, uint64_t addr, enum 
 	struct entry old;
 
 	space_assert_locked(space);
-	if (!space_own(space, base, base + size))
+	if (!space_unshare(space, base, base + size))
 		return -VAS_ENOMEM;
 	old = pagemap_lookup(&space->pages, base, &level);
 	if (vma->flags & VAS_VM_SHARED)
-		return pool_fault_shared(space, vma, base, &old, access);
-	return pool_fault_private(space, vma, base, &old, access);
+		return fault_shared(space, vma, base, &old, access);
+	return fault_private(space, vma, base, &old, access);
 }
 
 /* ---- Transparent huge pages ----------------------------------------------------------------- */
@@ -166,7 +166,7 @@ static bool vma_is_anonymous(const struct vma *vma)
 	return !vma->file && !(vma->flags & (VAS_VM_SHARED | VAS_VM_OPAQUE | VAS_VM_SPECIAL));
 }
 
-static bool policy_allows(const struct vas *space, const struct vma *vma)
+static bool is_wanted(const struct vas *space, const struct vma *vma)
 {
 	const struct vas_settings *settings = &space->system->settings;
 
@@ -180,7 +180,7 @@ bool huge_is_eligible(const struct vas *space, const struct vma *vma)
 {
 	uint64_t size = format_span(space->system->format, 1), first = align_up(vma->start, size);
 
-	return vma_is_anonymous(vma) && policy_allows(space, vma) && first < vma->end &&
+	return vma_is_anonymous(vma) && is_wanted(space, vma) && first < vma->end &&
 	       vma->end - first >= size;
 }
 
@@ -191,15 +191,15 @@ bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr)
 	uint32_t block;
 
 	space_assert_locked(space);
-	if (!vma_is_anonymous(vma) || !policy_allows(space, vma) || base < vma->start ||
+	if (!vma_is_anonymous(vma) || !is_wanted(space, vma) || base < vma->start ||
 	    vma->end - base < size || !pagemap_is_empty(&space->pages, base, base + size))
 		return false;
-	block = block_alloc(space, 1);
+	block = alloc_block(space, 1);
 	if (block == FRAME_NONE)
 		return false;
 	leaf = fault_leaf(space, vma, block, VAS_WRITE);
 	if (!pagemap_set(&space->pages, base, 1, &leaf)) {
-		block_put(space, block, 1);
+		put_block(space, block, 1);
 		return false;
 	}
 	vma_touch(space, vma);
@@ -247,12 +247,12 @@ static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 	    !pagemap_walk(&space->pages, addr, addr + size, is_no_mark, NULL) ||
 	    (!linux_collapse_read_only(space) && !is_written(space, addr, addr + size)))
 		return -VAS_EINVAL;
-	block = space_own(space, addr, addr + size) ? block_alloc(space, 1) : FRAME_NONE;
+	block = space_unshare(space, addr, addr + size) ? alloc_block(space, 1) : FRAME_NONE;
 	if (block == FRAME_NONE)
 		return -VAS_ENOMEM;
 	leaf = fault_leaf(space, vma, block, vma->flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ);
 	if (!pagemap_collapse(&space->pages, addr, 1, &leaf)) {
-		block_put(space, block, 1);
+		put_block(space, block, 1);
 		return -VAS_ENOMEM;
 	}
 	gather_close(&space->gather);
@@ -269,7 +269,7 @@ static bool is_collapsible(const struct vas *space, const struct vma *vma)
 }
 
 /* Between two blocks others get the lock, and may have changed what is there. */
-static bool collapse_pause(struct vas *space, struct vma *vma, uint64_t addr)
+static bool pause_collapse(struct vas *space, struct vma *vma, uint64_t addr)
 {
 	space_unlock(space);
 	space_lock(space);
@@ -288,7 +288,7 @@ int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start, uint64
 	for (uint64_t addr = first; addr < last; addr += size) {
 		int64_t one = -VAS_EINVAL;
 
-		if (addr > first && !collapse_pause(space, vma, addr))
+		if (addr > first && !pause_collapse(space, vma, addr))
 			return err ? err : one;
 		one = collapse_one(space, vma, addr);
 		err = err ? err : one;

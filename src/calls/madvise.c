@@ -95,7 +95,7 @@ static int64_t advise_flags(struct part *part, uint64_t advice)
 	if (err || flags == part->vma.flags)
 		return err;
 	if (!space_reserve(part->space) ||
-	    (part->space->pages.large && !space_cut(part->space, part->start, part->end)))
+	    (part->space->pages.large && !space_split_at(part->space, part->start, part->end)))
 		return -VAS_ENOMEM;
 	err = vma_modify(part->space, &part->vma, part->start, part->end, flags);
 	/* Now only the limit of vmas can be in the way. */
@@ -104,13 +104,13 @@ static int64_t advise_flags(struct part *part, uint64_t advice)
 
 /* ---- Pages ---------------------------------------------------------------------------------- */
 
-static int64_t part_zap(const struct part *part, uint64_t advice)
+static int64_t zap_part(const struct part *part, uint64_t advice)
 {
 	struct vas *space = part->space;
 
 	if (space_is_elsewhere(space))
 		return elsewhere_advise(space, &part->vma, part->start, part->end, advice);
-	if (!space_cut(space, part->start, part->end))
+	if (!space_split_at(space, part->start, part->end))
 		return -VAS_ENOMEM;
 	pagemap_zap(&space->pages, part->start, part->end);
 	gather_close(&space->gather);
@@ -131,7 +131,7 @@ static int64_t advise_dontneed(struct part *part, uint64_t advice)
 		return -VAS_EINVAL;
 	part->end = align_down(part->end, size);
 	huge_unmap(part->space, &part->vma, part->start, part->end, HUGE_DISCARD);
-	return part_zap(part, advice);
+	return zap_part(part, advice);
 }
 
 /* Without memory pressure the pages that MADV_FREE gives up are never taken. */
@@ -201,7 +201,7 @@ static int64_t advise_guard_install(struct part *part)
 
 	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_INSTALL))
 		return -VAS_EINVAL;
-	err = part_zap(part, VAS_MADV_GUARD_INSTALL);
+	err = zap_part(part, VAS_MADV_GUARD_INSTALL);
 	if (err)
 		return err;
 	/* Linux ties the page tables to an identity here, so that fork copies the guards. */
@@ -246,7 +246,7 @@ static int64_t advise_guard_remove(const struct part *part)
 
 /* ---- Dispatch ------------------------------------------------------------------------------- */
 
-static bool advice_discards(uint64_t advice)
+static bool is_discarding(uint64_t advice)
 {
 	switch (advice) {
 	case VAS_MADV_FREE:
@@ -262,15 +262,15 @@ static bool advice_discards(uint64_t advice)
 }
 
 /* A seal keeps what cannot be written from being discarded instead. */
-static bool seal_forbids(const struct vma *vma, uint64_t advice)
+static bool is_forbidden_by_seal(const struct vma *vma, uint64_t advice)
 {
-	return (vma->flags & VAS_VM_SEALED) && advice_discards(advice) && !vma->file &&
+	return (vma->flags & VAS_VM_SEALED) && is_discarding(advice) && !vma->file &&
 	       !(vma->flags & VAS_VM_SHARED) && !(vma->flags & VAS_VM_WRITE);
 }
 
 static int64_t advise_part(struct part *part, uint64_t advice)
 {
-	if (seal_forbids(&part->vma, advice))
+	if (is_forbidden_by_seal(&part->vma, advice))
 		return -VAS_EPERM;
 	switch (advice) {
 	case VAS_MADV_REMOVE:
@@ -376,7 +376,7 @@ static int64_t populate_range(struct vas *space, uint64_t addr, uint64_t end, ui
 }
 
 /* Which advice a kernel of this version and configuration knows. */
-static bool advice_is_known(const struct vas *space, uint64_t advice)
+static bool is_known(const struct vas *space, uint64_t advice)
 {
 	const struct vas_settings *settings = &space->system->settings;
 
@@ -419,7 +419,7 @@ static int64_t check_advice(const struct vas *space, uint64_t addr, uint64_t len
 {
 	uint64_t rounded = space_align(space, len);
 
-	if (!advice_is_known(space, advice) || !space_aligned(space, addr))
+	if (!is_known(space, advice) || !space_is_aligned(space, addr))
 		return -VAS_EINVAL;
 	return (len && !rounded) || addr + rounded < addr ? -VAS_EINVAL : 0;
 }

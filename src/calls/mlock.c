@@ -63,7 +63,7 @@ static uint64_t locked_pages(const struct vas *space, uint64_t start, uint64_t l
 }
 
 /* What failing to make pages present means to who called mlock. */
-static int64_t lock_errno(int64_t err)
+static int64_t errno_of(int64_t err)
 {
 	if (err == -VAS_EFAULT)
 		return -VAS_ENOMEM;
@@ -74,8 +74,8 @@ static int64_t lock(struct vas *space, uint64_t start, uint64_t len, uint64_t lo
 {
 	if (!space_can_lock(space))
 		return -VAS_EPERM;
-	if (!space_may_lock(space, space_pages(space, len)) &&
-	    !space_may_lock(space, space_pages(space, len) - locked_pages(space, start, len)))
+	if (!space_can_lock_pages(space, space_pages(space, len)) &&
+	    !space_can_lock_pages(space, space_pages(space, len) - locked_pages(space, start, len)))
 		return -VAS_ENOMEM;
 	return lock_range(space, start, start + len, locks);
 }
@@ -91,7 +91,7 @@ static int64_t lock_once(struct vas *space, uint64_t addr, uint64_t len, uint64_
 	space_unlock(space);
 	if (err)
 		return err;
-	return lock_errno(fault_populate(space, (struct later){start, start + len}, false));
+	return errno_of(fault_populate(space, (struct later){start, start + len}, TO_FIRST_ERROR));
 }
 
 static int64_t lock_and_populate(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
@@ -190,7 +190,7 @@ int64_t vas_mlockall(struct vas *space, uint64_t mcl)
 		result = lock_everything(space, mcl, &later);
 		space_unlock(space);
 	} while (result < 0 && group_ask(space->group, space, &refusals));
-	fault_populate(space, later, true);
+	fault_populate(space, later, TO_ITS_END);
 	return result;
 }
 

@@ -89,7 +89,7 @@ static int64_t check_length(struct mapping *m, uint64_t len)
 }
 
 /* Like MAP_32BIT, a flag of x86-64 alone. */
-static bool knows_above_4g(const struct vas *space)
+static bool has_above_4g(const struct vas *space)
 {
 	return space->system->format->map_32bit && linux_map_above4g(space);
 }
@@ -103,7 +103,7 @@ static int64_t choose_address(struct mapping *m)
 		.len = m->len,
 		.fixed = (m->map & VAS_MAP_FIXED) || noreplace,
 		.map_32bit = (m->map & VAS_MAP_32BIT) && space->system->format->map_32bit,
-		.above_4g = (m->map & VAS_MAP_ABOVE4G) && knows_above_4g(space),
+		.above_4g = (m->map & VAS_MAP_ABOVE4G) && has_above_4g(space),
 		.shared = m->map & VAS_MAP_SHARED,
 		.file = m->file,
 		.offset = m->offset,
@@ -128,7 +128,8 @@ static int64_t check_lock(const struct mapping *m)
 {
 	if ((m->map & VAS_MAP_LOCKED) && !space_can_lock(m->space))
 		return -VAS_EPERM;
-	if ((m->flags & VAS_VM_LOCKED) && !space_may_lock(m->space, space_pages(m->space, m->len)))
+	if ((m->flags & VAS_VM_LOCKED) &&
+	    !space_can_lock_pages(m->space, space_pages(m->space, m->len)))
 		return -VAS_EAGAIN;
 	return 0;
 }
@@ -136,11 +137,11 @@ static int64_t check_lock(const struct mapping *m)
 /* Flags that MAP_SHARED_VALIDATE lets pass. */
 static uint64_t known_flags_of(const struct vas *space)
 {
-	return MAP_KNOWN | (knows_above_4g(space) ? VAS_MAP_ABOVE4G : 0);
+	return MAP_KNOWN | (has_above_4g(space) ? VAS_MAP_ABOVE4G : 0);
 }
 
 /* The end of a regular file is a signed number; a device's offsets have all 64 bits. */
-static bool passes_file_end(const struct mapping *m)
+static bool is_past_file_end(const struct mapping *m)
 {
 	uint64_t max = m->file->info.mode & VAS_FILE_NOMAP ? UINT64_MAX : INT64_MAX;
 
@@ -165,7 +166,7 @@ static int64_t check_file(struct mapping *m)
 	uint32_t mode = m->file->info.mode;
 	int64_t err = 0;
 
-	if (passes_file_end(m))
+	if (is_past_file_end(m))
 		return -VAS_EOVERFLOW;
 	switch (m->map & VAS_MAP_TYPE) {
 	case VAS_MAP_SHARED_VALIDATE:
@@ -267,7 +268,7 @@ static int64_t admit(struct mapping *m)
 	struct vas *space = m->space;
 	uint64_t npages = space_pages(space, m->len);
 
-	if (!space_may_expand(space, m->flags, npages - m->replaced.npages))
+	if (!space_can_expand(space, m->flags, npages - m->replaced.npages))
 		return -VAS_ENOMEM;
 	if (!vma_is_accountable(m->flags))
 		return 0;
@@ -354,7 +355,7 @@ static int64_t make_room_first(struct mapping *m)
 	struct vma vma;
 	int64_t err;
 
-	if (!space_may_expand(space, m->flags, npages - munmap_pages(replaced)))
+	if (!space_can_expand(space, m->flags, npages - munmap_pages(replaced)))
 		return -VAS_ENOMEM;
 	err = replaced->mapped ? munmap_check(replaced) : 0;
 	if (!err && replaced->mapped)
@@ -449,7 +450,7 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 		.map = flags,
 		.file = file,
 	};
-	int64_t err = space_aligned(space, offset) ? 0 : -VAS_EINVAL;
+	int64_t err = space_is_aligned(space, offset) ? 0 : -VAS_EINVAL;
 	bool locked;
 
 	if (!err)
@@ -488,7 +489,7 @@ static int64_t map_once(struct vas *space, uint64_t addr, uint64_t len, uint64_t
 	result = map_memory(space, addr, len, prot, flags, file, offset, &later);
 	space_unlock(space);
 	if (later.start < later.end)
-		fault_populate(space, later, true);
+		fault_populate(space, later, TO_ITS_END);
 	return result;
 }
 

@@ -22,8 +22,8 @@ static int64_t recharge(struct vas *space, const struct vma *vma, uint64_t npage
 	                         VAS_VM_NORESERVE;
 
 	if (*flags & VAS_VM_WRITE) {
-		if (!space_may_expand(space, *flags, npages) &&
-		    space_may_expand(space, vma->flags, npages))
+		if (!space_can_expand(space, *flags, npages) &&
+		    space_can_expand(space, vma->flags, npages))
 			return -VAS_ENOMEM;
 		if (!(vma->flags & settled)) {
 			if (!space_charge(space, npages))
@@ -109,7 +109,7 @@ static bool protect_prepare(struct protection *p)
 	uint64_t end = min_u64(p->end, vas_task_size(p->space));
 
 	p->absent = pagemap_is_empty(&p->space->pages, p->start, end);
-	return space_reserve(p->space) && (p->absent || space_own(p->space, p->start, end));
+	return space_reserve(p->space) && (p->absent || space_unshare(p->space, p->start, end));
 }
 
 /* Where the change begins with PROT_GROWSDOWN: at the start of the stack. */
@@ -139,7 +139,7 @@ static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t 
 	int64_t err;
 
 	prot &= ~(uint64_t)PROT_GROWS;
-	if (grows == PROT_GROWS || !space_aligned(space, addr))
+	if (grows == PROT_GROWS || !space_is_aligned(space, addr))
 		return -VAS_EINVAL;
 	if (len == 0)
 		return 0;

@@ -33,7 +33,7 @@ static bool is_placed(const struct remap *r)
 
 /* ---- Checks --------------------------------------------------------------------------------- */
 
-static bool ranges_overlap(const struct remap *r)
+static bool has_overlap(const struct remap *r)
 {
 	return r->old + r->old_len > r->new && r->new + r->new_len > r->old;
 }
@@ -49,7 +49,7 @@ static int64_t check_arguments(const struct remap *r)
 {
 	const struct vas *space = r->space;
 
-	if ((r->flags & ~known_flags(space)) || !space_aligned(space, r->old) || r->new_len == 0)
+	if ((r->flags & ~known_flags(space)) || !space_is_aligned(space, r->old) || r->new_len == 0)
 		return -VAS_EINVAL;
 	if (r->new_len > vas_task_size(space) && linux_mremap_moves_many(space))
 		return -VAS_EINVAL;
@@ -75,7 +75,7 @@ static int64_t check_target(const struct remap *r)
 	uint64_t task_size = vas_task_size(space);
 
 	if (is_placed(r) && (r->new_len > task_size || r->new > task_size - r->new_len ||
-	                     !space_aligned(space, r->new) || ranges_overlap(r)))
+	                     !space_is_aligned(space, r->new) || has_overlap(r)))
 		return -VAS_EINVAL;
 	return has_room_for_vmas(r) ? 0 : -VAS_ENOMEM;
 }
@@ -90,9 +90,9 @@ static int64_t check_resize(const struct remap *r)
 	if (r->vma.flags & (VAS_VM_DONTEXPAND | VAS_VM_PFNMAP))
 		return -VAS_EFAULT;
 	if ((r->vma.flags & VAS_VM_LOCKED) &&
-	    (!space_may_lock(r->space, npages) || !linux_locked_memory_grows(r->space)))
+	    (!space_can_lock_pages(r->space, npages) || !linux_locked_memory_grows(r->space)))
 		return -VAS_EAGAIN;
-	if (!space_may_expand(r->space, r->vma.flags, npages))
+	if (!space_can_expand(r->space, r->vma.flags, npages))
 		return -VAS_ENOMEM;
 	return 0;
 }
@@ -250,8 +250,8 @@ static bool prepare_move(struct remap *r)
 {
 	struct vas *space = r->space;
 
-	return space_reserve(space) && space_cut(space, r->old, r->old + r->old_len) &&
-	       space_cut(space, r->new, r->new + r->new_len) &&
+	return space_reserve(space) && space_split_at(space, r->old, r->old + r->old_len) &&
+	       space_split_at(space, r->new, r->new + r->new_len) &&
 	       pagemap_prepare_move(&space->pages, r->old, r->new, r->old_len);
 }
 
@@ -445,7 +445,7 @@ static int64_t move_placed(struct remap *r)
 	if (!err && !linux_mremap_moves_many(space))
 		err = check_vma(r);
 	if (!err && (r->flags & VAS_MREMAP_DONTUNMAP) &&
-	    !space_may_expand(space, r->vma.flags, space_pages(space, r->old_len)))
+	    !space_can_expand(space, r->vma.flags, space_pages(space, r->old_len)))
 		err = -VAS_ENOMEM;
 	if (!err)
 		err = choose_target(r);
@@ -516,7 +516,7 @@ static int64_t remap_one(struct remap *r)
 }
 
 /* A vma that can only be moved by itself. */
-static bool moves_alone(const struct vma *vma)
+static bool is_moved_alone(const struct vma *vma)
 {
 	return (vma->flags & VAS_VM_UFFD) ||
 	       (vma->file && (vma->file->info.mode & VAS_FILE_OWN_AREA));
@@ -540,7 +540,7 @@ static int64_t remap_each(const struct remap *r)
 		one.old = max_u64(vma.start, r->old);
 		one.old_len = one.new_len = min_u64(vma.end, end) - one.old;
 		one.new = r->new + (one.old - r->old);
-		if (moves_alone(&vma) && (one.old > r->old || vma.end < end))
+		if (is_moved_alone(&vma) && (one.old > r->old || vma.end < end))
 			return -VAS_EFAULT;
 		err = remap_one(&one);
 		if (err < 0)
@@ -581,7 +581,7 @@ static int64_t remap_once(struct vas *space, uint64_t old_addr, uint64_t old_len
 	result = remap(&r);
 	space_unlock(space);
 	if (r.later.start < r.later.end)
-		fault_populate(space, r.later, true);
+		fault_populate(space, r.later, TO_ITS_END);
 	return result;
 }
 

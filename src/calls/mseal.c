@@ -22,7 +22,7 @@ static int64_t seal(struct vas *space, uint64_t addr, uint64_t len, uint64_t fla
 
 	if (!linux_mseal(space))
 		return -VAS_ENOSYS;
-	if (flags || !space_aligned(space, addr) || (len && space_align(space, len) == 0) ||
+	if (flags || !space_is_aligned(space, addr) || (len && space_align(space, len) == 0) ||
 	    end < addr)
 		return -VAS_EINVAL;
 	if (!range_is_mapped(space, addr, end))

@@ -30,7 +30,7 @@ static int64_t sync_range(struct vas *space, uint64_t addr, uint64_t len, uint64
 
 	flags = (uint32_t)flags; /* an int */
 	if ((flags & ~(uint64_t)(VAS_MS_ASYNC | VAS_MS_INVALIDATE | VAS_MS_SYNC)) ||
-	    !space_aligned(space, addr) ||
+	    !space_is_aligned(space, addr) ||
 	    (flags & (VAS_MS_ASYNC | VAS_MS_SYNC)) == (VAS_MS_ASYNC | VAS_MS_SYNC))
 		return -VAS_EINVAL;
 	if (end < addr)
@@ -78,7 +78,7 @@ struct incore {
 	uint8_t *answers;
 };
 
-static bool leaf_in_core(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+static bool note_in_core(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
 {
 	const struct incore *in = ctx;
 	uint64_t span = format_span(in->space->system->format, level);
@@ -105,8 +105,8 @@ static void range_in_core(const struct incore *in, const struct vma *vma)
 
 	/* A walk shows what begins in its range: a large page may have begun before it. */
 	if (level > 0)
-		leaf_in_core(&ctx, in->addr, level, &first);
-	pagemap_walk(&space->pages, in->addr, in->end, leaf_in_core, &ctx);
+		note_in_core(&ctx, in->addr, level, &first);
+	pagemap_walk(&space->pages, in->addr, in->end, note_in_core, &ctx);
 	if (!vma->file || !vma->file->object)
 		return;
 	for (uint64_t i = 0, addr = in->addr; addr < in->end; i++, addr += page) {
@@ -135,10 +135,10 @@ static uint64_t pages_in_core(struct vas *space, uint64_t addr, uint64_t n, uint
 int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec)
 {
 	uint64_t task_size = vas_task_size(space), page = space_page_size(space);
-	uint64_t npages = space_pages(space, len) + !space_aligned(space, len);
+	uint64_t npages = space_pages(space, len) + !space_is_aligned(space, len);
 	uint8_t answers[512]; /* what a leaf table has: to be written with the space unlocked */
 
-	if (!space_aligned(space, addr))
+	if (!space_is_aligned(space, addr))
 		return -VAS_EINVAL;
 	if (addr > task_size || len > task_size - addr)
 		return -VAS_ENOMEM;

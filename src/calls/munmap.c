@@ -7,18 +7,18 @@ void munmap_look(struct unmap *u, struct vas *space, uint64_t start, uint64_t en
 {
 	space_assert_locked(space);
 	*u = (struct unmap){.space = space, .start = start, .end = end};
-	u->mapped = vma_overlaps(space, start, end);
+	u->mapped = space_has_vma(space, start, end);
 }
 
 bool munmap_reserve(struct unmap *u)
 {
 	space_assert_locked(u->space);
 	u->absent = !u->mapped || pagemap_is_empty(&u->space->pages, u->start, u->end);
-	return space_reserve(u->space) && (u->absent || space_cut(u->space, u->start, u->end));
+	return space_reserve(u->space) && (u->absent || space_split_at(u->space, u->start, u->end));
 }
 
 /* Whether a vma goes on at addr. */
-static bool vma_crosses(const struct vas *space, uint64_t addr)
+static bool is_crossed(const struct vas *space, uint64_t addr)
 {
 	struct vma vma;
 
@@ -31,16 +31,16 @@ bool munmap_reserve_alone(struct unmap *u)
 	struct vas *space = u->space;
 
 	u->absent = !u->mapped || pagemap_is_empty(&space->pages, u->start, u->end);
-	if (!space_reserve(space) && (vma_crosses(space, u->start) || vma_crosses(space, u->end)) &&
+	if (!space_reserve(space) && (is_crossed(space, u->start) || is_crossed(space, u->end)) &&
 	    !(vma_tree_reserve(&space->tree, 1) && interval_stock_fill(&space->intervals, 2)))
 		return false;
-	return u->absent || space_cut(space, u->start, u->end);
+	return u->absent || space_split_at(space, u->start, u->end);
 }
 
 /* What Linux looks at before it splits the vma that `start` lies inside of. */
 static int64_t check_first(const struct unmap *u, const struct vma *vma)
 {
-	if (u->end < vma->end && space_full(u->space))
+	if (u->end < vma->end && space_is_full(u->space))
 		return -VAS_ENOMEM;
 	if (vma->flags & VAS_VM_SEALED)
 		return -VAS_EPERM;
@@ -155,7 +155,7 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 	struct unmap unmap;
 	int64_t err;
 
-	if (!space_aligned(space, start) || start > task_size || len > task_size - start)
+	if (!space_is_aligned(space, start) || start > task_size || len > task_size - start)
 		return -VAS_EINVAL;
 	len = space_align(space, len);
 	if (len == 0)

@@ -36,8 +36,8 @@ static bool zap_shared_leaf(void *ctx, uint64_t addr, unsigned level, const stru
 }
 
 /* The part of a vma that maps pages [first, last) of its file: it maps some. */
-static void vma_part(const struct vas *space, const struct rmap *rmap, uint64_t *start,
-                     uint64_t *end)
+static void part_of_vma(const struct vas *space, const struct rmap *rmap, uint64_t *start,
+                        uint64_t *end)
 {
 	unsigned shift = space->system->format->page_shift;
 	const struct vma *vma = &rmap->vma;
@@ -48,15 +48,15 @@ static void vma_part(const struct vas *space, const struct rmap *rmap, uint64_t 
 	*end = vma->start + ((high - vma->pgoff) << shift);
 }
 
-static bool vma_act(void *ctx, struct vas *space, const struct vma *vma)
+static bool act_on_vma(void *ctx, struct vas *space, const struct vma *vma)
 {
 	struct rmap *rmap = ctx;
 	uint64_t start, end;
 
 	rmap->vma = *vma;
-	vma_part(space, rmap, &start, &end);
+	part_of_vma(space, rmap, &start, &end);
 	if (rmap->action == PREPARE)
-		return space_own(space, start, end);
+		return space_unshare(space, start, end);
 	if (rmap->action == ZAP_ALL)
 		pagemap_zap(&space->pages, start, end);
 	else if (rmap->action == ZAP_SHARED)
@@ -67,17 +67,17 @@ static bool vma_act(void *ctx, struct vas *space, const struct vma *vma)
 	return true;
 }
 
-static bool space_act(struct rmap *rmap, struct vas *space, enum rmap_action action)
+static bool act_on_space(struct rmap *rmap, struct vas *space, enum rmap_action action)
 {
 	rmap->action = action;
 	rmap->space = space;
-	return mapped_each(space, rmap->object, rmap->first, rmap->last, vma_act, rmap);
+	return mapped_each(space, rmap->object, rmap->first, rmap->last, act_on_vma, rmap);
 }
 
 /* Goes to each space that maps the object. Zapping wants the tables owned: they can have been
  * shared anew since that was prepared. */
-static bool rmap_each(struct vas_object *object, uint64_t first, uint64_t last,
-                      enum rmap_action action)
+static bool each_space(struct vas_object *object, uint64_t first, uint64_t last,
+                       enum rmap_action action)
 {
 	struct rmap rmap = {.object = object, .first = first, .last = last};
 	bool zaps = action == ZAP_SHARED || action == ZAP_ALL, ok = true;
@@ -85,7 +85,8 @@ static bool rmap_each(struct vas_object *object, uint64_t first, uint64_t last,
 
 	for (uint64_t id = 0; ok && (space = object_mapper(object, id)) != NULL;) {
 		space_lock(space);
-		ok = (!zaps || space_act(&rmap, space, PREPARE)) && space_act(&rmap, space, action);
+		ok = (!zaps || act_on_space(&rmap, space, PREPARE)) &&
+		     act_on_space(&rmap, space, action);
 		space_unlock(space);
 		id = space->id + 1;
 		space_unpin(space);
@@ -100,9 +101,9 @@ int64_t rmap_punch(struct vas_object *object, uint64_t first, uint64_t last)
 	if (first >= last)
 		return 0;
 	object_work_begin(object);
-	ok = rmap_each(object, first, last, PREPARE);
+	ok = each_space(object, first, last, PREPARE);
 	object_hole(object, first, last);
-	ok = ok && rmap_each(object, first, last, ZAP_SHARED);
+	ok = ok && each_space(object, first, last, ZAP_SHARED);
 	if (ok)
 		object_drop(object, first, last);
 	object_hole(object, 0, 0);
@@ -122,7 +123,7 @@ int64_t rmap_sync(struct vas_object *object, uint64_t first, uint64_t last)
 		int64_t err;
 
 		if (batch.n > 0)
-			rmap_each(object, batch.index[0], batch.index[batch.n - 1] + 1, CLEAN);
+			each_space(object, batch.index[0], batch.index[batch.n - 1] + 1, CLEAN);
 		err = object_write(object, &batch);
 		if (!first_err)
 			first_err = err;
@@ -132,7 +133,7 @@ int64_t rmap_sync(struct vas_object *object, uint64_t first, uint64_t last)
 }
 
 /* Zeros from `size` to the end of its page. */
-static void tail_clear(struct vas_object *object, uint64_t size)
+static void clear_tail(struct vas_object *object, uint64_t size)
 {
 	struct frame_pool *pool = &object->system->frames;
 	uint64_t page = (uint64_t)1 << pool->page_shift, tail = size & (page - 1);
@@ -148,15 +149,15 @@ static int64_t truncate_to(struct vas_object *object, uint64_t size)
 	uint64_t first = (size >> shift) + !is_aligned(size, (uint64_t)1 << shift);
 	uint64_t old_size = object_size(object);
 
-	if (!rmap_each(object, first, ~(uint64_t)0, PREPARE))
+	if (!each_space(object, first, ~(uint64_t)0, PREPARE))
 		return -VAS_ENOMEM;
 	object_set_size(object, size);
-	if (!rmap_each(object, first, ~(uint64_t)0, ZAP_ALL)) {
+	if (!each_space(object, first, ~(uint64_t)0, ZAP_ALL)) {
 		object_set_size(object, old_size);
 		return -VAS_ENOMEM;
 	}
 	object_drop(object, first, ~(uint64_t)0);
-	tail_clear(object, size);
+	clear_tail(object, size);
 	return 0;
 }
 
@@ -170,7 +171,7 @@ int64_t vas_object_resize(struct vas_object *object, uint64_t size)
 	} else {
 		/* What was written past the end is no part of the file; in tmpfs it becomes one. */
 		if (size > object_size(object) && object->ops)
-			tail_clear(object, object_size(object));
+			clear_tail(object, object_size(object));
 		object_set_size(object, size);
 	}
 	object_work_end(object);

@@ -88,19 +88,15 @@ static inline uint64_t word_phys(const struct vas_format *format, uint64_t word)
 	return (word & format->phys_mask) << format->phys_shift;
 }
 
-static inline bool word_table_writable(const struct vas_format *format, uint64_t word)
+static inline bool word_is_writable_table(const struct vas_format *format, uint64_t word)
 {
 	return format->table_ro_mask == 0 ||
 	       (word & format->table_ro_mask) != format->table_ro_bits;
 }
 
-/* The word of a table or leaf, or of nothing, without the right to write. */
-static inline uint64_t word_readonly(const struct vas_format *format, uint64_t word, bool table)
+/* The word of a leaf without the right to write. */
+static inline uint64_t word_readonly(const struct vas_format *format, uint64_t word)
 {
-	if (!word_has_frame(format, word))
-		return word;
-	if (table)
-		return (word & ~format->table_ro_mask) | format->table_ro_bits;
 	return (word & ~format->leaf_ro_mask) | format->leaf_ro_bits;
 }
 

@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "memory/group.h"
 
-static void block_link(struct frame_pool *pool, uint32_t index, unsigned order)
+static void link_block(struct frame_pool *pool, uint32_t index, unsigned order)
 {
 	struct frame *f = &pool->frame[index];
 
@@ -20,7 +20,7 @@ static void block_link(struct frame_pool *pool, uint32_t index, unsigned order)
 	pool->free[order] = index;
 }
 
-static void block_unlink(struct frame_pool *pool, uint32_t index)
+static void unlink_block(struct frame_pool *pool, uint32_t index)
 {
 	struct frame *f = &pool->frame[index];
 
@@ -34,7 +34,7 @@ static void block_unlink(struct frame_pool *pool, uint32_t index)
 }
 
 /* Frees 2^order frames whose counts are 0, joined with its free buddies. */
-static void block_free(struct frame_pool *pool, uint32_t index, unsigned order)
+static void free_block(struct frame_pool *pool, uint32_t index, unsigned order)
 {
 	pool->nfree += (uint64_t)1 << order;
 	while (order + 1 < FRAME_ORDERS) {
@@ -43,11 +43,11 @@ static void block_free(struct frame_pool *pool, uint32_t index, unsigned order)
 		if (buddy >= pool->count || pool->frame[buddy].state != FRAME_FREE ||
 		    pool->frame[buddy].order != order)
 			break;
-		block_unlink(pool, buddy);
+		unlink_block(pool, buddy);
 		index &= ~(1u << order);
 		order++;
 	}
-	block_link(pool, index, order);
+	link_block(pool, index, order);
 }
 
 /* Hands all frames from `reserved` on to the free lists, as the largest aligned blocks that fit. */
@@ -65,12 +65,12 @@ void frame_pool_init(struct frame_pool *pool, uint32_t reserved)
 		       pool->count - index < (uint32_t)1 << order)
 			order--;
 		pool->nfree += (uint64_t)1 << order;
-		block_link(pool, index, order);
+		link_block(pool, index, order);
 		index += 1u << order;
 	}
 }
 
-static bool may_alloc(struct frame_pool *pool)
+static bool can_alloc(struct frame_pool *pool)
 {
 	if (pool->fail_after == 0)
 		return false;
@@ -84,27 +84,27 @@ bool frame_may_alloc(struct frame_pool *pool)
 	bool may;
 
 	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
-	may = may_alloc(pool);
+	may = can_alloc(pool);
 	spin_unlock(pool->port, &pool->lock);
 	return may;
 }
 
-static uint32_t block_alloc_order(struct frame_pool *pool, uint32_t payer, unsigned order)
+static uint32_t alloc_order(struct frame_pool *pool, uint32_t payer, unsigned order)
 {
 	unsigned from = order;
 	uint32_t index;
 
-	if (!may_alloc(pool))
+	if (!can_alloc(pool))
 		return FRAME_NONE;
 	while (from < FRAME_ORDERS && pool->free[from] == FRAME_NONE)
 		from++;
 	if (from == FRAME_ORDERS)
 		return FRAME_NONE;
 	index = pool->free[from];
-	block_unlink(pool, index);
+	unlink_block(pool, index);
 	while (from > order) {
 		from--;
-		block_link(pool, index + (1u << from), from);
+		link_block(pool, index + (1u << from), from);
 	}
 	for (uint32_t i = 0; i < 1u << order; i++) {
 		pool->frame[index + i].refs = 1;
@@ -125,7 +125,7 @@ uint32_t frame_alloc(struct frame_pool *pool, uint32_t payer, unsigned order)
 	if (!group_charge(pool, payer, (uint64_t)1 << order))
 		return FRAME_NONE;
 	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
-	index = block_alloc_order(pool, payer, order);
+	index = alloc_order(pool, payer, order);
 	spin_unlock(pool->port, &pool->lock);
 	if (index == FRAME_NONE)
 		group_uncharge(pool, payer, (uint64_t)1 << order);
@@ -150,7 +150,7 @@ void frame_free(struct frame_pool *pool, uint32_t index)
 	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
 	if (f->order > 0)
 		pool->nhuge[f->order]--;
-	block_free(pool, index, 0);
+	free_block(pool, index, 0);
 	spin_unlock(pool->port, &pool->lock);
 	group_uncharge(pool, payer, 1);
 }

@@ -33,7 +33,7 @@ bool group_charge(struct frame_pool *pool, uint32_t payer, uint64_t n)
 	return payer == FRAME_NONE || charge(pool, payer, n);
 }
 
-static void group_end(struct frame_pool *pool, struct vas_group *group)
+static void end_group(struct frame_pool *pool, struct vas_group *group)
 {
 	uint32_t index = frame_of_host(pool, group);
 
@@ -54,7 +54,7 @@ static __attribute__((noinline)) void users_drop(struct frame_pool *pool, struct
                                                  uint64_t n)
 {
 	if (__atomic_sub_fetch(&group->users, n, __ATOMIC_ACQ_REL) == 0)
-		group_end(pool, group);
+		end_group(pool, group);
 }
 
 void group_uncharge(struct frame_pool *pool, uint32_t payer, uint64_t n)

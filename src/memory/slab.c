@@ -34,7 +34,7 @@ static unsigned class_of(size_t size)
 	return class;
 }
 
-static void slab_link(struct slab_cache *cache, struct slab *slab)
+static void link_slab(struct slab_cache *cache, struct slab *slab)
 {
 	slab->prev = NULL;
 	slab->next = cache->partial[slab->class];
@@ -43,7 +43,7 @@ static void slab_link(struct slab_cache *cache, struct slab *slab)
 	cache->partial[slab->class] = slab;
 }
 
-static void slab_unlink(struct slab_cache *cache, struct slab *slab)
+static void unlink_slab(struct slab_cache *cache, struct slab *slab)
 {
 	if (slab->prev)
 		slab->prev->next = slab->next;
@@ -53,7 +53,7 @@ static void slab_unlink(struct slab_cache *cache, struct slab *slab)
 		slab->next->prev = slab->prev;
 }
 
-static struct slab *slab_new(struct slab_cache *cache, unsigned class)
+static struct slab *new_slab(struct slab_cache *cache, unsigned class)
 {
 	size_t page = (size_t)1 << cache->frames->page_shift;
 	uint32_t index = frame_alloc(cache->frames, cache->payer, 0);
@@ -72,12 +72,12 @@ static struct slab *slab_new(struct slab_cache *cache, unsigned class)
 		*object = slab->free;
 		slab->free = object;
 	}
-	slab_link(cache, slab);
+	link_slab(cache, slab);
 	cache->nslabs++;
 	return slab;
 }
 
-static void *object_take(struct slab_cache *cache, unsigned class)
+static void *take_object(struct slab_cache *cache, unsigned class)
 {
 	struct slab *slab = cache->partial[class];
 	void *object;
@@ -86,7 +86,7 @@ static void *object_take(struct slab_cache *cache, unsigned class)
 		if (!frame_may_alloc(cache->frames))
 			return NULL;
 	} else {
-		slab = slab_new(cache, class);
+		slab = new_slab(cache, class);
 		if (!slab)
 			return NULL;
 	}
@@ -94,7 +94,7 @@ static void *object_take(struct slab_cache *cache, unsigned class)
 	slab->free = *(void **)object;
 	slab->live++;
 	if (!slab->free)
-		slab_unlink(cache, slab);
+		unlink_slab(cache, slab);
 	return object;
 }
 
@@ -105,22 +105,22 @@ void *slab_alloc(struct slab_cache *cache, size_t size)
 
 	vas_assert(size <= SLAB_MAX);
 	spin_lock(cache->frames->port, &cache->lock, LOCK_RECORDS);
-	object = object_take(cache, class);
+	object = take_object(cache, class);
 	spin_unlock(cache->frames->port, &cache->lock);
 	return object ? memset(object, 0, class_size[class]) : NULL;
 }
 
 /* True: its slab is empty now, and off the list. */
-static bool object_give(struct slab_cache *cache, struct slab *slab, void *object)
+static bool give_object(struct slab_cache *cache, struct slab *slab, void *object)
 {
 	vas_assert(slab->live > 0);
 	if (!slab->free)
-		slab_link(cache, slab);
+		link_slab(cache, slab);
 	*(void **)object = slab->free;
 	slab->free = object;
 	if (--slab->live > 0)
 		return false;
-	slab_unlink(cache, slab);
+	unlink_slab(cache, slab);
 	cache->nslabs--;
 	return true;
 }
@@ -134,7 +134,7 @@ void slab_free(struct frame_pool *frames, void *object)
 	bool empty;
 
 	spin_lock(frames->port, &cache->lock, LOCK_RECORDS);
-	empty = object_give(cache, slab, object);
+	empty = give_object(cache, slab, object);
 	spin_unlock(frames->port, &cache->lock);
 	if (empty && frame_put(frames, index))
 		frame_free(frames, index);

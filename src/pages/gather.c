@@ -48,7 +48,7 @@ static void link_in(struct gather *gather, uint32_t *list, uint32_t frame)
 	gather->waits = true;
 }
 
-static void run_add(struct gather *gather, uint32_t frame, uint32_t n)
+static void add_run(struct gather *gather, uint32_t frame, uint32_t n)
 {
 	struct gather_run *last = &gather->run[gather->nruns];
 
@@ -70,12 +70,12 @@ void gather_put(struct gather *gather, uint32_t frame)
 	if (frame_refs(gather->frames, frame) == 1)
 		link_in(gather, &gather->pages, frame);
 	else
-		run_add(gather, frame, 1);
+		add_run(gather, frame, 1);
 }
 
 void gather_large(struct gather *gather, uint32_t frame, uint32_t nframes)
 {
-	run_add(gather, frame, nframes);
+	add_run(gather, frame, nframes);
 }
 
 void gather_table(struct gather *gather, uint32_t table, unsigned level)
@@ -83,7 +83,7 @@ void gather_table(struct gather *gather, uint32_t table, unsigned level)
 	if (frame_refs(gather->frames, table) == 1)
 		link_in(gather, &gather->tables[level], table);
 	else
-		run_add(gather, table, GATHER_TABLE | level);
+		add_run(gather, table, GATHER_TABLE | level);
 }
 
 /* ---- Flushing ------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include "memory/slab.h"
 
 /* The first piece of [addr, end). */
-static bool piece_next(const struct pagemap *pm, uint64_t addr, uint64_t end, struct piece *piece)
+static bool next_piece(const struct pagemap *pm, uint64_t addr, uint64_t end, struct piece *piece)
 {
 	if (pm->software)
 		return tree_piece(pm, addr, end, piece);
@@ -40,7 +40,7 @@ void pagemap_destroy(struct pagemap *pm)
 {
 	struct piece piece;
 
-	for (uint64_t addr = 0; piece_next(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
+	for (uint64_t addr = 0; next_piece(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
 		pagetable_destroy(&piece.table);
 	vma_tree_destroy(&pm->records);
 }
@@ -63,7 +63,7 @@ bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end)
 {
 	struct piece piece;
 
-	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
+	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
 		if (!pagetable_is_empty(&piece.table, piece.start + piece.table.shift,
 		                        piece.end + piece.table.shift))
 			return false;
@@ -75,7 +75,7 @@ struct leaf_slot pagemap_leaf_slot(const struct pagemap *pm, uint64_t addr)
 {
 	struct piece piece;
 
-	if (!piece_next(pm, addr, addr + 1, &piece))
+	if (!next_piece(pm, addr, addr + 1, &piece))
 		return (struct leaf_slot){.table = FRAME_NONE};
 	return pagetable_leaf_slot(&piece.table, addr + piece.table.shift);
 }
@@ -112,7 +112,7 @@ bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level, const s
 
 	if (pm->software && !tree_align(pm, addr, level))
 		return false;
-	if (!piece_next(pm, addr, addr + 1, &piece))
+	if (!next_piece(pm, addr, addr + 1, &piece))
 		return false;
 	pm->large = true;
 	pagetable_collapse(&piece.table, addr + piece.table.shift, level, leaf);
@@ -121,21 +121,21 @@ bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level, const s
 
 /* ---- Ranges --------------------------------------------------------------------------------- */
 
-bool pagemap_cut(struct pagemap *pm, uint64_t addr)
+bool pagemap_split_at(struct pagemap *pm, uint64_t addr)
 {
 	struct piece piece;
 
-	return !piece_next(pm, addr, addr + 1, &piece) ||
-	       pagetable_cut(&piece.table, addr + piece.table.shift);
+	return !next_piece(pm, addr, addr + 1, &piece) ||
+	       pagetable_split_at(&piece.table, addr + piece.table.shift);
 }
 
-bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end)
+bool pagemap_unshare(struct pagemap *pm, uint64_t start, uint64_t end)
 {
 	struct piece piece;
 
-	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
-		if (!pagetable_own(&piece.table, piece.start + piece.table.shift,
-		                   piece.end + piece.table.shift))
+	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
+		if (!pagetable_unshare(&piece.table, piece.start + piece.table.shift,
+		                       piece.end + piece.table.shift))
 			return false;
 	}
 	return true;
@@ -145,7 +145,7 @@ static void clear(struct pagemap *pm, uint64_t start, uint64_t end, enum marks m
 {
 	struct piece piece;
 
-	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
+	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
 		pagetable_clear(&piece.table, piece.start + piece.table.shift,
 		                piece.end + piece.table.shift, marks);
 		if (pm->software)
@@ -168,7 +168,7 @@ void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned 
 {
 	struct piece piece;
 
-	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end)
+	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end)
 		pagetable_protect(&piece.table, piece.start + piece.table.shift,
 		                  piece.end + piece.table.shift, rights);
 	if (before & ~rights)
@@ -197,7 +197,7 @@ bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uin
 
 	to->marked |= from->marked;
 	to->large |= from->large;
-	for (uint64_t addr = start; ok && piece_next(from, addr, end, &piece); addr = piece.end) {
+	for (uint64_t addr = start; ok && next_piece(from, addr, end, &piece); addr = piece.end) {
 		if (to->software)
 			ok = tree_share(to, &piece);
 		else
@@ -229,7 +229,7 @@ bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_t end, pagema
 
 	if (!pm->software)
 		return pagetable_walk(&pm->table, start, end, visit, ctx);
-	for (uint64_t addr = start; piece_next(pm, addr, end, &piece); addr = piece.end) {
+	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
 		struct shifted shifted = {visit, ctx, piece.table.shift};
 
 		if (!pagetable_walk(&piece.table, piece.start + piece.table.shift,
@@ -243,7 +243,7 @@ unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr, struct pagemap_s
 {
 	struct piece piece;
 
-	if (!piece_next(pm, addr, addr + 1, &piece))
+	if (!next_piece(pm, addr, addr + 1, &piece))
 		return 0;
 	return pagetable_trace(&piece.table, addr + piece.table.shift, steps);
 }
@@ -257,7 +257,7 @@ uint32_t pagemap_sharers(const struct pagemap *pm, uint64_t addr, uint64_t *end)
 	unsigned n;
 
 	*end = addr + format_page_size(pm->table.format);
-	if (!piece_next(pm, addr, addr + span, &piece) || piece.start > addr)
+	if (!next_piece(pm, addr, addr + span, &piece) || piece.start > addr)
 		return 0;
 	n = pagetable_trace(&piece.table, addr + piece.table.shift, steps);
 	for (unsigned i = 0; i < n; i++)
@@ -273,7 +273,7 @@ void pagemap_recount(const struct pagemap *pm, uint32_t step)
 {
 	struct piece piece;
 
-	for (uint64_t addr = 0; piece_next(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
+	for (uint64_t addr = 0; next_piece(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
 		pagetable_recount(&piece.table, step);
 }
 
@@ -282,7 +282,7 @@ uint64_t pagemap_count_tables(const struct pagemap *pm)
 	struct piece piece;
 	uint64_t ntables = 0;
 
-	for (uint64_t addr = 0; piece_next(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
+	for (uint64_t addr = 0; next_piece(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
 		ntables += pagetable_count_tables(&piece.table);
 	return ntables;
 }
@@ -292,7 +292,7 @@ const char *pagemap_check(const struct pagemap *pm)
 	const char *broken = pm->software ? tree_check(pm) : NULL;
 	struct piece piece;
 
-	for (uint64_t addr = 0; !broken && piece_next(pm, addr, ~(uint64_t)0, &piece);
+	for (uint64_t addr = 0; !broken && next_piece(pm, addr, ~(uint64_t)0, &piece);
 	     addr = piece.end)
 		broken = pagetable_check(&piece.table);
 	return broken;

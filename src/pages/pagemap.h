@@ -83,20 +83,20 @@ VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, struct leaf_slot slot,
 VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,
                               const struct entry *entry);
 
-/* Puts a large leaf where leaves one level down are, in tables of this map's own (pagemap_own), and
- * copies their bytes into its frames once nobody writes them any more. No mark is there. False: no
- * memory, nothing changed. */
+/* Puts a large leaf where leaves one level down are, in tables of this map's own, and copies their
+ * bytes into its frames once nobody writes them any more. No mark is there. False: no memory,
+ * nothing changed. */
 VAS_INTERNAL bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level,
                                    const struct entry *leaf);
 
 /* Splits large leaves and owns shared tables, so that none crosses addr. False: no memory. */
-VAS_INTERNAL bool pagemap_cut(struct pagemap *pm, uint64_t addr);
+VAS_INTERNAL bool pagemap_split_at(struct pagemap *pm, uint64_t addr);
 
 /* Owns all tables of [start, end), so that every entry can be changed. False: no memory. */
-VAS_INTERNAL bool pagemap_own(struct pagemap *pm, uint64_t start, uint64_t end);
+VAS_INTERNAL bool pagemap_unshare(struct pagemap *pm, uint64_t start, uint64_t end);
 
 /* Removes all leaves and marks of [start, end), with their frames and the tables left empty. No
- * leaf and no shared table crosses a border (pagemap_cut). pagemap_zap leaves the marks. */
+ * leaf and no shared table crosses a border (pagemap_split_at). pagemap_zap leaves the marks. */
 VAS_INTERNAL void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end);
 VAS_INTERNAL void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end);
 

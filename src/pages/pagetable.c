@@ -28,22 +28,22 @@ struct spot spot_find(const struct pagetable *pt, uint64_t addr, unsigned level)
 	for (;; spot.level--) {
 		spot.word = table_words(pt, spot.table) +
 		            format_index(pt->format, addr, spot.level);
-		if (spot.level == level || !leads_on(pt, *spot.word, spot.level))
+		if (spot.level == level || !is_table(pt, *spot.word, spot.level))
 			return spot;
 		spot.table = word_frame_of(pt, *spot.word);
 	}
 }
 
-struct spot spot_own(struct pagetable *pt, uint64_t addr, unsigned level)
+struct spot spot_unshare(struct pagetable *pt, uint64_t addr, unsigned level)
 {
 	struct spot spot = {.table = pt->root, .level = pt->top};
 
 	for (;; spot.level--) {
 		spot.word = table_words(pt, spot.table) +
 		            format_index(pt->format, addr, spot.level);
-		if (spot.level == level || !leads_on(pt, *spot.word, spot.level))
+		if (spot.level == level || !is_table(pt, *spot.word, spot.level))
 			return spot;
-		if (!word_writable(pt, *spot.word) && !table_own(pt, spot, addr)) {
+		if (!word_is_writable(pt, *spot.word) && !table_unshare(pt, spot, addr)) {
 			spot.word = NULL;
 			return spot;
 		}
@@ -53,7 +53,7 @@ struct spot spot_own(struct pagetable *pt, uint64_t addr, unsigned level)
 
 struct spot spot_make(struct pagetable *pt, uint64_t addr, unsigned level)
 {
-	struct spot spot = spot_own(pt, addr, level);
+	struct spot spot = spot_unshare(pt, addr, level);
 
 	if (!spot.word)
 		return spot;
@@ -142,7 +142,7 @@ struct leaf_slot pagetable_leaf_slot(const struct pagetable *pt, uint64_t addr)
 	for (unsigned level = pt->top; level > 0; level--) {
 		uint64_t word = word_read(pt, slot.table, addr, level);
 
-		if (!leads_on(pt, word, level) || !word_writable(pt, word))
+		if (!is_table(pt, word, level) || !word_is_writable(pt, word))
 			return (struct leaf_slot){.table = FRAME_NONE};
 		slot.table = word_frame_of(pt, word);
 	}
@@ -237,7 +237,7 @@ bool leaf_split(struct pagetable *pt, struct spot spot, uint64_t addr)
 	return true;
 }
 
-bool pagetable_cut(struct pagetable *pt, uint64_t addr)
+bool pagetable_split_at(struct pagetable *pt, uint64_t addr)
 {
 	unsigned level = 0;
 
@@ -245,7 +245,7 @@ bool pagetable_cut(struct pagetable *pt, uint64_t addr)
 	while (level < pt->top && is_aligned(addr, format_span(pt->format, level + 1)))
 		level++;
 	for (;;) {
-		struct spot spot = spot_own(pt, addr, level);
+		struct spot spot = spot_unshare(pt, addr, level);
 
 		if (!spot.word)
 			return false;
@@ -266,9 +266,9 @@ static bool table_own_range(struct pagetable *pt, uint32_t table, unsigned level
 		struct spot spot = {.word = word, .table = table, .level = level};
 
 		next = min_u64(end, slot_limit(pt, addr, level));
-		if (!leads_on(pt, *word, level))
+		if (!is_table(pt, *word, level))
 			continue;
-		if (!word_writable(pt, *word) && !table_own(pt, spot, addr))
+		if (!word_is_writable(pt, *word) && !table_unshare(pt, spot, addr))
 			return false;
 		if (level > 1 &&
 		    !table_own_range(pt, word_frame_of(pt, *word), level - 1, addr, next))
@@ -277,7 +277,7 @@ static bool table_own_range(struct pagetable *pt, uint32_t table, unsigned level
 	return true;
 }
 
-bool pagetable_own(struct pagetable *pt, uint64_t start, uint64_t end)
+bool pagetable_unshare(struct pagetable *pt, uint64_t start, uint64_t end)
 {
 	return table_own_range(pt, pt->root, pt->top, start, end);
 }
@@ -299,7 +299,7 @@ static bool table_is_empty(const struct pagetable *pt, uint32_t table, unsigned 
 		next = min_u64(end, slot_limit(pt, addr, level));
 		if (word == 0)
 			continue;
-		if (!leads_on(pt, word, level) || next - addr == format_span(pt->format, level) ||
+		if (!is_table(pt, word, level) || next - addr == format_span(pt->format, level) ||
 		    !table_is_empty(pt, word_frame_of(pt, word), level - 1, addr, next))
 			return false;
 	}
@@ -316,7 +316,7 @@ static bool goes_whole(const struct pagetable *pt, uint64_t word, unsigned level
 
 	if (pt->frames->frame[below].live == 0)
 		return true;
-	if (word_writable(pt, word))
+	if (word_is_writable(pt, word))
 		return end - start == span && marks == CLEAR_MARKS;
 	/* A table that is shared: the range was cut. */
 	vas_assert(table_is_empty(pt, below, level - 1, align_down(start, span), start));
@@ -330,7 +330,7 @@ static void entry_drop(struct pagetable *pt, struct spot spot, uint64_t start, u
 	uint64_t word = *spot.word;
 
 	word_write(pt, spot.table, spot.word, 0);
-	if (leads_on(pt, word, spot.level)) {
+	if (is_table(pt, word, spot.level)) {
 		uint32_t below = word_frame_of(pt, word);
 		bool hollow = pt->frames->frame[below].live == 0;
 
@@ -355,14 +355,14 @@ static void table_clear(struct pagetable *pt, uint32_t table, unsigned level, ui
 		next = min_u64(end, slot_limit(pt, addr, level));
 		if (*word == 0)
 			continue;
-		if (leads_on(pt, *word, level) &&
+		if (is_table(pt, *word, level) &&
 		    !goes_whole(pt, *word, level, addr, next, marks)) {
 			uint32_t below = word_frame_of(pt, *word);
 
 			table_clear(pt, below, level - 1, addr, next, marks);
 			if (pt->frames->frame[below].live > 0)
 				continue;
-		} else if (!leads_on(pt, *word, level)) {
+		} else if (!is_table(pt, *word, level)) {
 			if (!word_has_frame(pt->format, *word) && marks == KEEP_MARKS)
 				continue;
 			vas_assert(next - addr == format_span(pt->format, level));
@@ -387,7 +387,7 @@ static void table_trim(struct pagetable *pt, uint32_t table, unsigned level, uin
 		uint32_t below = word_frame_of(pt, *word);
 
 		next = min_u64(end, slot_limit(pt, addr, level));
-		if (!leads_on(pt, *word, level) || !word_writable(pt, *word))
+		if (!is_table(pt, *word, level) || !word_is_writable(pt, *word))
 			continue;
 		if (level > 1)
 			table_trim(pt, below, level - 1, addr, next);
@@ -420,7 +420,8 @@ void pagetable_collapse(struct pagetable *pt, uint64_t addr, unsigned level,
 	struct spot spot = spot_find(pt, addr, level);
 	uint32_t table = word_frame_of(pt, *spot.word);
 
-	vas_assert(level == 1 && leads_on(pt, *spot.word, level) && word_writable(pt, *spot.word));
+	vas_assert(level == 1 && is_table(pt, *spot.word, level) &&
+	           word_is_writable(pt, *spot.word));
 	*spot.word = 0;
 	pagetable_note(pt, addr, addr + format_span(pt->format, level), 0,
 	               GATHER_TABLES | GATHER_LEAVES);
@@ -446,7 +447,7 @@ static void table_protect(struct pagetable *pt, uint32_t table, unsigned level, 
 		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
 
 		next = min_u64(end, slot_limit(pt, addr, level));
-		if (leads_on(pt, *word, level)) {
+		if (is_table(pt, *word, level)) {
 			table_protect(pt, word_frame_of(pt, *word), level - 1, addr, next, rights);
 		} else if (*word != 0) {
 			vas_assert(next - addr == format_span(pt->format, level));

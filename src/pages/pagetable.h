@@ -20,7 +20,7 @@ static inline struct entry word_decode(const struct pagetable *pt, uint64_t word
 }
 
 /* Whether a word of this level leads to a table; and the first frame of a table or leaf. */
-static inline bool leads_on(const struct pagetable *pt, uint64_t word, unsigned level)
+static inline bool is_table(const struct pagetable *pt, uint64_t word, unsigned level)
 {
 	return level > 0 && word_is_table(pt->format, word);
 }
@@ -30,9 +30,9 @@ static inline uint32_t word_frame_of(const struct pagetable *pt, uint64_t word)
 	return frame_of_phys(pt->frames, word_phys(pt->format, word));
 }
 
-static inline bool word_writable(const struct pagetable *pt, uint64_t word)
+static inline bool word_is_writable(const struct pagetable *pt, uint64_t word)
 {
-	return word_table_writable(pt->format, word);
+	return word_is_writable_table(pt->format, word);
 }
 
 /* Where the entry that covers addr at `level` ends. */
@@ -82,10 +82,10 @@ struct spot {
 VAS_INTERNAL struct spot spot_find(const struct pagetable *pt, uint64_t addr, unsigned level);
 
 /* As spot_find, but owns the tables on the way. word NULL: no memory. */
-VAS_INTERNAL struct spot spot_own(struct pagetable *pt, uint64_t addr, unsigned level);
+VAS_INTERNAL struct spot spot_unshare(struct pagetable *pt, uint64_t addr, unsigned level);
 
-/* As spot_own, but makes the tables that are missing. word NULL: no memory; tables made on the way
- * then stay, empty, for the caller to clear. */
+/* As spot_unshare, but makes the tables that are missing. word NULL: no memory; tables made on the
+ * way then stay, empty, for the caller to clear. */
 VAS_INTERNAL struct spot spot_make(struct pagetable *pt, uint64_t addr, unsigned level);
 
 /* Tells the gather that words over [start, end) have changed. */
@@ -117,8 +117,8 @@ VAS_INTERNAL bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned le
                                 const struct entry *entry);
 VAS_INTERNAL void pagetable_collapse(struct pagetable *pt, uint64_t addr, unsigned level,
                                      const struct entry *leaf);
-VAS_INTERNAL bool pagetable_cut(struct pagetable *pt, uint64_t addr);
-VAS_INTERNAL bool pagetable_own(struct pagetable *pt, uint64_t start, uint64_t end);
+VAS_INTERNAL bool pagetable_split_at(struct pagetable *pt, uint64_t addr);
+VAS_INTERNAL bool pagetable_unshare(struct pagetable *pt, uint64_t start, uint64_t end);
 
 enum marks { KEEP_MARKS, CLEAR_MARKS };
 VAS_INTERNAL void pagetable_clear(struct pagetable *pt, uint64_t start, uint64_t end,
@@ -172,6 +172,6 @@ VAS_INTERNAL void pagetable_trim(struct pagetable *pt, uint64_t start, uint64_t 
 VAS_INTERNAL bool leaf_split(struct pagetable *pt, struct spot spot, uint64_t addr);
 
 /* The table that the word at `spot`, of addr, leads to becomes this map's own. False: no memory. */
-VAS_INTERNAL bool table_own(struct pagetable *pt, struct spot spot, uint64_t addr);
+VAS_INTERNAL bool table_unshare(struct pagetable *pt, struct spot spot, uint64_t addr);
 
 #endif

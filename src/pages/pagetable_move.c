@@ -72,7 +72,7 @@ bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target, 
 		bool ok = true;
 
 		if (!step.empty) {
-			step.source = spot_own(source, from + done, step.level);
+			step.source = spot_unshare(source, from + done, step.level);
 			ok = step.source.word != NULL;
 		}
 		if (ok && !step.empty && step.source.level > step.level) {
@@ -159,7 +159,7 @@ static bool table_split_leaves(struct pagetable *pt, uint32_t table, unsigned le
 		next = min_u64(end, slot_limit(pt, addr, level));
 		if (!word_has_frame(pt->format, *word))
 			continue;
-		if (!leads_on(pt, *word, level)) {
+		if (!is_table(pt, *word, level)) {
 			if (is_aligned(shift, span))
 				continue;
 			if (!leaf_split(pt, spot, addr))
@@ -173,7 +173,7 @@ static bool table_split_leaves(struct pagetable *pt, uint32_t table, unsigned le
 
 bool pagetable_split_leaves(struct pagetable *pt, uint64_t start, uint64_t end, uint64_t shift)
 {
-	return pagetable_own(pt, start, end) &&
+	return pagetable_unshare(pt, start, end) &&
 	       table_split_leaves(pt, pt->root, pt->top, start, end, shift);
 }
 
@@ -225,7 +225,7 @@ bool pagetable_split(struct pagetable *pt, uint64_t addr, struct pagetable *othe
 	uint32_t left[VAS_LEVELS_MAX], right[VAS_LEVELS_MAX];
 	unsigned level = pt->top;
 
-	if (!pagetable_cut(pt, addr))
+	if (!pagetable_split_at(pt, addr))
 		return false;
 	for (unsigned i = 0; i <= pt->top; i++) {
 		right[i] = frame_alloc_zeroed(pt->frames, pt->payer);
@@ -240,7 +240,7 @@ bool pagetable_split(struct pagetable *pt, uint64_t addr, struct pagetable *othe
 		uint64_t word = table_words(pt, left[level])[index];
 
 		words_split(pt, left[level], right[level], index + inside);
-		if (!inside || !leads_on(pt, word, level))
+		if (!inside || !is_table(pt, word, level))
 			break;
 		left[level - 1] = word_frame_of(pt, word);
 	}
@@ -265,7 +265,7 @@ uint64_t pagetable_lower(struct pagetable *pt, uint64_t addr)
 
 		while (words[i] == 0)
 			i++;
-		if (!leads_on(pt, words[i], pt->top) || !word_writable(pt, words[i]))
+		if (!is_table(pt, words[i], pt->top) || !word_is_writable(pt, words[i]))
 			break;
 		addr += i * format_span(pt->format, pt->top);
 		pt->root = word_frame_of(pt, words[i]);

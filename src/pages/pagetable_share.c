@@ -10,7 +10,7 @@ static uint64_t large_share(const struct pagetable *pt, uint64_t word, unsigned 
 {
 	for (uint32_t i = 0; i < format_frames(pt->format, level); i++)
 		frame_get(pt->frames, word_frame_of(pt, word) + i);
-	return word_readonly(pt->format, word, false);
+	return word_readonly(pt->format, word);
 }
 
 /* Notes one more user of what n words of a table refer to, and writes them to another table too:
@@ -91,7 +91,7 @@ static bool table_split_off(struct pagetable *pt, struct spot spot, uint64_t add
 
 /* Whoever else had it has flushed before he let go of it: if nobody has, it is this map's alone.
  * Nothing in it could be written, and nothing becomes writable that was not before. */
-bool table_own(struct pagetable *pt, struct spot spot, uint64_t addr)
+bool table_unshare(struct pagetable *pt, struct spot spot, uint64_t addr)
 {
 	struct entry e = word_decode(pt, *spot.word, spot.level);
 
@@ -123,7 +123,7 @@ static unsigned run_length(const struct sharing *s, const uint64_t *words, const
 	if (all && !to)
 		return n;
 	for (unsigned i = 0; i < n; i++) {
-		if ((to && to[i] != 0) || (!all && leads_on(s->from, words[i], level)))
+		if ((to && to[i] != 0) || (!all && is_table(s->from, words[i], level)))
 			return i;
 	}
 	return n;
@@ -135,7 +135,7 @@ static bool table_share(const struct sharing *s, uint32_t table, unsigned level,
 /* What is below a word that leads to a table is shared entry by entry. */
 static bool below_share(const struct sharing *s, struct spot spot, uint64_t start, uint64_t end)
 {
-	if (!word_writable(s->from, *spot.word) && !table_own(s->from, spot, start))
+	if (!word_is_writable(s->from, *spot.word) && !table_unshare(s->from, spot, start))
 		return false;
 	return table_share(s, word_frame_of(s->from, *spot.word), spot.level - 1, start, end);
 }
@@ -220,7 +220,7 @@ static void table_recount(const struct pagetable *pt, uint32_t table, unsigned l
 		uint64_t word = table_words(pt, table)[i];
 		uint32_t frame = word_frame_of(pt, word);
 
-		if (leads_on(pt, word, level))
+		if (is_table(pt, word, level))
 			table_recount(pt, frame, level - 1, step);
 		else if (word_has_frame(pt->format, word) && frame != pt->zero)
 			leaf_recount(pt, frame, level, step);
@@ -254,9 +254,10 @@ static void census_table(struct table_census *census, uint32_t table, unsigned l
 	for (unsigned i = 0; level > 0 && i < table_entries(pt, table); i++) {
 		uint64_t word = table_words(pt, table)[i];
 
-		if (!leads_on(pt, word, level))
+		if (!is_table(pt, word, level))
 			continue;
-		if (word_writable(pt, word) && frame_refs(pt->frames, word_frame_of(pt, word)) > 1)
+		if (word_is_writable(pt, word) &&
+		    frame_refs(pt->frames, word_frame_of(pt, word)) > 1)
 			census->broken =
 				"an entry with the right to write points to a table of its own";
 		census_table(census, word_frame_of(pt, word), level - 1);
@@ -279,7 +280,7 @@ static uint64_t tables_below(const struct pagetable *pt, uint32_t table, unsigne
 	for (unsigned i = 0; level > 0 && i < table_entries(pt, table); i++) {
 		uint64_t word = table_words(pt, table)[i];
 
-		if (leads_on(pt, word, level))
+		if (is_table(pt, word, level))
 			n += 1 + tables_below(pt, word_frame_of(pt, word), level - 1);
 	}
 	return n;

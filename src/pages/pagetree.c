@@ -377,7 +377,7 @@ static bool small_prepare(struct pagemap *pm, uint64_t from, uint64_t to, uint64
 		return false;
 	/* The record may have grown into tables that fork shares. */
 	key = to + record_shift(&r);
-	if (pagetable_cut(&r.table, key) && pagetable_cut(&r.table, key + len) &&
+	if (pagetable_split_at(&r.table, key) && pagetable_split_at(&r.table, key + len) &&
 	    entries_prepare(pm, from, len, &r.table, key))
 		return true;
 	if (record_is_empty(&r))

@@ -22,7 +22,7 @@ static void census_vma(struct census *census, const struct vma *vma)
 
 	if (vma->flags & VAS_VM_LOCKED)
 		census->locked += npages;
-	if (!space_aligned(space, vma->start | vma->end) || vma->end > vas_task_size(space))
+	if (!space_is_aligned(space, vma->start | vma->end) || vma->end > vas_task_size(space))
 		census->broken =
 			"every vma is page aligned and below the end of the user's addresses";
 	if (vma->anon && (vma->flags & VAS_VM_SHARED))

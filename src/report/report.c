@@ -18,7 +18,7 @@ static bool is_heap(const struct vas *space, const struct vma *vma)
 }
 
 /* What stands in the last column; "" for none. */
-static const char *vma_name(const struct vas *space, const struct vma *vma)
+static const char *name_of(const struct vas *space, const struct vma *vma)
 {
 	if (vma->file)
 		return vma->file->info.path;
@@ -49,7 +49,7 @@ static uint64_t shown_offset(const struct vas *space, const struct vma *vma)
 void report_vma(struct text *text, const struct vas *space, const struct vma *vma)
 {
 	const struct vas_file_info *info = vma->file ? &vma->file->info : NULL;
-	const char *name = vma_name(space, vma);
+	const char *name = name_of(space, vma);
 
 	report_range(text, vma->start, vma->end);
 	text_char(text, vma->flags & VAS_VM_READ ? 'r' : '-');
@@ -125,10 +125,10 @@ size_t vas_vmflags(const struct vas_region *region, char text[VAS_VMFLAGS_MAX])
 
 /* ---- Regions and counters ------------------------------------------------------------------- */
 
-static void region_fill(const struct vas *space, const struct vma *vma, struct vas_region *region)
+static void fill_region(const struct vas *space, const struct vma *vma, struct vas_region *region)
 {
 	bool has_object = vma->file && vma->file->object;
-	const char *name = has_object ? "" : vma_name(space, vma);
+	const char *name = has_object ? "" : name_of(space, vma);
 
 	*region = (struct vas_region){
 		.start = vma->start,
@@ -151,12 +151,12 @@ bool vas_next_region(struct vas *space, uint64_t addr, struct vas_region *region
 	space_lock_shared(space);
 	found = vma_tree_find(&space->tree, addr, &vma);
 	if (found)
-		region_fill(space, &vma, region);
+		fill_region(space, &vma, region);
 	space_unlock_shared(space);
 	return found;
 }
 
-static bool flags_are_sound(const struct vas_region *r)
+static bool has_sound_flags(const struct vas_region *r)
 {
 	const uint64_t known = (VAS_VM_MAYBE_GUARD << 1) - 1;
 	const uint64_t shared = VAS_VM_SHARED | VAS_VM_MAYSHARE;
@@ -169,11 +169,11 @@ static bool flags_are_sound(const struct vas_region *r)
 	return r->file || r->name || !(r->flags & (shared | VAS_VM_HUGETLB));
 }
 
-static bool region_is_sound(struct vas *space, const struct vas_region *r)
+static bool is_sound(struct vas *space, const struct vas_region *r)
 {
 	return r->start < r->end && r->end <= vas_task_size(space) &&
-	       space_aligned(space, r->start | r->end | r->offset) && flags_are_sound(r) &&
-	       !vma_overlaps(space, r->start, r->end) &&
+	       space_is_aligned(space, r->start | r->end | r->offset) && has_sound_flags(r) &&
+	       !space_has_vma(space, r->start, r->end) &&
 	       !(r->touched && (r->flags & VAS_VM_MAYSHARE)) && !(r->forked && !r->touched);
 }
 
@@ -188,7 +188,7 @@ static int64_t import_region(struct vas *space, const struct vas_region *region)
 	};
 	uint64_t npages = space_pages(space, region->end - region->start);
 
-	if (!region_is_sound(space, region))
+	if (!is_sound(space, region))
 		return -VAS_EINVAL;
 	if (!space_reserve(space))
 		return -VAS_ENOMEM;

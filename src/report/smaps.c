@@ -17,13 +17,13 @@ struct mapcount {
 	uint32_t sharers;
 };
 
-static void mapcount_begin(struct mapcount *count, struct vas *space)
+static void begin_mapcounts(struct mapcount *count, struct vas *space)
 {
 	*count = (struct mapcount){.space = space};
 }
 
 /* In how many places the frame mapped at addr is mapped. */
-static uint32_t mapcount_get(struct mapcount *count, uint64_t addr, uint32_t frame, bool cached)
+static uint32_t get_mapcount(struct mapcount *count, uint64_t addr, uint32_t frame, bool cached)
 {
 	uint32_t refs = frame_refs(&count->space->system->frames, frame), own = 1u + cached;
 
@@ -46,8 +46,8 @@ struct page_use {
 };
 
 /* What is mapped at addr by a leaf. False: nothing that counts. */
-static bool page_look(const struct vas *space, const struct vma *vma, uint64_t addr,
-                      const struct entry *leaf, uint32_t frame, struct page_use *use)
+static bool look_at_page(const struct vas *space, const struct vma *vma, uint64_t addr,
+                         const struct entry *leaf, uint32_t frame, struct page_use *use)
 {
 	struct vas_object *object = vma->file ? vma->file->object : NULL;
 	uint64_t index = vma_pgoff(space, vma, addr);
@@ -181,9 +181,9 @@ static bool tally_leaf(void *ctx, uint64_t addr, unsigned level, const struct en
 		uint32_t frame = first + (uint32_t)space_pages(space, at), nmaps;
 		struct page_use use;
 
-		if (!page_look(space, tally->vma, addr + at, leaf, frame, &use))
+		if (!look_at_page(space, tally->vma, addr + at, leaf, frame, &use))
 			return true;
-		nmaps = mapcount_get(&tally->count, addr, frame, use.cached);
+		nmaps = get_mapcount(&tally->count, addr, frame, use.cached);
 		if (level > 0 && at == 0)
 			tally_large(tally, &use, span, nmaps);
 		if (use.kind == PAGE_HUGETLB)
@@ -200,51 +200,51 @@ static void tally_vma(struct tally *tally, const struct vma *vma)
 }
 
 /* "Name:" and a right-aligned number, which a space at least parts from a name that is long. */
-static void put_field(struct text *text, const char *name, uint64_t value, const char *unit)
+static void print_field(struct text *text, const char *name, uint64_t value, const char *unit)
 {
-	text_put(text, name);
+	text_string(text, name);
 	text_pad(text, 15);
 	text_char(text, ' ');
 	text_right(text, value, text->column > 16 ? 7 : 8);
-	text_put(text, unit);
+	text_string(text, unit);
 	text_char(text, '\n');
 }
 
-static void put_tally(struct text *text, const struct tally *tally, bool rollup)
+static void print_tally(struct text *text, const struct tally *tally, bool rollup)
 {
 	for (unsigned i = 0; i < NFIELDS; i++) {
 		unsigned shift = smaps_fields[i].shares ? SHARE_SHIFT + 10 : 10;
 
 		if (rollup || !smaps_fields[i].rollup_only)
-			put_field(text, smaps_fields[i].name, tally->sum[i] >> shift, " kB");
+			print_field(text, smaps_fields[i].name, tally->sum[i] >> shift, " kB");
 	}
 }
 
-static void put_flags(struct text *text, const struct vma *vma)
+static void print_flags(struct text *text, const struct vma *vma)
 {
 	const struct vas_region region = {.flags = vma->flags};
 	char flags[VAS_VMFLAGS_MAX];
 
 	vas_vmflags(&region, flags);
-	text_put(text, "VmFlags: ");
-	text_put(text, flags);
+	text_string(text, "VmFlags: ");
+	text_string(text, flags);
 	text_char(text, '\n');
 }
 
-static void put_vma(struct text *text, struct vas *space, const struct vma *vma)
+static void print_vma(struct text *text, struct vas *space, const struct vma *vma)
 {
 	uint64_t page = format_span(space->system->format, vma_level(vma));
 	struct tally tally = {.vma = NULL};
 
-	mapcount_begin(&tally.count, space);
+	begin_mapcounts(&tally.count, space);
 	tally_vma(&tally, vma);
 	report_vma(text, space, vma);
-	put_field(text, "Size:", (vma->end - vma->start) >> 10, " kB");
-	put_field(text, "KernelPageSize:", page >> 10, " kB");
-	put_field(text, "MMUPageSize:", page >> 10, " kB");
-	put_tally(text, &tally, false);
-	put_field(text, "THPeligible:", huge_is_eligible(space, vma), "");
-	put_flags(text, vma);
+	print_field(text, "Size:", (vma->end - vma->start) >> 10, " kB");
+	print_field(text, "KernelPageSize:", page >> 10, " kB");
+	print_field(text, "MMUPageSize:", page >> 10, " kB");
+	print_tally(text, &tally, false);
+	print_field(text, "THPeligible:", huge_is_eligible(space, vma), "");
+	print_flags(text, vma);
 }
 
 /* As on Linux, others get the lock between two vmas, so what is shown was never there at once. */
@@ -258,7 +258,7 @@ void vas_smaps(struct vas *space, vas_sink *out, void *ctx)
 		space_lock(space);
 		found = vma_tree_find(&space->tree, vma.end, &vma);
 		if (found)
-			put_vma(&text, space, &vma);
+			print_vma(&text, space, &vma);
 		space_unlock(space);
 	}
 	text_flush(&text);
@@ -274,7 +274,7 @@ void vas_smaps_rollup(struct vas *space, vas_sink *out, void *ctx)
 
 	while (found) {
 		space_lock(space);
-		mapcount_begin(&tally.count, space);
+		begin_mapcounts(&tally.count, space);
 		found = vma_tree_find(&space->tree, end, &vma);
 		if (found) {
 			start = end == 0 ? vma.start : start;
@@ -284,10 +284,10 @@ void vas_smaps_rollup(struct vas *space, vas_sink *out, void *ctx)
 		space_unlock(space);
 	}
 	report_range(&text, start, end);
-	text_put(&text, "---p 00000000 00:00 0 ");
+	text_string(&text, "---p 00000000 00:00 0 ");
 	report_name(&text, "[rollup]");
 	text_char(&text, '\n');
-	put_tally(&text, &tally, true);
+	print_tally(&text, &tally, true);
 	text_flush(&text);
 }
 
@@ -303,7 +303,7 @@ struct residents {
 #define RESIDENTS_AT_ONCE 65536u /* leaves, or what takes as long */
 #define TABLE_COSTS 64u          /* leaves: a leaf table is looked through, whatever is in it */
 
-static bool residents_leaf(void *ctx, uint64_t addr, unsigned level, const struct entry *leaf)
+static bool count_resident(void *ctx, uint64_t addr, unsigned level, const struct entry *leaf)
 {
 	struct residents *residents = ctx;
 	const struct vas *space = residents->space;
@@ -312,8 +312,8 @@ static bool residents_leaf(void *ctx, uint64_t addr, unsigned level, const struc
 	uint64_t cost = 1;
 
 	if (leaf->kind == ENTRY_LEAF &&
-	    page_look(space, residents->vma, addr, leaf,
-	              frame_of_phys(&space->system->frames, leaf->phys), &use))
+	    look_at_page(space, residents->vma, addr, leaf,
+	                 frame_of_phys(&space->system->frames, leaf->phys), &use))
 		residents->npages[use.kind] += space_pages(space, span);
 	if (level > 0 || addr >= residents->at + span) /* not the next word */
 		cost = TABLE_COSTS;
@@ -323,7 +323,7 @@ static bool residents_leaf(void *ctx, uint64_t addr, unsigned level, const struc
 }
 
 /* The next part. False: there is none. */
-static bool residents_some(struct vas *space, struct residents *residents)
+static bool count_some_residents(struct vas *space, struct residents *residents)
 {
 	uint64_t start = residents->at;
 	struct vma vma;
@@ -332,21 +332,21 @@ static bool residents_some(struct vas *space, struct residents *residents)
 		return false;
 	residents->vma = &vma;
 	residents->left = RESIDENTS_AT_ONCE;
-	pagemap_walk(&space->pages, max_u64(start, vma.start), vma.end, residents_leaf, residents);
+	pagemap_walk(&space->pages, max_u64(start, vma.start), vma.end, count_resident, residents);
 	if (residents->left > 0)
 		residents->at = vma.end;
 	return true;
 }
 
 /* Counts the pages that are present, and lets others in meanwhile; locks the space. */
-static void residents_count(struct vas *space, struct residents *residents)
+static void count_residents(struct vas *space, struct residents *residents)
 {
 	bool more = true;
 
 	*residents = (struct residents){.space = space};
 	while (more) {
 		space_lock(space);
-		more = residents_some(space, residents);
+		more = count_some_residents(space, residents);
 		space_unlock(space);
 	}
 }
@@ -358,7 +358,7 @@ struct status_line {
 
 #define STATUS_LINES 16
 
-static void status_lines(struct vas *space, const struct residents *residents,
+static void print_status(struct vas *space, const struct residents *residents,
                          struct status_line lines[STATUS_LINES])
 {
 	const uint64_t *npages = residents->npages;
@@ -393,14 +393,14 @@ void vas_status_text(struct vas *space, vas_sink *out, void *ctx)
 	struct status_line lines[STATUS_LINES];
 	struct residents residents;
 
-	residents_count(space, &residents);
+	count_residents(space, &residents);
 	space_lock(space);
-	status_lines(space, &residents, lines);
+	print_status(space, &residents, lines);
 	space_unlock(space);
 	for (unsigned i = 0; i < STATUS_LINES; i++) {
-		text_put(&text, lines[i].name);
+		text_string(&text, lines[i].name);
 		text_right(&text, (lines[i].npages * space_page_size(space)) >> 10, 8);
-		text_put(&text, " kB\n");
+		text_string(&text, " kB\n");
 	}
 	text_flush(&text);
 }
@@ -432,11 +432,11 @@ static uint64_t pagemap_word(struct pagemap_part *part, uint64_t addr, uint64_t 
 	uint32_t frame = frame_of_phys(&space->system->frames, phys);
 	struct page_use use;
 
-	if (!page_look(space, &part->vma, addr, leaf, frame, &use))
+	if (!look_at_page(space, &part->vma, addr, leaf, frame, &use))
 		return word;
 	if (use.cached)
 		word |= PAGEMAP_FILE;
-	if (mapcount_get(&part->count, addr, use.frame, use.cached) == 1)
+	if (get_mapcount(&part->count, addr, use.frame, use.cached) == 1)
 		word |= PAGEMAP_EXCLUSIVE;
 	return word;
 }
@@ -475,7 +475,7 @@ static uint64_t pagemap_some(struct vas *space, uint64_t addr, uint64_t npages, 
 		return min_u64(npages, space_pages(space, part.vma.start - addr));
 	part.npages = min_u64(npages, space_pages(space, part.vma.end - addr));
 	part.npages = min_u64(part.npages, PAGEMAP_AT_ONCE);
-	mapcount_begin(&part.count, space);
+	begin_mapcounts(&part.count, space);
 	/* A walk shows what begins in its range: a large page may have begun before it. */
 	first = pagemap_lookup(&space->pages, addr, &level);
 	if (level > 0 && first.kind == ENTRY_LEAF)
@@ -489,7 +489,7 @@ int64_t vas_pagemap(struct vas *space, uint64_t addr, uint64_t npages, uint64_t 
 {
 	uint64_t task_size = vas_task_size(space), page = space_page_size(space), done = 0;
 
-	if (!space_aligned(space, addr))
+	if (!space_is_aligned(space, addr))
 		return -VAS_EINVAL;
 	npages = min_u64(npages, space_pages(space, sub_saturated(task_size, addr)));
 	memset(words, 0, (size_t)npages * sizeof(*words));

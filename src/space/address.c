@@ -39,7 +39,7 @@ struct hole {
 };
 
 /* Looks for a hole that also keeps clear of the guard gap of the vma above it. */
-static int64_t hole_find(const struct vas *space, struct hole hole)
+static int64_t find_hole(const struct vas *space, struct hole hole)
 {
 	uint64_t start, end;
 	struct vma above;
@@ -61,7 +61,7 @@ static int64_t hole_find(const struct vas *space, struct hole hole)
 }
 
 /* Whether [addr, addr + len) is free and keeps clear of the guard gap above it. */
-static bool range_is_free(const struct vas *space, uint64_t addr, uint64_t len)
+static bool is_free(const struct vas *space, uint64_t addr, uint64_t len)
 {
 	struct vma above;
 
@@ -94,9 +94,9 @@ static int64_t search_bottom_up(const struct vas *space, const struct place *pla
 	}
 	hint = space_align(space, hint);
 	if (hint && place->len <= high && high - place->len >= hint &&
-	    range_is_free(space, hint, place->len))
+	    is_free(space, hint, place->len))
 		return (int64_t)hint;
-	return hole_find(space, (struct hole){.low = low, .high = high, .len = place->len});
+	return find_hole(space, (struct hole){.low = low, .high = high, .len = place->len});
 }
 
 /* The hint if it can be had, else a search: downwards, or upwards in the legacy layout. */
@@ -111,14 +111,14 @@ static int64_t search(const struct vas *space, const struct place *place)
 		return -VAS_ENOMEM;
 	if (place->map_32bit || space->legacy)
 		return search_bottom_up(space, place);
-	if (hint && hint <= task_size - len && range_is_free(space, hint, len))
+	if (hint && hint <= task_size - len && is_free(space, hint, len))
 		return (int64_t)hint;
 	hole.low = max_u64(space_page_size(space), space_floor(space));
 	hole.low = max_u64(hole.low, space->place_low);
 	if (place->above_4g)
 		hole.low = max_u64(hole.low, HIGH_4G);
 	hole.high = min_u64(search_high(space, place), space->place_high);
-	addr = hole_find(space, hole);
+	addr = find_hole(space, hole);
 	return addr < 0 ? search_bottom_up(space, place) : addr;
 }
 
@@ -145,7 +145,7 @@ static int64_t search_huge(const struct vas *space, const struct place *place, u
 }
 
 /* Whether [offset, offset + len) holds a whole aligned block. */
-static bool holds_block(uint64_t offset, uint64_t len, uint64_t size)
+static bool has_block(uint64_t offset, uint64_t len, uint64_t size)
 {
 	uint64_t end = offset + len, block = align_up(offset, size);
 
@@ -153,7 +153,7 @@ static bool holds_block(uint64_t offset, uint64_t len, uint64_t size)
 }
 
 /* Whether anonymous memory of this length is placed so that huge pages fit. */
-static bool aligns_anonymous(const struct vas *space, uint64_t len)
+static bool has_huge_alignment(const struct vas *space, uint64_t len)
 {
 	if (!linux_aligns_anonymous(space) || len < huge_size(space))
 		return false;
@@ -171,7 +171,7 @@ static int64_t search_hugetlb(const struct vas *space, const struct place *place
 	int64_t addr;
 
 	if (hint && place->len <= task_size && hint <= task_size - place->len &&
-	    range_is_free(space, hint, place->len))
+	    is_free(space, hint, place->len))
 		return (int64_t)hint;
 	padded.hint = 0;
 	padded.len = place->len + size - space_page_size(space);
@@ -246,9 +246,9 @@ static int64_t search_aligned(const struct vas *space, const struct place *place
 		return search(space, place);
 	if (place->file) {
 		if ((place->file->info.mode & VAS_FILE_THP_ALIGN) &&
-		    holds_block(place->offset, place->len, huge_size(space)))
+		    has_block(place->offset, place->len, huge_size(space)))
 			addr = search_huge(space, place, place->offset);
-	} else if (!place->shared && !place->hint && aligns_anonymous(space, place->len)) {
+	} else if (!place->shared && !place->hint && has_huge_alignment(space, place->len)) {
 		addr = search_huge(space, place, 0);
 	}
 	return addr ? addr : search(space, place);

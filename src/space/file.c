@@ -19,7 +19,7 @@ struct vas_file *file_named(struct vas_system *system, struct slab_cache *slab,
 	return file;
 }
 
-static struct vas_file *file_open(struct vas_object *object, struct slab_cache *slab,
+static struct vas_file *open_file(struct vas_object *object, struct slab_cache *slab,
                                   const struct vas_file_info *info)
 {
 	struct vas_file *file = file_named(object->system, slab, info);
@@ -34,7 +34,7 @@ static struct vas_file *file_open(struct vas_object *object, struct slab_cache *
 int64_t vas_file_open(struct vas_object *object, const struct vas_file_info *info,
                       struct vas_file **out)
 {
-	struct vas_file *file = file_open(object, &object->system->slab, info);
+	struct vas_file *file = open_file(object, &object->system->slab, info);
 
 	if (!file)
 		return -VAS_ENOMEM;
@@ -79,15 +79,15 @@ const struct vas_file_info *vas_file_info(const struct vas_file *file)
 }
 
 /* A file of its own object, which nobody else can open. */
-static struct vas_file *file_private(struct vas_system *system, struct slab_cache *slab,
-                                     const struct vas_file_info *info, uint64_t size)
+static struct vas_file *make_private_file(struct vas_system *system, struct slab_cache *slab,
+                                          const struct vas_file_info *info, uint64_t size)
 {
 	struct vas_object *object = object_make(system, slab, NULL, NULL, size);
 	struct vas_file *file;
 
 	if (!object)
 		return NULL;
-	file = file_open(object, slab, info);
+	file = open_file(object, slab, info);
 	vas_object_put(object);
 	return file;
 }
@@ -101,7 +101,7 @@ struct vas_file *file_hugetlb(struct vas_system *system, struct slab_cache *slab
 		.inode = system_next(system, &system->inodes),
 		.path = "/anon_hugepage (deleted)",
 	};
-	struct vas_file *file = file_private(system, slab, &info, len);
+	struct vas_file *file = make_private_file(system, slab, &info, len);
 
 	if (file)
 		file->object->level = level;
@@ -118,5 +118,5 @@ struct vas_file *file_shared_anon(struct vas_system *system, struct slab_cache *
 		.path = "/dev/zero (deleted)",
 	};
 
-	return file_private(system, slab, &info, npages << system->frames.page_shift);
+	return make_private_file(system, slab, &info, npages << system->frames.page_shift);
 }

@@ -9,18 +9,18 @@ static uint64_t group_of(const struct vas_object *object)
 	return (uintptr_t)object;
 }
 
-static void mappers_lock(struct vas_object *object)
+static void lock_mappers(struct vas_object *object)
 {
 	spin_lock(&object->system->port, &object->lock, LOCK_TABLE);
 }
 
-static void mappers_unlock(struct vas_object *object)
+static void unlock_mappers(struct vas_object *object)
 {
 	spin_unlock(&object->system->port, &object->lock);
 }
 
 /* A mapper is the interval [id, id + 1) of the one group there is, named by its space. */
-static struct interval *interval_make(struct vas *space, uint64_t group, uint64_t first,
+static struct interval *make_interval(struct vas *space, uint64_t group, uint64_t first,
                                       uint64_t last, uint64_t id)
 {
 	struct interval *interval = interval_stock_take(&space->intervals);
@@ -38,23 +38,23 @@ static bool is_mapper(const struct vas *space, const struct vas_object *object)
 }
 
 /* Before its first mapping, and after its last. */
-static void mapper_join(struct vas *space, struct vas_object *object)
+static void join_mappers(struct vas *space, struct vas_object *object)
 {
-	struct interval *mapper = interval_make(space, 0, space->id, space->id + 1,
+	struct interval *mapper = make_interval(space, 0, space->id, space->id + 1,
 	                                        (uintptr_t)space);
 
-	mappers_lock(object);
+	lock_mappers(object);
 	interval_insert(&object->mappers, mapper);
-	mappers_unlock(object);
+	unlock_mappers(object);
 }
 
-static void mapper_leave(struct vas *space, struct vas_object *object)
+static void leave_mappers(struct vas *space, struct vas_object *object)
 {
 	struct interval *mapper;
 
-	mappers_lock(object);
+	lock_mappers(object);
 	mapper = interval_remove(&object->mappers, 0, space->id, (uintptr_t)space);
-	mappers_unlock(object);
+	unlock_mappers(object);
 	vas_assert(mapper != NULL);
 	interval_stock_give(&space->intervals, mapper);
 }
@@ -63,7 +63,7 @@ static void note_vma(struct vas *space, uint64_t group, const struct vma *vma)
 {
 	uint64_t last = vma->pgoff + vma_pages(space, vma);
 
-	interval_insert(&space->mapped, interval_make(space, group, vma->pgoff, last, vma->start));
+	interval_insert(&space->mapped, make_interval(space, group, vma->pgoff, last, vma->start));
 }
 
 static void forget_vma(struct vas *space, uint64_t group, const struct vma *vma)
@@ -82,13 +82,13 @@ void mapped_exchange(struct vas *space, struct vas_object *object, uint64_t star
 	space_assert_locked(space);
 	/* A mapper stays one throughout, so that nobody overlooks it. */
 	if (nold == 0 && nnew > 0 && !is_mapper(space, object))
-		mapper_join(space, object);
+		join_mappers(space, object);
 	for (; nold > 0 && vma_tree_find(&space->tree, old.end, &old); nold--)
 		forget_vma(space, group_of(object), &old);
 	for (unsigned i = 0; i < nnew; i++)
 		note_vma(space, group_of(object), &new[i]);
 	if (nnew == 0 && !is_mapper(space, object))
-		mapper_leave(space, object);
+		leave_mappers(space, object);
 }
 
 struct mapped_search {
@@ -120,13 +120,13 @@ struct vas *object_mapper(struct vas_object *object, uint64_t id)
 	const struct interval *mapper;
 	struct vas *space = NULL;
 
-	mappers_lock(object);
+	lock_mappers(object);
 	mapper = interval_next(&object->mappers, 0, id);
 	if (mapper) {
 		space = (struct vas *)(uintptr_t)mapper->id;
 		__atomic_fetch_add(&space->pins, 1, __ATOMIC_RELAXED);
 	}
-	mappers_unlock(object);
+	unlock_mappers(object);
 	return space;
 }
 
@@ -138,13 +138,13 @@ void space_unpin(struct vas *space)
 /* ---- Checking ------------------------------------------------------------------------------- */
 
 /* Other spaces join and leave meanwhile. */
-static bool object_knows(struct vas_object *object, const struct vas *space)
+static bool is_known_to(struct vas_object *object, const struct vas *space)
 {
 	bool known;
 
-	mappers_lock(object);
+	lock_mappers(object);
 	known = interval_find(&object->mappers, 0, space->id, (uintptr_t)space);
-	mappers_unlock(object);
+	unlock_mappers(object);
 	return known;
 }
 
@@ -165,7 +165,7 @@ const char *mapped_check(const struct vas *space)
 		interval = interval_find(&space->mapped, group_of(object), vma.pgoff, vma.start);
 		if (!interval || interval->last != vma.pgoff + vma_pages(space, &vma))
 			broken = "a space has an interval for each vma that maps an object";
-		else if (!object_knows(object, space))
+		else if (!is_known_to(object, space))
 			broken = "a space that maps an object is one of its mappers";
 	}
 	if (!broken && count != space->mapped.count)
@@ -173,7 +173,7 @@ const char *mapped_check(const struct vas *space)
 	return broken;
 }
 
-static bool mapper_maps(void *ctx, const struct interval *mapper)
+static bool is_mapping(void *ctx, const struct interval *mapper)
 {
 	return is_mapper((const struct vas *)(uintptr_t)mapper->id, ctx);
 }
@@ -182,7 +182,7 @@ const char *mappers_check(struct vas_object *object)
 {
 	const char *broken = interval_check(&object->mappers);
 
-	if (!broken && !interval_each(&object->mappers, 0, 0, ~(uint64_t)0, mapper_maps, object))
+	if (!broken && !interval_each(&object->mappers, 0, 0, ~(uint64_t)0, is_mapping, object))
 		broken = "an object's mappers are the spaces that map it";
 	return broken;
 }

@@ -12,29 +12,29 @@
 
 /* ---- The radix tree ------------------------------------------------------------------------- */
 
-static void object_lock(struct vas_object *object)
+static void lock_object(struct vas_object *object)
 {
 	spin_lock(&object->system->port, &object->lock, LOCK_TABLE);
 }
 
-static void object_unlock(struct vas_object *object)
+static void unlock_object(struct vas_object *object)
 {
 	spin_unlock(&object->system->port, &object->lock);
 }
 
-static struct frame_pool *object_pool(const struct vas_object *object)
+static struct frame_pool *pool_of(const struct vas_object *object)
 {
 	return &object->system->frames;
 }
 
 static unsigned node_bits(const struct vas_object *object)
 {
-	return object_pool(object)->page_shift - 3;
+	return pool_of(object)->page_shift - 3;
 }
 
 static uint64_t *node_words(const struct vas_object *object, uint32_t node)
 {
-	return frame_host(object_pool(object), node);
+	return frame_host(pool_of(object), node);
 }
 
 static uint32_t word_frame(uint64_t word)
@@ -50,27 +50,27 @@ static unsigned node_slot(const struct vas_object *object, uint64_t index, unsig
 }
 
 /* Whether a tree of this height has a place for index. */
-static bool height_reaches(const struct vas_object *object, uint64_t index)
+static bool can_reach(const struct vas_object *object, uint64_t index)
 {
 	unsigned bits = object->height * node_bits(object);
 
 	return bits >= 64 || index >> bits == 0;
 }
 
-static void node_write(struct vas_object *object, uint32_t node, uint64_t *word, uint64_t value)
+static void write_node(struct vas_object *object, uint32_t node, uint64_t *word, uint64_t value)
 {
-	struct frame *f = &object_pool(object)->frame[node];
+	struct frame *f = &pool_of(object)->frame[node];
 
 	f->live = (uint16_t)(f->live + (value != 0) - (*word != 0));
 	*word = value;
 }
 
 /* The leaf word of index and the node it stands in, or NULL. */
-static uint64_t *word_find(const struct vas_object *object, uint64_t index, uint32_t *node)
+static uint64_t *find_word(const struct vas_object *object, uint64_t index, uint32_t *node)
 {
 	uint64_t *word = NULL;
 
-	if (object->height == 0 || !height_reaches(object, index))
+	if (object->height == 0 || !can_reach(object, index))
 		return NULL;
 	*node = object->root;
 	for (unsigned level = object->height; level-- > 0;) {
@@ -84,19 +84,19 @@ static uint64_t *word_find(const struct vas_object *object, uint64_t index, uint
 }
 
 /* Makes the tree one level higher. An empty root just stands for more. */
-static bool root_raise(struct vas_object *object, uint32_t payer)
+static bool raise_root(struct vas_object *object, uint32_t payer)
 {
 	uint32_t node;
 
-	if (object->height > 0 && object_pool(object)->frame[object->root].live == 0) {
+	if (object->height > 0 && pool_of(object)->frame[object->root].live == 0) {
 		object->height++;
 		return true;
 	}
-	node = frame_alloc_zeroed(object_pool(object), payer);
+	node = frame_alloc_zeroed(pool_of(object), payer);
 	if (node == FRAME_NONE)
 		return false;
 	if (object->height > 0)
-		node_write(object, node, node_words(object, node),
+		write_node(object, node, node_words(object, node),
 		           (uint64_t)object->root << WORD_FRAME_SHIFT);
 	object->root = node;
 	object->height++;
@@ -104,22 +104,22 @@ static bool root_raise(struct vas_object *object, uint32_t payer)
 	return true;
 }
 
-static void node_release(struct vas_object *object, uint32_t node)
+static void release_node(struct vas_object *object, uint32_t node)
 {
-	if (frame_put(object_pool(object), node))
-		frame_free(object_pool(object), node);
+	if (frame_put(pool_of(object), node))
+		frame_free(pool_of(object), node);
 	object->ntables--;
 }
 
 /* Frees what is empty on the way to index; below an emptied root nothing is left. */
-static void path_prune(struct vas_object *object, uint64_t index)
+static void prune_path(struct vas_object *object, uint64_t index)
 {
 	for (;;) {
 		uint32_t node = object->root, parent = FRAME_NONE;
 		uint64_t *above = NULL;
 		unsigned level = object->height;
 
-		while (level-- > 1 && object_pool(object)->frame[node].live > 0) {
+		while (level-- > 1 && pool_of(object)->frame[node].live > 0) {
 			uint64_t *word = node_words(object, node) + node_slot(object, index, level);
 
 			if (*word == 0)
@@ -128,11 +128,11 @@ static void path_prune(struct vas_object *object, uint64_t index)
 			above = word;
 			node = word_frame(*word);
 		}
-		if (object->height == 0 || object_pool(object)->frame[node].live > 0)
+		if (object->height == 0 || pool_of(object)->frame[node].live > 0)
 			return;
-		node_release(object, node);
+		release_node(object, node);
 		if (above) {
-			node_write(object, parent, above, 0);
+			write_node(object, parent, above, 0);
 		} else {
 			object->root = FRAME_NONE;
 			object->height = 0;
@@ -142,12 +142,12 @@ static void path_prune(struct vas_object *object, uint64_t index)
 }
 
 /* The leaf word of index, its nodes made. NULL: no memory, nothing left behind. */
-static uint64_t *word_make(struct vas_object *object, uint32_t payer, uint64_t index,
+static uint64_t *make_word(struct vas_object *object, uint32_t payer, uint64_t index,
                            uint32_t *node)
 {
-	while (object->height == 0 || !height_reaches(object, index)) {
-		if (!root_raise(object, payer)) {
-			path_prune(object, 0);
+	while (object->height == 0 || !can_reach(object, index)) {
+		if (!raise_root(object, payer)) {
+			prune_path(object, 0);
 			return NULL;
 		}
 	}
@@ -156,14 +156,14 @@ static uint64_t *word_make(struct vas_object *object, uint32_t payer, uint64_t i
 		uint64_t *word = node_words(object, *node) + node_slot(object, index, level);
 
 		if (*word == 0) {
-			uint32_t below = frame_alloc_zeroed(object_pool(object), payer);
+			uint32_t below = frame_alloc_zeroed(pool_of(object), payer);
 
 			if (below == FRAME_NONE) {
-				path_prune(object, index);
+				prune_path(object, index);
 				return NULL;
 			}
 			object->ntables++;
-			node_write(object, *node, word, (uint64_t)below << WORD_FRAME_SHIFT);
+			write_node(object, *node, word, (uint64_t)below << WORD_FRAME_SHIFT);
 		}
 		*node = word_frame(*word);
 	}
@@ -179,7 +179,7 @@ static uint64_t slot_from(uint64_t first, uint64_t base, unsigned shift)
 /* Calls visit for each word of the leaf nodes in [first, last) that is not zero. */
 typedef int64_t word_visit(void *ctx, uint64_t index, uint32_t node, uint64_t *word);
 
-static int64_t node_walk(const struct vas_object *object, uint32_t node, unsigned level,
+static int64_t walk_node(const struct vas_object *object, uint32_t node, unsigned level,
                          uint64_t base, uint64_t first, uint64_t last, word_visit *visit, void *ctx)
 {
 	unsigned shift = level * node_bits(object);
@@ -197,18 +197,18 @@ static int64_t node_walk(const struct vas_object *object, uint32_t node, unsigne
 		if (level == 0)
 			err = visit(ctx, low, node, word);
 		else
-			err = node_walk(object, word_frame(*word), level - 1, low, first, last,
+			err = walk_node(object, word_frame(*word), level - 1, low, first, last,
 			                visit, ctx);
 	}
 	return err;
 }
 
-static int64_t object_walk(const struct vas_object *object, uint64_t first, uint64_t last,
+static int64_t walk_object(const struct vas_object *object, uint64_t first, uint64_t last,
                            word_visit *visit, void *ctx)
 {
 	if (object->height == 0 || first >= last)
 		return 0;
-	return node_walk(object, object->root, object->height - 1, 0, first, last, visit, ctx);
+	return walk_node(object, object->root, object->height - 1, 0, first, last, visit, ctx);
 }
 
 /* ---- Pages ---------------------------------------------------------------------------------- */
@@ -226,7 +226,7 @@ void object_set_size(struct vas_object *object, uint64_t size)
 
 uint64_t object_npages(const struct vas_object *object)
 {
-	unsigned shift = object_pool(object)->page_shift;
+	unsigned shift = pool_of(object)->page_shift;
 	uint64_t size = object_size(object);
 
 	return (size >> shift) + !is_aligned(size, (uint64_t)1 << shift);
@@ -235,41 +235,41 @@ uint64_t object_npages(const struct vas_object *object)
 static uint32_t find(const struct vas_object *object, uint64_t index)
 {
 	uint32_t node;
-	uint64_t *word = word_find(object, index, &node);
+	uint64_t *word = find_word(object, index, &node);
 
 	return word ? word_frame(*word) : FRAME_NONE;
 }
 
-static bool in_hole(const struct vas_object *object, uint64_t index)
+static bool is_in_hole(const struct vas_object *object, uint64_t index)
 {
 	return index >= object->hole_first && index < object->hole_last;
 }
 
-bool object_in_hole(struct vas_object *object, uint64_t index)
+bool object_is_in_hole(struct vas_object *object, uint64_t index)
 {
 	bool in;
 
-	object_lock(object);
-	in = in_hole(object, index);
-	object_unlock(object);
+	lock_object(object);
+	in = is_in_hole(object, index);
+	unlock_object(object);
 	return in;
 }
 
 void object_hole(struct vas_object *object, uint64_t first, uint64_t last)
 {
-	object_lock(object);
+	lock_object(object);
 	object->hole_first = first;
 	object->hole_last = last;
-	object_unlock(object);
+	unlock_object(object);
 }
 
 uint32_t object_find(struct vas_object *object, uint64_t index)
 {
 	uint32_t frame;
 
-	object_lock(object);
+	lock_object(object);
 	frame = find(object, index);
-	object_unlock(object);
+	unlock_object(object);
 	return frame;
 }
 
@@ -278,14 +278,14 @@ uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty)
 	uint32_t node, frame = FRAME_NONE;
 	uint64_t *word;
 
-	object_lock(object);
-	word = in_hole(object, index) ? NULL : word_find(object, index, &node);
+	lock_object(object);
+	word = is_in_hole(object, index) ? NULL : find_word(object, index, &node);
 	if (word && *word) {
 		frame = word_frame(*word);
-		frame_get(object_pool(object), frame);
+		frame_get(pool_of(object), frame);
 		*word |= dirty ? WORD_DIRTY : 0;
 	}
-	object_unlock(object);
+	unlock_object(object);
 	return frame;
 }
 
@@ -299,27 +299,27 @@ bool object_insert(struct vas_object *object, uint32_t payer, uint64_t index, ui
 	uint64_t *word;
 	uint32_t node;
 
-	object_lock(object);
-	word = word_make(object, payer, index, &node);
+	lock_object(object);
+	word = make_word(object, payer, index, &node);
 	if (word && *word) {
 		*frame = word_frame(*word);
 	} else if (word) {
-		node_write(object, node, word, (uint64_t)*frame << WORD_FRAME_SHIFT);
+		write_node(object, node, word, (uint64_t)*frame << WORD_FRAME_SHIFT);
 		object->npages++;
 	}
-	object_unlock(object);
+	unlock_object(object);
 	return word != NULL;
 }
 
 int64_t object_page(struct vas_object *object, uint32_t payer, uint64_t index, uint32_t *frame)
 {
-	struct frame_pool *pool = object_pool(object);
+	struct frame_pool *pool = pool_of(object);
 	uint32_t fresh;
 	int64_t err = 0;
 
 	if (index >= object_npages(object))
 		return -VAS_EIO;
-	if (object_in_hole(object, index))
+	if (object_is_in_hole(object, index))
 		return -VAS_EAGAIN;
 	*frame = object_find(object, index);
 	if (*frame != FRAME_NONE)
@@ -342,11 +342,11 @@ void object_dirty(struct vas_object *object, uint64_t index)
 	uint64_t *word;
 	uint32_t node;
 
-	object_lock(object);
-	word = word_find(object, index, &node);
+	lock_object(object);
+	word = find_word(object, index, &node);
 	if (word && *word)
 		*word |= WORD_DIRTY;
-	object_unlock(object);
+	unlock_object(object);
 }
 
 bool object_is_dirty(struct vas_object *object, uint64_t index)
@@ -355,10 +355,10 @@ bool object_is_dirty(struct vas_object *object, uint64_t index)
 	uint32_t node;
 	bool dirty;
 
-	object_lock(object);
-	word = word_find(object, index, &node);
+	lock_object(object);
+	word = find_word(object, index, &node);
 	dirty = word && (*word & WORD_DIRTY);
-	object_unlock(object);
+	unlock_object(object);
 	return dirty;
 }
 
@@ -384,7 +384,7 @@ struct take_dirty {
 };
 
 /* Stops where the batch or its window ends, or after many pages that are clean. */
-static int64_t word_take(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
+static int64_t take_word(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
 {
 	struct take_dirty *take = ctx;
 	struct object_batch *batch = take->batch;
@@ -409,35 +409,39 @@ bool object_take_dirty(struct vas_object *object, uint64_t *from, uint64_t last,
 	struct take_dirty take = {.batch = batch, .next = last};
 
 	batch->n = 0;
-	object_lock(object);
-	object_walk(object, *from, last, word_take, &take);
-	object_unlock(object);
+	lock_object(object);
+	walk_object(object, *from, last, take_word, &take);
+	unlock_object(object);
 	*from = take.next;
 	return batch->n > 0 || *from < last;
 }
 
-/* One page; `last`: what cannot be written is lost. */
-static int64_t page_write(struct vas_object *object, uint64_t index, uint32_t frame, bool last)
+/* What becomes of a page that cannot be written. */
+enum unwritten { STAYS_DIRTY, IS_LOST };
+
+static int64_t write_one(struct vas_object *object, uint64_t index, uint32_t frame,
+                         enum unwritten unwritten)
 {
 	const struct vas_object_ops *ops = object->ops;
-	void *page = frame_host(object_pool(object), frame);
+	void *page = frame_host(pool_of(object), frame);
 	int64_t err = ops->write_page(object->ctx, index, page);
 
 	if (err >= 0)
 		return 0;
-	if (last && ops->lose_page)
+	if (unwritten == IS_LOST && ops->lose_page)
 		ops->lose_page(object->ctx, index, page, err);
 	else
 		object_dirty(object, index);
 	return err;
 }
 
-static int64_t batch_write(struct vas_object *object, const struct object_batch *batch, bool last)
+static int64_t write_batch(struct vas_object *object, const struct object_batch *batch,
+                           enum unwritten unwritten)
 {
 	int64_t first_err = 0;
 
 	for (unsigned i = 0; i < batch->n; i++) {
-		int64_t err = page_write(object, batch->index[i], batch->frame[i], last);
+		int64_t err = write_one(object, batch->index[i], batch->frame[i], unwritten);
 
 		if (!first_err)
 			first_err = err;
@@ -447,7 +451,7 @@ static int64_t batch_write(struct vas_object *object, const struct object_batch 
 
 int64_t object_write(struct vas_object *object, const struct object_batch *batch)
 {
-	return batch_write(object, batch, false);
+	return write_batch(object, batch, STAYS_DIRTY);
 }
 
 /* What was written through mappings reaches the file now at the latest: there are none left. */
@@ -458,7 +462,7 @@ static void write_back_for_good(struct vas_object *object)
 	if (!object_is_written_back(object))
 		return;
 	for (uint64_t from = 0; object_take_dirty(object, &from, ~(uint64_t)0, &batch);)
-		batch_write(object, &batch, true);
+		write_batch(object, &batch, IS_LOST);
 }
 
 /* ---- Letting go ----------------------------------------------------------------------------- */
@@ -469,7 +473,7 @@ struct drop {
 	unsigned n;
 };
 
-static int64_t word_drop(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
+static int64_t drop_word(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
 {
 	struct drop *drop = ctx;
 	struct vas_object *object = drop->object;
@@ -478,17 +482,17 @@ static int64_t word_drop(void *ctx, uint64_t index, uint32_t node, uint64_t *wor
 	drop->next = index;
 	if (++drop->n > LOOKS_AT_ONCE)
 		return 1;
-	node_write(object, node, word, 0);
+	write_node(object, node, word, 0);
 	object->npages--;
 	for (uint32_t i = 0; i < object_page_frames(object); i++) {
-		if (frame_put(object_pool(object), frame + i))
-			frame_free(object_pool(object), frame + i);
+		if (frame_put(pool_of(object), frame + i))
+			frame_free(pool_of(object), frame + i);
 	}
 	return 0;
 }
 
 /* Frees the nodes below `node`, which begins at `base`, that have become empty in [first, last). */
-static void node_prune(struct vas_object *object, uint32_t node, unsigned level, uint64_t base,
+static void prune_node(struct vas_object *object, uint32_t node, unsigned level, uint64_t base,
                        uint64_t first, uint64_t last)
 {
 	unsigned shift = level * node_bits(object);
@@ -503,10 +507,10 @@ static void node_prune(struct vas_object *object, uint32_t node, unsigned level,
 			break;
 		if (*word == 0)
 			continue;
-		node_prune(object, below, level - 1, low, first, last);
-		if (object_pool(object)->frame[below].live == 0) {
-			node_release(object, below);
-			node_write(object, node, word, 0);
+		prune_node(object, below, level - 1, low, first, last);
+		if (pool_of(object)->frame[below].live == 0) {
+			release_node(object, below);
+			write_node(object, node, word, 0);
 		}
 	}
 }
@@ -515,9 +519,9 @@ static void prune(struct vas_object *object, uint64_t first, uint64_t last)
 {
 	if (object->height == 0)
 		return;
-	node_prune(object, object->root, object->height - 1, 0, first, last);
-	if (object_pool(object)->frame[object->root].live == 0) {
-		node_release(object, object->root);
+	prune_node(object, object->root, object->height - 1, 0, first, last);
+	if (pool_of(object)->frame[object->root].live == 0) {
+		release_node(object, object->root);
 		object->root = FRAME_NONE;
 		object->height = 0;
 	}
@@ -530,16 +534,16 @@ void object_drop(struct vas_object *object, uint64_t first, uint64_t last)
 	while (more) {
 		struct drop drop = {.object = object};
 
-		object_lock(object);
-		more = object_walk(object, first, last, word_drop, &drop) > 0;
+		lock_object(object);
+		more = walk_object(object, first, last, drop_word, &drop) > 0;
 		prune(object, first, more ? drop.next : last);
-		object_unlock(object);
+		unlock_object(object);
 		first = drop.next;
 	}
 }
 
 /* Whether the pool has so many pages that are neither in use nor promised. */
-static bool pool_has(struct vas_system *system, unsigned level, uint64_t npages)
+static bool has_in_pool(struct vas_system *system, unsigned level, uint64_t npages)
 {
 	uint64_t pool = system->settings.hugepages[level - 1];
 	uint64_t taken = frame_count_huge(&system->frames, level) + system->huge_reserved[level];
@@ -552,7 +556,7 @@ bool system_reserve_huge(struct vas_system *system, struct vas_object *object, u
 	bool there;
 
 	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
-	there = pool_has(system, object->level, npages);
+	there = has_in_pool(system, object->level, npages);
 	if (there) {
 		object->reserved += npages;
 		system->huge_reserved[object->level] += npages;
@@ -571,7 +575,7 @@ bool system_take_huge(struct vas_system *system, struct vas_object *object, bool
 	if (*was_its) {
 		object->reserved--;
 	} else {
-		there = pool_has(system, object->level, 1);
+		there = has_in_pool(system, object->level, 1);
 		system->huge_reserved[object->level] += there;
 	}
 	spin_unlock(&system->port, &system->lock);
@@ -719,11 +723,11 @@ static void census_node(struct object_census *census, uint32_t node, unsigned le
 		else
 			census_page(census, index, word);
 	}
-	if (live == 0 || object_pool(object)->frame[node].live != live)
+	if (live == 0 || pool_of(object)->frame[node].live != live)
 		census->broken = "a radix node counts its words and is not empty";
 }
 
-static void object_census(struct object_census *census)
+static void take_census(struct object_census *census)
 {
 	const struct vas_object *object = census->object;
 
@@ -735,14 +739,14 @@ void object_frames(const struct vas_object *object, void (*visit)(void *, uint32
 {
 	struct object_census census = {.object = object, .visit = visit, .ctx = ctx};
 
-	object_census(&census);
+	take_census(&census);
 }
 
 const char *object_check(const struct vas_object *object)
 {
 	struct object_census census = {.object = object};
 
-	object_census(&census);
+	take_census(&census);
 	if (!census.broken && census.npages != object->npages)
 		census.broken = "npages is the number of an object's pages";
 	if (!census.broken && census.ntables != object->ntables)

@@ -141,7 +141,7 @@ VAS_INTERNAL int64_t object_write(struct vas_object *object, const struct object
 /* Pages [first, last) are about to go: whoever faults for one has to ask again, until the hole is
  * [0, 0). For those who work on the object. */
 VAS_INTERNAL void object_hole(struct vas_object *object, uint64_t first, uint64_t last);
-VAS_INTERNAL bool object_in_hole(struct vas_object *object, uint64_t index);
+VAS_INTERNAL bool object_is_in_hole(struct vas_object *object, uint64_t index);
 
 /* Lets go of the pages of [first, last): nothing maps them any more. */
 VAS_INTERNAL void object_drop(struct vas_object *object, uint64_t first, uint64_t last);

@@ -164,7 +164,7 @@ static uint64_t default_mmap_base(const struct vas *space)
 	return align_up(top - gap, page);
 }
 
-static void space_configure(struct vas *space, const struct vas_params *params)
+static void configure(struct vas *space, const struct vas_params *params)
 {
 	space->capabilities = params->capabilities;
 	for (unsigned i = 0; i < VAS_NRLIMITS; i++)
@@ -184,7 +184,7 @@ static void space_configure(struct vas *space, const struct vas_params *params)
 }
 
 /* Everything but its place in the list. NULL: no memory. */
-static struct vas *space_make(struct vas_system *system, const struct vas_params *params)
+static struct vas *make_space(struct vas_system *system, const struct vas_params *params)
 {
 	struct slab_cache *slab = params->group ? &params->group->slab : &system->slab;
 	struct vas *space = slab_alloc(slab, sizeof(*space));
@@ -204,7 +204,7 @@ static struct vas *space_make(struct vas_system *system, const struct vas_params
 	}
 	if (space->group)
 		group_hold(space->group);
-	space_configure(space, params);
+	configure(space, params);
 	return space;
 }
 
@@ -217,7 +217,7 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 	vas_params_default(&defaults);
 	params = params ? params : &defaults;
 	do
-		space = space_make(system, params);
+		space = make_space(system, params);
 	while (!space && group_ask(params->group, NULL, &refusals));
 	if (!space)
 		return -VAS_ENOMEM;
@@ -245,7 +245,7 @@ static void leave_objects(struct vas *space)
 }
 
 /* What the vmas of a space that ends hold. */
-static void put_vmas(struct vas *space)
+static void release_vmas(struct vas *space)
 {
 	struct vma vma;
 
@@ -286,7 +286,7 @@ void vas_destroy(struct vas *space)
 	while (__atomic_load_n(&space->pins, __ATOMIC_ACQUIRE) > 0)
 		lock_wait(&system->port, &looks);
 	interval_stock_drain(&space->intervals);
-	put_vmas(space);
+	release_vmas(space);
 	slab_free(&system->frames, space);
 	if (group)
 		group_let_go(group);
@@ -313,7 +313,7 @@ int64_t vas_tlb_register(struct vas *space, struct vas_tlb *tlb)
 }
 
 /* Nobody who waits looks at it any more. */
-static void tlb_unlist(struct vas_system *system, struct vas_tlb *tlb)
+static void unlist_tlb(struct vas_system *system, struct vas_tlb *tlb)
 {
 	struct vas_tlb **at = &system->waiting.tlbs;
 
@@ -337,7 +337,7 @@ void vas_tlb_unregister(struct vas_tlb *tlb)
 	while (*at != tlb)
 		at = &(*at)->next;
 	*at = tlb->next;
-	tlb_unlist(space->system, tlb);
+	unlist_tlb(space->system, tlb);
 	space_unlock(space);
 	tlb_init(tlb, &space->system->port);
 }
@@ -417,48 +417,48 @@ bool space_reserve(struct vas *space)
 }
 
 /* A page of the huge page pool stays one leaf: whoever wants to cut it will be refused. */
-static bool cut_at(struct vas *space, uint64_t addr)
+static bool split_at(struct vas *space, uint64_t addr)
 {
 	struct vma vma;
 
 	if (space->pages.large && vma_at(space, addr, &vma) &&
 	    !is_aligned(addr, format_span(space->system->format, vma_level(&vma))))
 		return true;
-	return pagemap_cut(&space->pages, addr);
+	return pagemap_split_at(&space->pages, addr);
 }
 
-bool space_cut(struct vas *space, uint64_t start, uint64_t end)
+bool space_split_at(struct vas *space, uint64_t start, uint64_t end)
 {
 	space_assert_locked(space);
-	return cut_at(space, start) && cut_at(space, end);
+	return split_at(space, start) && split_at(space, end);
 }
 
 bool space_reserve_change(struct vas *space, uint64_t start, uint64_t end)
 {
 	end = min_u64(end, vas_task_size(space));
 	return space_reserve(space) &&
-	       (!space->pages.large || start >= end || space_cut(space, start, end));
+	       (!space->pages.large || start >= end || space_split_at(space, start, end));
 }
 
-bool space_own(struct vas *space, uint64_t start, uint64_t end)
+bool space_unshare(struct vas *space, uint64_t start, uint64_t end)
 {
 	space_assert_locked(space);
-	return space_cut(space, start, end) && pagemap_own(&space->pages, start, end);
+	return space_split_at(space, start, end) && pagemap_unshare(&space->pages, start, end);
 }
 
 /* ---- Limits --------------------------------------------------------------------------------- */
 
-static bool counts_as_exec(uint64_t flags)
+static bool is_exec(uint64_t flags)
 {
 	return (flags & (VAS_VM_EXEC | VAS_VM_WRITE | VAS_VM_GROWSDOWN)) == VAS_VM_EXEC;
 }
 
-static bool counts_as_stack(uint64_t flags)
+static bool is_stack(uint64_t flags)
 {
 	return flags & VAS_VM_GROWSDOWN;
 }
 
-static bool counts_as_data(uint64_t flags)
+static bool is_data(uint64_t flags)
 {
 	return (flags & (VAS_VM_WRITE | VAS_VM_SHARED | VAS_VM_GROWSDOWN)) == VAS_VM_WRITE;
 }
@@ -468,11 +468,11 @@ static uint64_t limit_pages(const struct vas *space, enum vas_rlimit which)
 	return space_pages(space, space->limit[which].soft);
 }
 
-bool space_may_expand(const struct vas *space, uint64_t flags, uint64_t npages)
+bool space_can_expand(const struct vas *space, uint64_t flags, uint64_t npages)
 {
 	if (space->size + npages > limit_pages(space, VAS_RLIMIT_AS))
 		return false;
-	if (!counts_as_data(flags) || space->data + npages <= limit_pages(space, VAS_RLIMIT_DATA))
+	if (!is_data(flags) || space->data + npages <= limit_pages(space, VAS_RLIMIT_DATA))
 		return true;
 	/* A soft limit of 0 is Valgrind's way to see who asks; the hard one counts then. */
 	if (space->limit[VAS_RLIMIT_DATA].soft == 0 &&
@@ -487,14 +487,14 @@ bool space_can_lock(const struct vas *space)
 	       (space->capabilities & VAS_CAP_IPC_LOCK);
 }
 
-bool space_may_lock(const struct vas *space, uint64_t npages)
+bool space_can_lock_pages(const struct vas *space, uint64_t npages)
 {
 	return (space->capabilities & VAS_CAP_IPC_LOCK) ||
 	       space->locked + space->leaked + npages <= limit_pages(space, VAS_RLIMIT_MEMLOCK);
 }
 
 /* Mode 2: what may be committed in all, less what is kept for root and for other processes. */
-static bool strict_commit_allows(const struct vas *space, uint64_t npages)
+static bool can_commit_strictly(const struct vas *space, uint64_t npages)
 {
 	const struct vas_settings *s = &space->system->settings;
 	unsigned kb_shift = space->system->format->page_shift - 10;
@@ -519,7 +519,7 @@ bool space_charge(struct vas *space, uint64_t npages)
 	if (settings->overcommit_memory == 0)
 		allowed = npages <= settings->ram_pages + settings->swap_pages;
 	else if (settings->overcommit_memory == 2)
-		allowed = strict_commit_allows(space, npages);
+		allowed = can_commit_strictly(space, npages);
 	if (allowed)
 		system->committed += npages;
 	spin_unlock(&system->port, &system->lock);
@@ -542,11 +542,11 @@ void space_count(struct vas *space, uint64_t flags, uint64_t npages)
 {
 	space->size += npages;
 	space->peak = max_u64(space->peak, space->size);
-	if (counts_as_exec(flags))
+	if (is_exec(flags))
 		space->exec += npages;
-	else if (counts_as_stack(flags))
+	else if (is_stack(flags))
 		space->stack += npages;
-	else if (counts_as_data(flags))
+	else if (is_data(flags))
 		space->data += npages;
 }
 

@@ -101,7 +101,7 @@ static inline uint64_t space_align(const struct vas *space, uint64_t bytes)
 	return align_up(bytes, space_page_size(space));
 }
 
-static inline bool space_aligned(const struct vas *space, uint64_t addr)
+static inline bool space_is_aligned(const struct vas *space, uint64_t addr)
 {
 	return is_aligned(addr, space_page_size(space));
 }
@@ -131,7 +131,7 @@ static inline void space_unlock(struct vas *space)
 static inline void space_assert_locked(const struct vas *space)
 {
 #ifdef VAS_CHECKED
-	vas_assert(held_has(&space->lock, true));
+	vas_assert(held_has(&space->lock, HELD_ALONE));
 #endif
 	(void)space;
 }
@@ -179,18 +179,18 @@ VAS_INTERNAL bool space_reserve_change(struct vas *space, uint64_t start, uint64
 
 /* The range may be taken apart at its ends: no large leaf and no shared
  * table crosses them. False: no memory. */
-VAS_INTERNAL bool space_cut(struct vas *space, uint64_t start, uint64_t end);
+VAS_INTERNAL bool space_split_at(struct vas *space, uint64_t start, uint64_t end);
 
 /* And every page in it may be changed: no table is shared. False: no memory. */
-VAS_INTERNAL bool space_own(struct vas *space, uint64_t start, uint64_t end);
+VAS_INTERNAL bool space_unshare(struct vas *space, uint64_t start, uint64_t end);
 
 /* ---- Limits and counters ---- */
 
 /* RLIMIT_AS and RLIMIT_DATA allow `npages` more of a vma with these flags. */
-VAS_INTERNAL bool space_may_expand(const struct vas *space, uint64_t flags, uint64_t npages);
+VAS_INTERNAL bool space_can_expand(const struct vas *space, uint64_t flags, uint64_t npages);
 
 /* RLIMIT_MEMLOCK allows `npages` more locked ones; there is a right to lock at all. */
-VAS_INTERNAL bool space_may_lock(const struct vas *space, uint64_t npages);
+VAS_INTERNAL bool space_can_lock_pages(const struct vas *space, uint64_t npages);
 VAS_INTERNAL bool space_can_lock(const struct vas *space);
 
 /* Charges pages against the commit limit, if it allows. */
@@ -204,7 +204,7 @@ VAS_INTERNAL void space_recharge(struct vas *space, uint64_t npages);
 VAS_INTERNAL void space_count(struct vas *space, uint64_t flags, uint64_t npages);
 VAS_INTERNAL void space_discount(struct vas *space, uint64_t flags, uint64_t npages);
 
-static inline bool space_full(const struct vas *space)
+static inline bool space_is_full(const struct vas *space)
 {
 	return space->tree.count >= space->system->settings.max_map_count;
 }

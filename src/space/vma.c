@@ -19,7 +19,7 @@ bool vma_seek(struct vas *space, uint64_t addr, struct vma *out)
 	return vma_tree_seek(&space->tree, addr, out) && out->start <= addr;
 }
 
-bool vma_overlaps(struct vas *space, uint64_t start, uint64_t end)
+bool space_has_vma(struct vas *space, uint64_t start, uint64_t end)
 {
 	struct vma vma;
 
@@ -29,8 +29,8 @@ bool vma_overlaps(struct vas *space, uint64_t start, uint64_t end)
 /* ---- Which neighbours are one --------------------------------------------------------------- */
 
 /* The same kind of memory, consecutive, so that only identity can keep them apart. */
-static inline bool vma_continues(const struct vas *space, const struct vma *low,
-                                 const struct vma *high)
+static inline bool is_continued_by(const struct vas *space, const struct vma *low,
+                                   const struct vma *high)
 {
 	const uint64_t never = VMA_KERNELS | VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY |
 	                       VAS_VM_UFFD;
@@ -41,21 +41,20 @@ static inline bool vma_continues(const struct vas *space, const struct vma *low,
 }
 
 /* One identity, or one has none; what came through fork does not take in untouched memory. */
-static bool anon_matches(uint64_t a, uint64_t b)
+static bool can_share_anon(uint64_t a, uint64_t b)
 {
 	return a == b || (a == 0 && !(b & 1)) || (b == 0 && !(a & 1));
 }
 
 /* Whether a neighbour of identity `other` joins changed or new memory of identity `mid`;
- * `forked_too`: an untouched neighbour also joins what came through fork. */
-static bool neighbour_matches(const struct vas *space, uint64_t other, uint64_t mid,
-                              bool forked_too)
+ * JOIN_UNTOUCHED: an untouched neighbour also joins what came through fork. */
+static bool can_join(const struct vas *space, uint64_t other, uint64_t mid, unsigned joins)
 {
-	if (forked_too && other == 0)
+	if ((joins & JOIN_UNTOUCHED) && other == 0)
 		return true;
 	if (other == 0 && mid != 0 && !linux_untouched_joins_touched(space))
 		return false;
-	return anon_matches(other, mid);
+	return can_share_anon(other, mid);
 }
 
 /* What `mid` can be joined with. */
@@ -64,24 +63,27 @@ struct joins {
 	struct vma low, high;
 };
 
-static void find_joins(const struct vas *space, const struct vma *mid, bool try_low, bool try_high,
-                       bool forked_too, struct joins *j)
+/* `joins`: enum vma_joins, the sides to look at; with JOIN_UNTOUCHED a neighbour that was never
+ * written joins what came through fork. */
+static void find_joins(const struct vas *space, const struct vma *mid, unsigned joins,
+                       struct joins *j)
 {
-	j->low_joins = try_low && vma_tree_ending(&space->tree, mid->start, &j->low) &&
-	               vma_continues(space, &j->low, mid) &&
-	               neighbour_matches(space, j->low.anon, mid->anon, forked_too);
-	j->high_joins = try_high && vma_tree_starting(&space->tree, mid->end, &j->high) &&
-	                vma_continues(space, mid, &j->high) &&
-	                neighbour_matches(space, j->high.anon, mid->anon, forked_too);
+	j->low_joins = (joins & JOIN_LOWER) && vma_tree_ending(&space->tree, mid->start, &j->low) &&
+	               is_continued_by(space, &j->low, mid) &&
+	               can_join(space, j->low.anon, mid->anon, joins);
+	j->high_joins = (joins & JOIN_UPPER) &&
+	                vma_tree_starting(&space->tree, mid->end, &j->high) &&
+	                is_continued_by(space, mid, &j->high) &&
+	                can_join(space, j->high.anon, mid->anon, joins);
 }
 
-/* If both sides fit but not each other, the lower one wins (or the upper). */
-static void settle_joins(struct joins *j, bool upper)
+/* If both sides fit but not each other, one wins: JOIN_LOWER or JOIN_UPPER. */
+static void settle_joins(struct joins *j, enum vma_joins winner)
 {
-	if (!j->low_joins || !j->high_joins || anon_matches(j->low.anon, j->high.anon))
+	if (!j->low_joins || !j->high_joins || can_share_anon(j->low.anon, j->high.anon))
 		return;
-	j->low_joins = !upper;
-	j->high_joins = upper;
+	j->low_joins = winner == JOIN_LOWER;
+	j->high_joins = winner == JOIN_UPPER;
 }
 
 static uint64_t joined_anon(const struct joins *j, const struct vma *mid)
@@ -135,8 +137,9 @@ static struct vma part_above(const struct vas *space, const struct vma *vma, uin
 
 /* Puts `nnew` vmas in the place of the `nold` from `start` on: all that changes which vmas there
  * are goes through here. All have one file, whose object knows where it is mapped. */
-static inline void tree_exchange(struct vas *space, uint64_t start, unsigned nold,
-                                 const struct vma *new, unsigned nnew, const struct vas_file *file)
+static inline void exchange_in_tree(struct vas *space, uint64_t start, unsigned nold,
+                                    const struct vma *new, unsigned nnew,
+                                    const struct vas_file *file)
 {
 	if (file && file->object)
 		mapped_exchange(space, file->object, start, nold, new, nnew);
@@ -144,10 +147,10 @@ static inline void tree_exchange(struct vas *space, uint64_t start, unsigned nol
 }
 
 /* The same; the tree holds a reference on the file for each. */
-static inline void vma_exchange(struct vas *space, uint64_t start, unsigned nold,
-                                const struct vma *new, unsigned nnew, struct vas_file *file)
+static inline void exchange_vmas(struct vas *space, uint64_t start, unsigned nold,
+                                 const struct vma *new, unsigned nnew, struct vas_file *file)
 {
-	tree_exchange(space, start, nold, new, nnew, file);
+	exchange_in_tree(space, start, nold, new, nnew, file);
 	if (!file)
 		return;
 	for (unsigned i = nold; i < nnew; i++)
@@ -159,36 +162,39 @@ static inline void vma_exchange(struct vas *space, uint64_t start, unsigned nold
 void vma_insert(struct vas *space, const struct vma *vma)
 {
 	space_assert_locked(space);
-	tree_exchange(space, vma->start, 0, vma, 1, vma->file);
+	exchange_in_tree(space, vma->start, 0, vma, 1, vma->file);
 }
 
 void vma_place(struct vas *space, struct vma *vma, unsigned joins)
 {
-	bool forked_too = (joins & JOIN_MOVED) && linux_moved_forked_joins(space);
+	bool upper = joins == JOIN_BOTH && linux_upper_neighbour_wins(space);
 	struct joins j;
 	unsigned joined;
 
 	space_assert_locked(space);
-	find_joins(space, vma, joins & JOIN_LOWER, joins & JOIN_UPPER, forked_too, &j);
-	settle_joins(&j, joins == JOIN_BOTH && linux_upper_neighbour_wins(space));
+	if ((joins & JOIN_MOVED) && linux_moved_forked_joins(space))
+		joins |= JOIN_UNTOUCHED;
+	find_joins(space, vma, joins, &j);
+	settle_joins(&j, upper ? JOIN_UPPER : JOIN_LOWER);
 	joined = take_in(vma, &j);
-	tree_exchange(space, vma->start, joined, vma, 1, vma->file);
+	exchange_in_tree(space, vma->start, joined, vma, 1, vma->file);
 	for (unsigned i = 0; vma->file && i < joined; i++)
 		vas_file_put(vma->file);
 }
 
 void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 {
+	unsigned joins = (linux_growth_merges(space) ? JOIN_UPPER : 0) |
+	                 (linux_grown_forked_joins(space) ? JOIN_UNTOUCHED : 0);
 	struct joins j;
 	unsigned joined;
 
 	space_assert_locked(space);
 	vma->end = end;
 	/* Here, and only here, Linux lets what came through fork take in untouched memory. */
-	find_joins(space, vma, false, linux_growth_merges(space), linux_grown_forked_joins(space),
-	           &j);
+	find_joins(space, vma, joins, &j);
 	joined = take_in(vma, &j);
-	vma_exchange(space, vma->start, 1 + joined, vma, 1, vma->file);
+	exchange_vmas(space, vma->start, 1 + joined, vma, 1, vma->file);
 }
 
 void vma_cut(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end)
@@ -201,7 +207,7 @@ void vma_cut(struct vas *space, const struct vma *vma, uint64_t start, uint64_t 
 		parts[n++] = part_below(vma, start);
 	if (end < vma->end)
 		parts[n++] = part_above(space, vma, end);
-	vma_exchange(space, vma->start, 1, parts, n, vma->file);
+	exchange_vmas(space, vma->start, 1, parts, n, vma->file);
 }
 
 int64_t vma_check_split(const struct vas *space, const struct vma *vma, uint64_t addr)
@@ -225,7 +231,7 @@ int64_t vma_split(struct vas *space, uint64_t addr)
 		return err;
 	parts[0] = part_below(&vma, addr);
 	parts[1] = part_above(space, &vma, addr);
-	vma_exchange(space, vma.start, 1, parts, 2, vma.file);
+	exchange_vmas(space, vma.start, 1, parts, 2, vma.file);
 	return 0;
 }
 
@@ -259,6 +265,8 @@ static int64_t check_parts(struct vas *space, const struct vma *vma, uint64_t st
 int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t end, uint64_t flags)
 {
 	struct vma parts[3], *part = &parts[1], *first = part;
+	unsigned joins = (start == vma->start ? JOIN_LOWER : 0) |
+	                 (end == vma->end ? JOIN_UPPER : 0);
 	unsigned n = 1, joined;
 	struct joins j;
 	int64_t err = 0;
@@ -273,10 +281,10 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 		.file = vma->file,
 	};
 	/* No leaf reaches over the end of its vma, wherever that moves. */
-	if (space->pages.large && !space_cut(space, start, end))
+	if (space->pages.large && !space_split_at(space, start, end))
 		return -VAS_ENOMEM;
-	find_joins(space, part, start == vma->start, end == vma->end, false, &j);
-	settle_joins(&j, false);
+	find_joins(space, part, joins, &j);
+	settle_joins(&j, JOIN_LOWER);
 	joined = take_in(part, &j);
 	if (joined == 0)
 		err = check_parts(space, vma, start, end);
@@ -292,7 +300,7 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 		part[1] = part_above(space, vma, end);
 		n++;
 	}
-	vma_exchange(space, first->start, 1 + joined, first, n, vma->file);
+	exchange_vmas(space, first->start, 1 + joined, first, n, vma->file);
 	*vma = *part;
 	return 0;
 }
@@ -301,8 +309,8 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 
 /* Whether `vma` may share the identity of its neighbour `other`; low and high are the two in order.
  * Rights may differ: such neighbours may become one by mprotect. */
-static bool anon_shareable(const struct vas *space, const struct vma *other, const struct vma *low,
-                           const struct vma *high)
+static bool can_take_anon(const struct vas *space, const struct vma *other, const struct vma *low,
+                          const struct vma *high)
 {
 	return other->anon && !vma_is_forked(other) && low->end == high->start &&
 	       low->file == high->file &&
@@ -319,10 +327,10 @@ void vma_touch(struct vas *space, struct vma *vma)
 	if (vma->anon)
 		return;
 	if (vma_tree_starting(&space->tree, vma->end, &other) &&
-	    anon_shareable(space, &other, vma, &other))
+	    can_take_anon(space, &other, vma, &other))
 		vma->anon = other.anon;
 	else if (vma_tree_ending(&space->tree, vma->start, &other) &&
-	         anon_shareable(space, &other, &other, vma))
+	         can_take_anon(space, &other, &other, vma))
 		vma->anon = other.anon;
 	else
 		vma->anon = system_next(space->system, &space->system->anon_ids) << 1;

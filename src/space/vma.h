@@ -93,7 +93,7 @@ VAS_INTERNAL bool vma_at(const struct vas *space, uint64_t addr, struct vma *out
 VAS_INTERNAL bool vma_seek(struct vas *space, uint64_t addr, struct vma *out);
 
 /* Whether any vma lies in [start, end); the tree's position goes there. */
-VAS_INTERNAL bool vma_overlaps(struct vas *space, uint64_t start, uint64_t end);
+VAS_INTERNAL bool space_has_vma(struct vas *space, uint64_t start, uint64_t end);
 
 /* Whether *vma may be split at addr, which lies inside. -EINVAL: special, or a huge page would be
  * cut. */
@@ -109,7 +109,8 @@ enum vma_joins {
 	JOIN_LOWER = 1,
 	JOIN_UPPER = 2,
 	JOIN_BOTH = JOIN_LOWER | JOIN_UPPER,
-	JOIN_MOVED = 4, /* beside those above: the vma was moved here */
+	JOIN_MOVED = 4,     /* beside those above: the vma was moved here */
+	JOIN_UNTOUCHED = 8, /* vma.c's own */
 };
 VAS_INTERNAL void vma_place(struct vas *space, struct vma *vma, unsigned joins);
 

@@ -402,7 +402,7 @@ static void require_fresh_entry(struct world *world, unsigned i, const struct va
 	FUZZ_REQUIRE((uint8_t *)(uintptr_t)(entry->addend + addr) ==
 	             world_host(last->phys + offset));
 	for (unsigned k = 0; k + 1 < n && entry->tag[1] == (addr | tlb->key); k++)
-		FUZZ_REQUIRE(word_table_writable(world->format, step[k].word));
+		FUZZ_REQUIRE(word_is_writable_table(world->format, step[k].word));
 }
 
 static void require_fresh(struct world *world, unsigned i)

@@ -205,7 +205,7 @@ static inline void mapped_begin(struct mapped *mapped, struct unit *unit)
 
 static inline void mapped_clear(struct mapped *mapped, uint64_t start, uint64_t end, bool zap)
 {
-	assert_true(pagemap_cut(&mapped->pm, start) && pagemap_cut(&mapped->pm, end));
+	assert_true(pagemap_split_at(&mapped->pm, start) && pagemap_split_at(&mapped->pm, end));
 	if (zap)
 		pagemap_zap(&mapped->pm, start, end);
 	else
@@ -260,8 +260,8 @@ static inline void mapped_mark(struct mapped *mapped, uint64_t addr)
 static inline void mapped_protect(struct mapped *mapped, uint64_t start, uint64_t end,
                                   unsigned rights)
 {
-	assert_true(pagemap_cut(&mapped->pm, start) && pagemap_cut(&mapped->pm, end));
-	assert_true(pagemap_own(&mapped->pm, start, end));
+	assert_true(pagemap_split_at(&mapped->pm, start) && pagemap_split_at(&mapped->pm, end));
+	assert_true(pagemap_unshare(&mapped->pm, start, end));
 	pagemap_protect(&mapped->pm, start, end, 7, rights);
 	gather_close(&mapped->gather);
 	model_protect(&mapped->model, start, end, rights);
@@ -269,8 +269,9 @@ static inline void mapped_protect(struct mapped *mapped, uint64_t start, uint64_
 
 static inline bool mapped_try_move(struct mapped *mapped, uint64_t from, uint64_t to, uint64_t len)
 {
-	bool ok = pagemap_cut(&mapped->pm, from) && pagemap_cut(&mapped->pm, from + len) &&
-	          pagemap_cut(&mapped->pm, to) && pagemap_cut(&mapped->pm, to + len);
+	bool ok = pagemap_split_at(&mapped->pm, from) &&
+	          pagemap_split_at(&mapped->pm, from + len) &&
+	          pagemap_split_at(&mapped->pm, to) && pagemap_split_at(&mapped->pm, to + len);
 
 	ok = ok && pagemap_prepare_move(&mapped->pm, from, to, len);
 	gather_close(&mapped->gather);

@@ -326,10 +326,10 @@ static void a_gib_leaf_moves_whole_or_is_split(void **state)
 	assert_shape(0, 512, 0);
 
 	/* Cut inside one: 512 pages, twice the same cut. */
-	assert_true(pagemap_cut(&mapped.pm, 20 * GIB + 3 * MIB2 + UNIT_PAGE));
+	assert_true(pagemap_split_at(&mapped.pm, 20 * GIB + 3 * MIB2 + UNIT_PAGE));
 	assert_shape(0, 511, 512);
-	assert_true(pagemap_cut(&mapped.pm, 20 * GIB + 3 * MIB2 + UNIT_PAGE));
-	assert_true(pagemap_cut(&mapped.pm, 20 * GIB + 4 * MIB2));
+	assert_true(pagemap_split_at(&mapped.pm, 20 * GIB + 3 * MIB2 + UNIT_PAGE));
+	assert_true(pagemap_split_at(&mapped.pm, 20 * GIB + 4 * MIB2));
 	assert_shape(0, 511, 512);
 
 	/* Moved by a page: nothing but pages is left. */
@@ -346,8 +346,8 @@ static void a_gib_leaf_is_freed_whole(void **state)
 	(void)state;
 	begin(&vas_format_x86_64);
 	set_gib(4 * GIB);
-	assert_true(pagemap_cut(&mapped.pm, 4 * GIB));
-	assert_true(pagemap_cut(&mapped.pm, 5 * GIB));
+	assert_true(pagemap_split_at(&mapped.pm, 4 * GIB));
+	assert_true(pagemap_split_at(&mapped.pm, 5 * GIB));
 	assert_shape(1, 0, 0);
 	mapped_clear(&mapped, 4 * GIB, 5 * GIB, false);
 	end();

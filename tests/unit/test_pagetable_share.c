@@ -101,7 +101,7 @@ static void assert_all(void)
 static bool share(struct mapped *to, struct mapped *from, uint64_t start, uint64_t stop)
 {
 	/* Vmas begin and end there: no leaf crosses a border. */
-	bool ok = pagemap_cut(&from->pm, start) && pagemap_cut(&from->pm, stop) &&
+	bool ok = pagemap_split_at(&from->pm, start) && pagemap_split_at(&from->pm, stop) &&
 	          pagemap_share(&to->pm, &from->pm, start, stop);
 
 	gather_close(&from->gather);
@@ -117,7 +117,7 @@ static bool share(struct mapped *to, struct mapped *from, uint64_t start, uint64
 
 static bool own(struct mapped *mapped)
 {
-	bool ok = pagemap_own(&mapped->pm, 0, toy.task_size);
+	bool ok = pagemap_unshare(&mapped->pm, 0, toy.task_size);
 
 	gather_close(&mapped->gather);
 	return ok;
