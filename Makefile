@@ -19,7 +19,7 @@ define build
 endef
 
 .PHONY: kernel all help demo test fuzz tidy format bench bench-instr single install deps clean
-.PHONY: bench-realloc worst dev asan tsan release freestanding static judges
+.PHONY: bench-realloc bench-kernel worst dev asan tsan release freestanding static judges
 
 all: release
 
@@ -72,6 +72,12 @@ bench-realloc: release ## what realloc costs beside other mallocs, as a table
 kernel: ## the kernel port for three architectures, into build/kernel (clang, lld); `vas boot` runs it
 	@scripts/deps kernel
 	@for arch in x86_64 riscv64 aarch64; do $(MAKE) -C ports/kernel ARCH=$$arch || exit 1; done
+
+bench-kernel: release kernel static ## the kernel port beside Linux kernels under QEMU, in instructions: a table, docs/bench-kernel.svg
+	@scripts/deps boot
+	@scripts/deps judge
+	@scripts/deps bench
+	@scripts/bench-kernel --svg docs/bench-kernel.svg
 
 install: ## into $(DESTDIR)$(PREFIX): headers, archive, program, pkg-config and CMake files
 	@scripts/deps build

@@ -28,7 +28,7 @@ static char mark[64], token[20];
 struct options {
 	const char *arch, *disk;
 	unsigned cpus, memory, seconds, levels;
-	bool check;
+	bool check, count;
 	char *file[64]; /* FROM=NAME */
 	unsigned nfiles;
 };
@@ -48,6 +48,7 @@ static const char usage[] =
 	"  --check             verify vas's invariants after each system call and every frame at "
 	"the\n"
 	"                      end, and say which calls were not there\n"
+	"  --count             the machine's clock counts instructions, a nanosecond each\n"
 	"  --timeout SECONDS   stop the machine after that time (default 0: never)\n\n"
 	"Exit status: the program's (128 and the signal, if one killed it); 125 the machine ended\n"
 	"without telling one; 2 usage; 77 QEMU or the kernel is not there.\n";
@@ -240,6 +241,8 @@ static void qemu_exec(const struct arch *arch, const struct options *o, const ch
 		         o->levels);
 		argv[n++] = "-device", argv[n++] = levels;
 	}
+	if (o->count)
+		argv[n++] = "-icount", argv[n++] = "shift=0";
 	if (o->disk) {
 		snprintf(drive, sizeof(drive), "if=none,id=disk,format=raw,file=%s", o->disk);
 		argv[n++] = "-drive", argv[n++] = drive;
@@ -422,6 +425,9 @@ static bool option_take(struct options *o, int c)
 	case 'c':
 		o->check = true;
 		return true;
+	case 'i':
+		o->count = true;
+		return true;
 	case 'f':
 		if (o->nfiles == sizeof(o->file) / sizeof(o->file[0])) {
 			fprintf(stderr, "vas boot: more than %u files\n", o->nfiles);
@@ -433,11 +439,11 @@ static bool option_take(struct options *o, int c)
 	return false;
 }
 
-static const struct option options[] = {{"arch", 1, NULL, 'a'},   {"smp", 1, NULL, 's'},
-                                        {"memory", 1, NULL, 'm'}, {"levels", 1, NULL, 'l'},
-                                        {"file", 1, NULL, 'f'},   {"disk", 1, NULL, 'd'},
-                                        {"check", 0, NULL, 'c'},  {"timeout", 1, NULL, 't'},
-                                        {"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0}};
+static const struct option options[] = {
+	{"arch", 1, NULL, 'a'},   {"smp", 1, NULL, 's'},   {"memory", 1, NULL, 'm'},
+	{"levels", 1, NULL, 'l'}, {"file", 1, NULL, 'f'},  {"disk", 1, NULL, 'd'},
+	{"check", 0, NULL, 'c'},  {"count", 0, NULL, 'i'}, {"timeout", 1, NULL, 't'},
+	{"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0}};
 
 static int boot(const struct options *o, const char *program, char **argv)
 {
