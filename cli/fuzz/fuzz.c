@@ -430,6 +430,14 @@ static bool watch(struct worker *worker, unsigned jobs)
 	return good;
 }
 
+static void tell_changes(const struct machine *machine)
+{
+	char *changes = machine_changes(machine);
+	if (changes)
+		printf(MACHINE_CHANGED "%s.\n", changes);
+	free(changes);
+}
+
 static int run_jobs(const struct options *options, const struct machine *machine)
 {
 	static struct worker worker[JOBS_MAX];
@@ -457,6 +465,8 @@ static int run_jobs(const struct options *options, const struct machine *machine
 	struct total total = count(worker, options->jobs);
 	for (unsigned i = 0; i < options->jobs; i++)
 		good = good && !job[i].broken;
+	if (total.differences || total.once)
+		tell_changes(machine);
 	printf("%" PRIu64 " calls, %" PRIu64 " differences\n", total.calls, total.differences);
 	(void)munmap(job, size);
 	return good && total.differences == 0 ? EXIT_SAME : EXIT_DIFFERENT;

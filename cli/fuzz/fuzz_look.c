@@ -32,48 +32,10 @@ static bool broke(const char *what)
 
 /* ---- Texts ----------------------------------------------------------------------------------- */
 
-static bool text_room(struct fuzz_text *text, size_t more)
+static bool read_text(int fd, struct text *text)
 {
-	if (text->size - text->len >= more)
-		return true;
-	size_t size = 2 * text->size + more;
-	char *at = realloc(text->at, size);
-	if (!at)
-		return broke("out of memory");
-	text->at = at;
-	text->size = size;
-	return true;
-}
-
-static bool read_text(int fd, struct fuzz_text *text)
-{
-	static const char last[] = "[vsyscall]\n"; /* no vma comes after it: saves one more read */
-	text->len = 0;
-	for (;;) {
-		if (!text_room(text, 4 * PAGE))
-			return false;
-		ssize_t n = pread(fd, text->at + text->len, 4 * PAGE - 1, (off_t)text->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return broke(strerror(errno));
-		text->len += (size_t)n;
-		text->at[text->len] = '\0';
-		if (n == 0 ||
-		    (text->len > sizeof(last) && memcmp(text->at + text->len - (sizeof(last) - 1),
-		                                        last, sizeof(last) - 1) == 0))
-			return text->len > 0 || broke("the kernel side's process has gone");
-	}
-}
-
-static void write_piece(void *ctx, const char *piece, size_t len)
-{
-	struct fuzz_text *text = ctx;
-	if (!text_room(text, len + 1))
-		abort(); /* a text without a piece would look like a difference */
-	memcpy(text->at + text->len, piece, len);
-	text->len += len;
-	text->at[text->len] = '\0';
+	return text_read_maps(text, fd) ||
+	       broke(errno ? strerror(errno) : "the kernel side's process has gone");
 }
 
 /* ---- Maps ------------------------------------------------------------------------------------ */
@@ -173,11 +135,10 @@ static bool maps_same(const char *vas, const char *kernel)
 
 enum fuzz_seen fuzz_look_maps(struct fuzz_look *look, FILE *why)
 {
-	look->vas_maps.len = 0;
-	vas_maps(look->space, write_piece, &look->vas_maps);
-	if (!read_text(look->maps, &look->kernel_maps) || !text_room(&look->vas_maps, 1))
+	text_clear(&look->vas_maps);
+	vas_maps(look->space, text_sink, &look->vas_maps);
+	if (!read_text(look->maps, &look->kernel_maps))
 		return SEEN_BROKEN;
-	look->vas_maps.at[look->vas_maps.len] = '\0';
 	if (maps_same(look->vas_maps.at, look->kernel_maps.at))
 		return SEEN_SAME;
 	enum fuzz_seen seen = SEEN_BROKEN;
@@ -240,19 +201,10 @@ static uint64_t field(const char *text, const char *name)
 
 enum fuzz_seen fuzz_look_status(struct fuzz_look *look, FILE *why, unsigned *which)
 {
-	struct fuzz_text *text = &look->kernel_status;
+	struct text *text = &look->kernel_status;
 	struct vas_status vas;
-	ssize_t n;
-	if (!text_room(text, 2 * PAGE))
+	if (!read_text(look->status, text))
 		return SEEN_BROKEN;
-	do
-		n = pread(look->status, text->at, 2 * PAGE - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n <= 0) {
-		(void)broke("/proc/PID/status cannot be read");
-		return SEEN_BROKEN;
-	}
-	text->at[n] = '\0';
 	const char *from = strstr(text->at, "VmPeak:");
 	if (!from)
 		from = text->at;

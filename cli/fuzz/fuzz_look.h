@@ -5,11 +5,7 @@
 #define VAS_CLI_FUZZ_LOOK_H
 
 #include "target/target.h"
-
-struct fuzz_text {
-	char *at;
-	size_t len, size;
-};
+#include "target/text.h"
 
 /* Ranges of present pages, ascending, none touching the next. */
 struct fuzz_spans {
@@ -24,7 +20,7 @@ struct fuzz_look {
 	struct vas *space; /* NULL: it does not live */
 	int maps, smaps, status, pagemap;
 	bool no_scan; /* no PAGEMAP_SCAN before Linux 6.7: small vmas are read word by word */
-	struct fuzz_text vas_maps, kernel_maps, kernel_status;
+	struct text vas_maps, kernel_maps, kernel_status;
 	struct fuzz_spans vas_pages, kernel_pages;
 };
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "strace/rights.h"
 #include "vas/vas.h"
 
 #define N(name)                   \
@@ -49,10 +50,11 @@ SET(open, "O_???", 3, NULL, {"O_RDONLY", 0}, {"O_WRONLY", 1}, {"O_RDWR", 2}, {"O
     {"O_DIRECT", 040000}, {"O_LARGEFILE", 0100000}, {"O_NOFOLLOW", 0400000},
     {"O_NOATIME", 01000000}, {"O_CLOEXEC", 02000000}, {"O_PATH", 010000000},
     {"O_TMPFILE", 020200000}, {"O_DIRECTORY", 0200000});
-SET(rlimit, "RLIMIT_???", CHOICE_ONLY, NULL, {"RLIMIT_AS", 9}, {"RLIMIT_DATA", 2},
-    {"RLIMIT_STACK", 3}, {"RLIMIT_MEMLOCK", 8});
-SET(cap, "CAP_???", CHOICE_ONLY, NULL, {"CAP_IPC_LOCK", 14}, {"CAP_SYS_RAWIO", 17},
-    {"CAP_SYS_ADMIN", 21});
+SET(rlimit, "RLIMIT_???", CHOICE_ONLY, NULL, {"RLIMIT_AS", LINUX_RLIMIT_AS},
+    {"RLIMIT_DATA", LINUX_RLIMIT_DATA}, {"RLIMIT_STACK", LINUX_RLIMIT_STACK},
+    {"RLIMIT_MEMLOCK", LINUX_RLIMIT_MEMLOCK});
+SET(cap, "CAP_???", CHOICE_ONLY, NULL, {"CAP_IPC_LOCK", LINUX_CAP_IPC_LOCK},
+    {"CAP_SYS_RAWIO", LINUX_CAP_SYS_RAWIO}, {"CAP_SYS_ADMIN", LINUX_CAP_SYS_ADMIN});
 const struct name_set names_empty = {"", 0, NULL, (const struct name[]){{NULL, 0}}};
 
 bool name_find(const struct name_set *set, const char *text, size_t len, uint64_t *value)

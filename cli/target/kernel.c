@@ -22,12 +22,11 @@
 #include <unistd.h>
 
 #include "target/hold.h"
+#include "strace/rights.h"
 #include "strace/strace_names.h"
+#include "target/calls.h"
 #include "target/stub.h"
-
-#ifndef SYS_mseal
-#define SYS_mseal 462
-#endif
+#include "target/text.h"
 
 #define PAGE ((uint64_t)4096)
 #define SYSCTLS_MAX 16
@@ -45,8 +44,7 @@ struct kernel {
 	unsigned processes;                     /* the last number given */
 	struct process *now;                    /* whose turn it is */
 	struct target_start start;
-	char *text; /* what was read last */
-	size_t size;
+	struct text text;   /* what was read last */
 	char scratch[32];   /* where SCRATCH_DIR really is; "": not yet made */
 	struct hold *pages; /* vm.nr_hugepages as the script wants it; NULL: as it was */
 	bool sets;          /* may set the machine's other sysctls */
@@ -74,26 +72,8 @@ static bool broke(const struct kernel *kernel, const char *what)
 /* Reads the whole of an open /proc file into kernel->text. */
 static bool read_text(struct kernel *kernel, int fd)
 {
-	size_t len = 0;
-	for (;;) {
-		if (kernel->size - len < 2 * PAGE) {
-			char *more = realloc(kernel->text, kernel->size + 8 * PAGE);
-			if (!more)
-				return broke(kernel, "out of memory");
-			kernel->text = more;
-			kernel->size += 8 * PAGE;
-		}
-		ssize_t n = pread(fd, kernel->text + len, kernel->size - len - 1, (off_t)len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return broke(kernel, strerror(errno));
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	kernel->text[len] = '\0';
-	return len > 0 || broke(kernel, "it has gone");
+	return text_read(&kernel->text, fd) ||
+	       broke(kernel, errno ? strerror(errno) : "it has gone");
 }
 
 /* The real scratch directory's name becomes SCRATCH_DIR. */
@@ -102,7 +82,7 @@ static void show_scratch(struct kernel *kernel)
 	size_t real = strlen(kernel->scratch), shown = strlen(SCRATCH_DIR);
 	if (!real)
 		return;
-	for (char *at = kernel->text; (at = strstr(at, kernel->scratch)); at += shown) {
+	for (char *at = kernel->text.at; (at = strstr(at, kernel->scratch)); at += shown) {
 		memcpy(at, SCRATCH_DIR, shown);
 		memmove(at + shown, at + real, strlen(at + real) + 1);
 	}
@@ -114,7 +94,7 @@ static char *maps_now(struct kernel *kernel)
 	if (!read_text(kernel, kernel->now->maps))
 		return NULL;
 	show_scratch(kernel);
-	char *copy = strdup(kernel->text);
+	char *copy = strdup(kernel->text.at);
 	if (!copy)
 		(void)broke(kernel, "out of memory");
 	return copy;
@@ -124,7 +104,7 @@ static char *maps_now(struct kernel *kernel)
 static uint64_t status_field(const struct kernel *kernel, const char *name, int base)
 {
 	size_t len = strlen(name);
-	for (const char *line = kernel->text; line && *line;) {
+	for (const char *line = kernel->text.at; line && *line;) {
 		if (strncmp(line, name, len) == 0 && line[len] == ':')
 			return strtoull(line + len + 1, NULL, base);
 		line = strchr(line, '\n');
@@ -207,7 +187,7 @@ static bool answer_flags(struct kernel *kernel, uint64_t addr, struct answer *an
 	bool inside = false;
 	if (!read_text(kernel, kernel->now->smaps))
 		return false;
-	for (char *line = kernel->text; *line;) {
+	for (char *line = kernel->text.at; *line;) {
 		uint64_t start, end;
 		size_t len = strcspn(line, "\n");
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
@@ -509,28 +489,6 @@ static bool answer_mincore(struct kernel *kernel, const struct call *call, struc
 	return answer_text(answer, text, at);
 }
 
-static long syscall_number(enum call_name name)
-{
-	static const short numbers[CALL_NAMES] = {
-		[CALL_MMAP] = SYS_mmap,
-		[CALL_MUNMAP] = SYS_munmap,
-		[CALL_MPROTECT] = SYS_mprotect,
-		[CALL_MREMAP] = SYS_mremap,
-		[CALL_BRK] = SYS_brk,
-		[CALL_MADVISE] = SYS_madvise,
-		[CALL_MLOCK] = SYS_mlock,
-		[CALL_MLOCK2] = SYS_mlock2,
-		[CALL_MUNLOCK] = SYS_munlock,
-		[CALL_MLOCKALL] = SYS_mlockall,
-		[CALL_MUNLOCKALL] = SYS_munlockall,
-		[CALL_MSYNC] = SYS_msync,
-		[CALL_MSEAL] = SYS_mseal,
-		[CALL_FTRUNCATE] = SYS_ftruncate,
-		[CALL_CLOSE] = SYS_close,
-	};
-	return numbers[name];
-}
-
 static bool kernel_call(struct target *target, const struct call *call, struct answer *answer)
 {
 	struct kernel *kernel = kernel_of(target);
@@ -541,11 +499,11 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 	}
 	if (target_refuses(call, answer))
 		return true;
-	if (syscall_number(call->name))
-		return answer_syscall(kernel, syscall_number(call->name), call->arg, answer);
-	switch (call->name) {
-	case CALL_MINCORE:
+	if (call->name == CALL_MINCORE)
 		return answer_mincore(kernel, call, answer);
+	if (call_number(call->name) >= 0)
+		return answer_syscall(kernel, call_number(call->name), call->arg, answer);
+	switch (call->name) {
 	case CALL_MEMFD_CREATE:
 		return answer_memfd(kernel, call, answer);
 	case CALL_OPEN:
@@ -584,14 +542,10 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 
 static bool read_limits(struct kernel *kernel)
 {
-	static const int resource[VAS_NRLIMITS] = {[VAS_RLIMIT_AS] = RLIMIT_AS,
-	                                           [VAS_RLIMIT_DATA] = RLIMIT_DATA,
-	                                           [VAS_RLIMIT_STACK] = RLIMIT_STACK,
-	                                           [VAS_RLIMIT_MEMLOCK] = RLIMIT_MEMLOCK};
 	for (int i = 0; i < VAS_NRLIMITS; i++) {
 		struct rlimit limit;
-		if (syscall(SYS_prlimit64, stub_pid(kernel->now->stub), resource[i], NULL, &limit) <
-		    0)
+		if (syscall(SYS_prlimit64, stub_pid(kernel->now->stub), limit_rows[i].number, NULL,
+		            &limit) < 0)
 			return broke(kernel, strerror(errno));
 		kernel->start.params.limit[i] = (struct vas_limit){limit.rlim_cur, limit.rlim_max};
 	}
@@ -603,9 +557,7 @@ static bool read_capabilities(struct kernel *kernel)
 	if (!read_text(kernel, kernel->now->status))
 		return false;
 	uint64_t caps = kernel->now->capabilities = status_field(kernel, "CapEff", 16);
-	kernel->start.params.capabilities = (caps >> 14 & 1 ? VAS_CAP_IPC_LOCK : 0) |
-	                                    (caps >> 17 & 1 ? VAS_CAP_SYS_RAWIO : 0) |
-	                                    (caps >> 21 & 1 ? VAS_CAP_SYS_ADMIN : 0);
+	kernel->start.params.capabilities = caps_of_bits(caps);
 	return true;
 }
 
@@ -679,7 +631,7 @@ static void kernel_destroy(struct target *target)
 	hold_end(kernel->pages);
 	remove_scratch(kernel);
 	free(kernel->start.maps);
-	free(kernel->text);
+	free(kernel->text.at);
 	free(kernel);
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "strace/rights.h"
 #include "strace/strace_names.h"
 #include "target/target.h"
 
@@ -71,9 +72,7 @@ static bool take_cap(const struct reader *reader, const char *at)
 	uint64_t number;
 	if (!name_find(&names_cap, at, strlen(at), &number))
 		return fail(reader, at, "expected CAP_IPC_LOCK, CAP_SYS_RAWIO or CAP_SYS_ADMIN");
-	reader->script->needs_caps |= number == 14   ? VAS_CAP_IPC_LOCK
-	                              : number == 17 ? VAS_CAP_SYS_RAWIO
-	                                             : VAS_CAP_SYS_ADMIN;
+	reader->script->needs_caps |= cap_of_number(number);
 	return true;
 }
 

@@ -50,6 +50,7 @@ bool machine_read(struct machine *machine);
  * freed ("overcommit_memory 0 -> 1, ..."), or NULL: nothing, or it cannot be read. For who has
  * found a difference: somebody may have changed the machine meanwhile. */
 char *machine_changes(const struct machine *before);
+#define MACHINE_CHANGED "The machine was set otherwise meanwhile, from which differences can come: "
 
 /* "always", "madvise" or "never" as an enum vas_thp; never, if it is none of them. */
 uint32_t thp_number(const char *word);

@@ -12,9 +12,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "strace/rights.h"
 #include "strace/strace_names.h"
+#include "target/calls.h"
 #include "target/stub.h"
 #include "target/target_vas_internal.h"
+#include "vas/posix.h"
 
 /* The frames' memory. Only what is used becomes real; less is taken where so much may not be
  * reserved. */
@@ -34,23 +37,12 @@ static struct vas_target *target_of(const struct target *target)
 
 /* ---- Reports --------------------------------------------------------------------------------- */
 
-static void write_piece(void *ctx, const char *text, size_t len)
-{
-	(void)fwrite(text, 1, len, ctx); /* errors stay in the stream until fclose */
-}
-
 static char *maps_of(struct vas *space)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	if (out)
-		vas_maps(space, write_piece, out);
-	if (out && fclose(out) == 0)
-		return text;
-	free(text);
-	fprintf(stderr, "vas: out of memory\n");
-	return NULL;
+	char *text = vas_posix_text(space, vas_maps);
+	if (!text)
+		fprintf(stderr, "vas: out of memory\n");
+	return text;
 }
 
 static bool lives(struct vas *space, unsigned process)
@@ -163,7 +155,7 @@ static bool answer_mincore(struct vas_target *vas, const struct call *call, stru
 	uint64_t pages = (call->arg[1] + PAGE - 1) / PAGE;
 	uint64_t shown = pages < VECTOR_SHOWN ? pages : VECTOR_SHOWN;
 	answer->kind = ANSWER_VALUE;
-	answer->value = vas_mincore(vas->space, call->arg[0], call->arg[1], call->arg[2]);
+	answer->value = call_make(vas->space, call, NULL);
 	if (answer->value != 0)
 		return true;
 	if (shown && vas_read(vas->space, vector, call->arg[2], shown, NULL) != 0) {
@@ -181,36 +173,24 @@ static bool answer_mincore(struct vas_target *vas, const struct call *call, stru
 
 static void answer_setrlimit(struct vas_target *vas, const struct call *call, struct answer *answer)
 {
-	static const struct {
-		uint64_t number;
-		enum vas_rlimit limit;
-	} known[] = {{9, VAS_RLIMIT_AS},
-	             {2, VAS_RLIMIT_DATA},
-	             {3, VAS_RLIMIT_STACK},
-	             {8, VAS_RLIMIT_MEMLOCK}};
 	const struct vas_limit limit = {call->arg[1], call->arg[2]};
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (known[i].number != call->arg[0])
-			continue;
-		answer->kind = ANSWER_VALUE;
-		if (limit.soft > limit.hard)
-			answer->value = -VAS_EINVAL;
-		else if (limit.hard > vas_get_limit(vas->space, known[i].limit).hard &&
-		         !vas->may_raise)
-			answer->value = -VAS_EPERM;
-		else
-			vas_set_limit(vas->space, known[i].limit, limit);
+	enum vas_rlimit which;
+	if (!limit_find(call->arg[0], &which)) {
+		answer_refuse(answer, "setrlimit() knows AS, DATA, STACK and MEMLOCK");
 		return;
 	}
-	answer_refuse(answer, "setrlimit() knows AS, DATA, STACK and MEMLOCK");
+	answer->kind = ANSWER_VALUE;
+	if (limit.soft > limit.hard)
+		answer->value = -VAS_EINVAL;
+	else if (limit.hard > vas_get_limit(vas->space, which).hard && !vas->may_raise)
+		answer->value = -VAS_EPERM;
+	else
+		vas_set_limit(vas->space, which, limit);
 }
 
 static void answer_drop_cap(struct vas_target *vas, const struct call *call, struct answer *answer)
 {
-	uint32_t cap = call->arg[0] == 14   ? VAS_CAP_IPC_LOCK
-	               : call->arg[0] == 17 ? VAS_CAP_SYS_RAWIO
-	               : call->arg[0] == 21 ? VAS_CAP_SYS_ADMIN
-	                                    : 0;
+	uint32_t cap = cap_of_number(call->arg[0]);
 	if (!cap) {
 		answer_refuse(answer, "drop_cap() knows IPC_LOCK, SYS_RAWIO and SYS_ADMIN");
 		return;
@@ -311,39 +291,14 @@ static bool answer_fork(struct vas_target *vas, struct answer *answer)
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
-/* Linux's calls that are one of vas's. */
+/* What descriptors mean is the target's, and a status is its sum. */
 static int64_t make_call(struct vas_target *vas, const struct call *call)
 {
-	struct vas *space = vas->space;
 	const uint64_t *arg = call->arg;
+	if (call_is_of_space(call->name))
+		return call_make(vas->space, call,
+		                 call->name == CALL_MMAP ? descriptor_file(vas, arg[4]) : NULL);
 	switch (call->name) {
-	case CALL_MMAP:
-		return vas_mmap(space, arg[0], arg[1], arg[2], arg[3], descriptor_file(vas, arg[4]),
-		                arg[5]);
-	case CALL_MUNMAP:
-		return vas_munmap(space, arg[0], arg[1]);
-	case CALL_MPROTECT:
-		return vas_mprotect(space, arg[0], arg[1], arg[2]);
-	case CALL_MREMAP:
-		return vas_mremap(space, arg[0], arg[1], arg[2], arg[3], arg[4]);
-	case CALL_BRK:
-		return vas_brk(space, arg[0]);
-	case CALL_MADVISE:
-		return vas_madvise(space, arg[0], arg[1], arg[2]);
-	case CALL_MLOCK:
-		return vas_mlock(space, arg[0], arg[1]);
-	case CALL_MLOCK2:
-		return vas_mlock2(space, arg[0], arg[1], arg[2]);
-	case CALL_MUNLOCK:
-		return vas_munlock(space, arg[0], arg[1]);
-	case CALL_MLOCKALL:
-		return vas_mlockall(space, arg[0]);
-	case CALL_MUNLOCKALL:
-		return vas_munlockall(space);
-	case CALL_MSYNC:
-		return vas_msync(space, arg[0], arg[1], arg[2]);
-	case CALL_MSEAL:
-		return vas_mseal(space, arg[0], arg[1], arg[2]);
 	case CALL_MEMFD_CREATE:
 		return descriptor_memfd(vas, call->text, arg[0]);
 	case CALL_OPEN:
@@ -355,7 +310,7 @@ static int64_t make_call(struct vas_target *vas, const struct call *call)
 	case CALL_STATUS:
 		return status_kb(vas, call->text);
 	case CALL_PRESENT:
-		return vas_present(space, arg[0]);
+		return vas_present(vas->space, arg[0]);
 	default:
 		return -VAS_ENOSYS;
 	}

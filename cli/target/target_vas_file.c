@@ -10,11 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "filesystem.h"
 #include "strace/strace_names.h"
 #include "target/target_vas_internal.h"
 
@@ -53,23 +52,16 @@ static struct node *node_find(struct vas_target *vas, const char *path)
 	return node;
 }
 
-/* What the file system at `path` does to mappings of its files. */
-static uint32_t filesystem_mode(const char *path)
+/* What the file system at `path` does to mappings of its files. vas makes holes (MADV_REMOVE) only
+ * in files of its `own`. */
+static uint32_t filesystem_mode(const char *path, bool own)
 {
-	/* the magic numbers of those that ask for aligned addresses: ext4, xfs, btrfs, f2fs */
-	static const uint32_t aligning[] = {0xef53, 0x58465342, 0x9123683e, 0xf2f52010};
-	const uint32_t tmpfs = 0x01021994;
-	struct statfs info;
-	struct statvfs flags;
-	uint32_t mode = 0;
-	if (statvfs(path, &flags) == 0 && (flags.f_flag & ST_NOEXEC))
-		mode |= VAS_FILE_NOEXEC;
-	if (statfs(path, &info) < 0)
+	const struct filesystem *fs = vas_host_filesystem_at(path);
+	uint32_t mode = vas_host_noexec_at(path) ? VAS_FILE_NOEXEC : 0;
+	if (!fs)
 		return mode;
-	for (size_t i = 0; i < sizeof(aligning) / sizeof(aligning[0]); i++)
-		if ((uint32_t)info.f_type == aligning[i])
-			mode |= VAS_FILE_THP_ALIGN;
-	return mode | ((uint32_t)info.f_type == tmpfs ? VAS_FILE_SHMEM : 0);
+	return mode | (fs->aligns ? VAS_FILE_THP_ALIGN : 0) |
+	       (fs->memory || (own && fs->punches) ? VAS_FILE_SHMEM : 0);
 }
 
 /* ---- Files of the machine: ctx is the descriptor --------------------------------------------- */
@@ -103,7 +95,7 @@ static struct node *open_host(struct vas_target *vas, const char *path, int64_t 
 		(void)close(fd);
 		return NULL;
 	}
-	node->mode = filesystem_mode(path);
+	node->mode = filesystem_mode(path, false);
 	node->major = major(info.st_dev);
 	node->minor = minor(info.st_dev);
 	node->inode = info.st_ino;
@@ -255,7 +247,7 @@ static struct node *resolve(struct vas_target *vas, const char *path, uint64_t f
 	*error = -VAS_ENOMEM;
 	node = node_create(vas, path, NULL, NULL, 0);
 	if (node) {
-		node->mode = filesystem_mode("/tmp");
+		node->mode = filesystem_mode("/tmp", true);
 		node->named = true;
 	}
 	return node;

@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #endif
 
+#include "filesystem.h"
 #include "vas/posix.h"
 
 /* Kept until the object goes: files point to it. */
@@ -217,26 +216,11 @@ static const char *keep_path(struct host_file *host, int fd)
 /* What the file's filesystem means for its mappings. */
 static uint32_t filesystem_mode(int fd)
 {
-	uint32_t mode = 0;
-	struct statvfs mount;
-#ifdef __linux__
-	/* statfs(2)'s numbers of those that ask for aligned addresses: ext4, xfs, btrfs */
-	static const uint32_t aligning[] = {0xef53, 0x58465342, 0x9123683e};
-	const uint32_t tmpfs = 0x01021994;
-	struct statfs fs;
+	const struct filesystem *fs = vas_host_filesystem(fd);
+	uint32_t mode = vas_host_noexec(fd) ? VAS_FILE_NOEXEC : 0;
 
-	if (fstatfs(fd, &fs) == 0) {
-		for (size_t i = 0; i < sizeof(aligning) / sizeof(aligning[0]); i++)
-			mode |= (uint32_t)fs.f_type == aligning[i] ? VAS_FILE_THP_ALIGN : 0;
-		mode |= (uint32_t)fs.f_type == tmpfs ? VAS_FILE_SHMEM : 0;
-	}
-#endif
-#ifdef ST_NOEXEC
-	if (fstatvfs(fd, &mount) == 0 && (mount.f_flag & ST_NOEXEC))
-		mode |= VAS_FILE_NOEXEC;
-#else
-	(void)mount;
-#endif
+	if (fs)
+		mode |= (fs->aligns ? VAS_FILE_THP_ALIGN : 0) | (fs->memory ? VAS_FILE_SHMEM : 0);
 	return mode;
 }
 

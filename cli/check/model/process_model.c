@@ -119,7 +119,7 @@ void model_destroy(struct model *model)
 		free(name);
 	}
 	map_lines_free(&model->lines);
-	free(model->text);
+	free(model->text.at);
 	free(model->picture);
 	free(model->files);
 	munmap(model->memory, MEMORY_LEN); /* vas's own things all lie in there */

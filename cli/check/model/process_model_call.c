@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "check/model/process_model_internal.h"
+#include "strace/rights.h"
+#include "target/calls.h"
 
 /* Frames that vas needs to be able to answer at all; fewer, and its ENOMEM is no finding. */
 #define FRAMES_LOW 256
@@ -79,13 +81,13 @@ static bool locks_on_fault(struct vas *vas, uint64_t addr)
  * twice. Errors of populating do not show in mmap's answer. */
 static int64_t make_mmap(struct space *space, const struct call *call, struct vas_file *file)
 {
-	const uint64_t *arg = call->arg;
-	uint64_t flags = arg[3];
+	struct call plain = *call;
+	uint64_t flags = call->arg[3];
 	bool populate = (flags & VAS_MAP_POPULATE) && !(flags & VAS_MAP_NONBLOCK);
 	bool private = (flags & VAS_MAP_TYPE) == VAS_MAP_PRIVATE;
-	flags &= ~(uint64_t)VAS_MAP_POPULATE;
-	int64_t addr = vas_mmap(space->vas, arg[0], arg[1], arg[2], flags, file, arg[5]);
-	if (addr >= 0 && populate && private && (arg[2] & VAS_PROT_WRITE) &&
+	plain.arg[3] &= ~(uint64_t)VAS_MAP_POPULATE;
+	int64_t addr = call_make(space->vas, &plain, file);
+	if (addr >= 0 && populate && private && (call->arg[2] & VAS_PROT_WRITE) &&
 	    !locks_on_fault(space->vas, (uint64_t)addr))
 		vas_fault(space->vas, (uint64_t)addr, VAS_WRITE, NULL);
 	return addr;
@@ -112,16 +114,11 @@ static uint64_t place_at(const struct process *process, const struct call *call)
 
 static int64_t set_limit(struct space *space, const struct call *call)
 {
-	static const unsigned numbers[VAS_NRLIMITS] = {[VAS_RLIMIT_AS] = 9,
-	                                               [VAS_RLIMIT_DATA] = 2,
-	                                               [VAS_RLIMIT_STACK] = 3,
-	                                               [VAS_RLIMIT_MEMLOCK] = 8};
-	for (unsigned i = 0; i < VAS_NRLIMITS; i++) {
-		if (numbers[i] != call->arg[0])
-			continue;
-		space->params.limit[i] = (struct vas_limit){call->arg[1], call->arg[2]};
-		vas_set_limit(space->vas, (enum vas_rlimit)i, space->params.limit[i]);
-	}
+	enum vas_rlimit which;
+	if (!limit_find(call->arg[0], &which))
+		return 0; /* vas's do not depend on it */
+	space->params.limit[which] = (struct vas_limit){call->arg[1], call->arg[2]};
+	vas_set_limit(space->vas, which, space->params.limit[which]);
 	return 0;
 }
 
@@ -137,45 +134,16 @@ static void set_pool(struct model *model, const struct call *call, int64_t answe
 
 static int64_t make(struct model *model, struct space *space, const struct call *call)
 {
-	struct vas *vas = space->vas;
-	const uint64_t *arg = call->arg;
 	struct vas_file *file = NULL;
-	switch (call->name) {
-	case CALL_MMAP:
-		if ((int64_t)arg[4] > 0 && arg[4] <= model->nfiles)
-			file = model->files[arg[4] - 1]->vas;
-		return make_mmap(space, call, file);
-	case CALL_MUNMAP:
-		return vas_munmap(vas, arg[0], arg[1]);
-	case CALL_MPROTECT:
-		return vas_mprotect(vas, arg[0], arg[1], arg[2]);
-	case CALL_MREMAP:
-		return vas_mremap(vas, arg[0], arg[1], arg[2], arg[3], arg[4]);
-	case CALL_BRK:
-		return vas_brk(vas, arg[0]);
-	case CALL_MADVISE:
-		return vas_madvise(vas, arg[0], arg[1], arg[2]);
-	case CALL_MLOCK:
-		return vas_mlock(vas, arg[0], arg[1]);
-	case CALL_MLOCK2:
-		return vas_mlock2(vas, arg[0], arg[1], arg[2]);
-	case CALL_MUNLOCK:
-		return vas_munlock(vas, arg[0], arg[1]);
-	case CALL_MLOCKALL:
-		return vas_mlockall(vas, arg[0]);
-	case CALL_MUNLOCKALL:
-		return vas_munlockall(vas);
-	case CALL_MSYNC:
-		return vas_msync(vas, arg[0], arg[1], arg[2]);
-	case CALL_MINCORE:
-		return vas_mincore(vas, arg[0], arg[1], arg[2]);
-	case CALL_MSEAL:
-		return vas_mseal(vas, arg[0], arg[1], arg[2]);
-	case CALL_SETRLIMIT:
+	if (call->name == CALL_SETRLIMIT)
 		return set_limit(space, call);
-	default:
+	if (!call_is_of_space(call->name))
 		return -VAS_ENOSYS;
-	}
+	if (call->name != CALL_MMAP)
+		return call_make(space->vas, call, NULL);
+	if ((int64_t)call->arg[4] > 0 && call->arg[4] <= model->nfiles)
+		file = model->files[call->arg[4] - 1]->vas;
+	return make_mmap(space, call, file);
 }
 
 /* The answer depends on what is in memory, which vas does not know. */

@@ -5,6 +5,7 @@
 #define VAS_CLI_PROCESS_MODEL_INTERNAL_H
 
 #include "check/model/process_model.h"
+#include "target/text.h"
 
 struct object {
 	struct object *next;
@@ -65,8 +66,7 @@ struct model {
 	bool draws;
 	int32_t drawn; /* the process that is: the first */
 	char *picture; /* of its space when it was looked at last */
-	char *text;    /* the text behind lines */
-	size_t text_len, text_room;
+	struct text text; /* behind lines */
 };
 
 /* process_model.c */

@@ -11,33 +11,14 @@
 
 /* ---- vas's map ------------------------------------------------------------------------------- */
 
-static void collect(void *ctx, const char *text, size_t len)
-{
-	struct model *model = ctx;
-	if (model->text_len + len + 1 > model->text_room) {
-		size_t room = (model->text_len + len + 1) * 2;
-		char *bigger = realloc(model->text, room);
-		if (!bigger) {
-			fputs("vas: out of memory\n", stderr);
-			exit(3);
-		}
-		model->text = bigger;
-		model->text_room = room;
-	}
-	memcpy(model->text + model->text_len, text, len);
-	model->text_len += len;
-	model->text[model->text_len] = '\0';
-}
-
 /* Fills model->lines. With `flags` also what smaps would say. */
 static void read_own_map(struct model *model, struct vas *vas, bool flags)
 {
 	struct map_lines *lines = &model->lines;
 	struct vas_region region = {.end = 0};
-	model->text_len = 0;
-	collect(model, "", 0);
-	vas_maps(vas, collect, model);
-	if (!map_lines_parse(lines, model->text)) {
+	text_clear(&model->text);
+	vas_maps(vas, text_sink, &model->text);
+	if (!map_lines_parse(lines, model->text.at)) {
 		fputs("vas: vas_maps printed what is not a map\n", stderr);
 		exit(3);
 	}
@@ -53,19 +34,13 @@ static void read_own_map(struct model *model, struct vas *vas, bool flags)
 #define CONTEXT 2
 #define SHOWN 8
 
-struct text {
-	char *to;
-	size_t left;
-};
-
 static void put_line(struct text *text, char mark, const struct map_line *line)
 {
 	char printed[MAP_LINE_TEXT];
 	map_line_print(printed, line);
-	int n = snprintf(text->to, text->left, "%c%s\n", mark, printed);
-	size_t len = n < 0 ? 0 : (size_t)n < text->left ? (size_t)n : text->left - 1;
-	text->to += len;
-	text->left -= len;
+	text_sink(text, &mark, 1);
+	text_sink(text, printed, strlen(printed));
+	text_sink(text, "\n", 1);
 }
 
 static void put_lines(struct text *text, char mark, const struct map_lines *lines, size_t from,
@@ -76,10 +51,9 @@ static void put_lines(struct text *text, char mark, const struct map_lines *line
 			put_line(text, mark, &lines->line[i]);
 			continue;
 		}
-		int n = snprintf(text->to, text->left, "%c... %zu lines more\n", mark, to - i);
-		size_t len = n > 0 && (size_t)n < text->left ? (size_t)n : 0;
-		text->to += len;
-		text->left -= len;
+		char more[64];
+		int n = snprintf(more, sizeof(more), "%c... %zu lines more\n", mark, to - i);
+		text_sink(text, more, (size_t)n);
 		return;
 	}
 }
@@ -88,22 +62,20 @@ static void put_lines(struct text *text, char mark, const struct map_lines *line
  * do not. */
 static char *show_difference(const struct map_lines *kernel, const struct map_lines *vas)
 {
-	size_t room = (2 * CONTEXT + 2 * (SHOWN + 1)) * (MAP_LINE_TEXT + 2);
 	size_t head = map_lines_differ(kernel, vas), tail = 0;
-	char *all = head < kernel->n || head < vas->n ? malloc(room) : NULL;
-	if (!all)
+	struct text text = {NULL, 0, 0};
+	if (head == kernel->n && head == vas->n)
 		return NULL;
-	struct text text = {all, room};
 	while (tail + head < kernel->n && tail + head < vas->n &&
 	       map_line_same(&kernel->line[kernel->n - 1 - tail], &vas->line[vas->n - 1 - tail]))
 		tail++;
-	all[0] = '\0';
+	text_clear(&text);
 	put_lines(&text, ' ', kernel, head > CONTEXT ? head - CONTEXT : 0, head);
 	put_lines(&text, '-', kernel, head, kernel->n - tail);
 	put_lines(&text, '+', vas, head, vas->n - tail);
 	size_t end = tail > CONTEXT ? kernel->n - tail + CONTEXT : kernel->n;
 	put_lines(&text, ' ', kernel, kernel->n - tail, end);
-	return all;
+	return text.at;
 }
 
 /* ---- Comparing ------------------------------------------------------------------------------- */

@@ -198,10 +198,7 @@ static void put_text(const struct report_style *style, const struct model *model
 	if (model_picture(model))
 		fprintf(file, "\n%s\n", model_picture(model));
 	if (style->changes)
-		fprintf(file,
-		        "The machine was set otherwise meanwhile, from which differences can "
-		        "come: %s.\n",
-		        style->changes);
+		fprintf(file, MACHINE_CHANGED "%s.\n", style->changes);
 	put_verdict(file, &total, model_broken(model));
 }
 

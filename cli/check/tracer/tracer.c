@@ -219,7 +219,7 @@ static void release(struct tracer *tracer)
 		free(kept);
 	}
 	map_lines_free(&tracer->lines);
-	free(tracer->text);
+	free(tracer->text.at);
 	free(tracer);
 }
 

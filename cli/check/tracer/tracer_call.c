@@ -19,8 +19,8 @@
 #include <sys/user.h>
 
 #include "check/tracer/tracer_internal.h"
+#include "strace/rights.h"
 
-#define PAGE 4096u
 #define ERESTART_FIRST 512 /* the kernel's own errnos for a call that will be made again */
 #define ERESTART_LAST 516
 
@@ -31,7 +31,8 @@ static void fill_call(struct task *task)
 	const struct traced_call *traced = task->traced;
 	task->call = (struct call){.name = traced->name, .nargs = traced->nargs};
 	for (unsigned i = 0; i < traced->nargs && i < CALL_MAX_ARGS; i++)
-		task->call.arg[i] = traced->ints >> i & 1 ? (uint32_t)task->args[i] : task->args[i];
+		task->call.arg[i] = call_ints(traced->name) >> i & 1 ? (uint32_t)task->args[i]
+		                                                     : task->args[i];
 	/* As strace does, an address that the kernel will not look at is not mentioned. */
 	if (traced->name == CALL_MREMAP &&
 	    !(task->args[3] & (VAS_MREMAP_FIXED | VAS_MREMAP_DONTUNMAP)))
@@ -117,7 +118,7 @@ static void look_before_brk(struct tracer *tracer, struct task *task)
 	if (to != 0 && to < from)
 		touch_near(tracer, task, to, from - to);
 	else
-		touch_near(tracer, task, (from + PAGE - 1) & ~(uint64_t)(PAGE - 1), 0);
+		touch_near(tracer, task, (from + PAGE - 1) & ~(PAGE - 1), 0);
 }
 
 /* Whether pages can be had is a question of the files' sizes, which change by write(2) too, and by
@@ -337,10 +338,6 @@ static void emit_call(struct tracer *tracer, struct task *task, const struct cal
 /* Limits belong to processes and capabilities to threads, in the model both to spaces. */
 static void bring_rights(struct tracer *tracer, struct task *task)
 {
-	static const unsigned numbers[VAS_NRLIMITS] = {[VAS_RLIMIT_AS] = 9,
-	                                               [VAS_RLIMIT_DATA] = 2,
-	                                               [VAS_RLIMIT_STACK] = 3,
-	                                               [VAS_RLIMIT_MEMLOCK] = 8};
 	struct mm *mm = task->mm;
 	for (unsigned i = 0; i < VAS_NRLIMITS; i++) {
 		const struct vas_limit *limit = &task->proc->limit[i];
@@ -349,7 +346,7 @@ static void bring_rights(struct tracer *tracer, struct task *task)
 		mm->limit[i] = *limit;
 		struct call call = {.name = CALL_SETRLIMIT,
 		                    .nargs = 3,
-		                    .arg = {numbers[i], limit->soft, limit->hard}};
+		                    .arg = {limit_rows[i].number, limit->soft, limit->hard}};
 		emit_call(tracer, task, &call, 0);
 	}
 	if (mm->caps != task->caps) {

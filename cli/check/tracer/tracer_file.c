@@ -10,15 +10,13 @@
 #include <linux/kcmp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "check/tracer/tracer_internal.h"
-
-#define PAGE 4096ul
+#include "filesystem.h"
 
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL /* Linux 6.9 */
@@ -27,39 +25,13 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
-/* ---- Filesystems ----------------------------------------------------------------------------- */
+/* ---- Descriptors that are files ------------------------------------------------------------- */
 
-/* Those whose regular files map in the plain way; the numbers are statfs(2)'s f_type. SHMEM means
- * that MADV_REMOVE punches holes. */
-static const struct {
-	uint32_t magic;
-	uint32_t mode;
-} filesystems[] = {
-	{0xef53, VAS_FILE_THP_ALIGN | VAS_FILE_SHMEM},     /* ext2, ext3, ext4 */
-	{0x58465342, VAS_FILE_THP_ALIGN | VAS_FILE_SHMEM}, /* xfs */
-	{0x9123683e, VAS_FILE_THP_ALIGN | VAS_FILE_SHMEM}, /* btrfs */
-	{0x01021994, VAS_FILE_SHMEM},                      /* tmpfs, memfd */
-	{0x858458f6, 0},                                   /* ramfs */
-	{0x794c7630, 0},                                   /* overlayfs */
-	{0x6969, 0},                                       /* nfs */
-	{0x01021997, 0},                                   /* 9p */
-	{0x65735546, 0},                                   /* fuse */
-	{0xf2f52010, 0},                                   /* f2fs */
-	{0x4d44, 0},                                       /* vfat */
-	{0x2011bab0, 0},                                   /* exfat */
-	{0x9660, 0},                                       /* iso9660 */
-	{0x73717368, 0},                                   /* squashfs */
-	{0xe0f5e1e2, 0},                                   /* erofs */
-	{0x2fc12fc1, 0},                                   /* zfs */
-	{0xca451a4e, 0},                                   /* bcachefs */
-};
-
-static const uint32_t *filesystem_mode(uint32_t magic)
+/* What an object of vas's is to be. VAS_FILE_SHMEM says there that MADV_REMOVE makes holes. */
+static uint32_t mode_of(const struct filesystem *fs)
 {
-	for (size_t i = 0; i < sizeof(filesystems) / sizeof(filesystems[0]); i++)
-		if (filesystems[i].magic == magic)
-			return &filesystems[i].mode;
-	return NULL;
+	return (fs->aligns ? VAS_FILE_THP_ALIGN : 0) |
+	       (fs->memory || fs->punches ? VAS_FILE_SHMEM : 0);
 }
 
 static void link_text(int fd, char *text, size_t size)
@@ -80,19 +52,21 @@ static uint32_t access_mode(int fd)
 
 static void classify_regular(struct pending_file *file)
 {
-	struct statfs fs;
-	struct statvfs mount;
+	const struct filesystem *fs = vas_host_filesystem(file->fd);
+	struct statfs unknown = {.f_type = 0};
 	int seals = fcntl(file->fd, F_GET_SEALS);
-	const uint32_t *mode = fstatfs(file->fd, &fs) == 0 ? filesystem_mode((uint32_t)fs.f_type)
-	                                                   : NULL;
-	if (!mode)
+	if (!fs && fstatfs(file->fd, &unknown) == 0)
 		snprintf(file->opaque, sizeof(file->opaque), "mmap on filesystem type 0x%lx",
-		         (unsigned long)fs.f_type);
+		         (unsigned long)unknown.f_type);
+	else if (!fs)
+		snprintf(file->opaque, sizeof(file->opaque),
+		         "mmap on a filesystem that says not "
+		         "what it is");
 	else if (seals > 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		snprintf(file->opaque, sizeof(file->opaque), "mmap of a write-sealed memfd");
 	else
-		file->mode |= *mode;
-	if (fstatvfs(file->fd, &mount) == 0 && (mount.f_flag & ST_NOEXEC))
+		file->mode |= mode_of(fs);
+	if (vas_host_noexec(file->fd))
 		file->mode |= VAS_FILE_NOEXEC;
 }
 
@@ -302,7 +276,6 @@ static void inspect_line(struct task *task, const struct map_line *line, struct 
 {
 	char path[96];
 	struct stat file;
-	struct statfs fs;
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", (int)task->tid,
 	         (unsigned long long)line->start, (unsigned long long)line->end);
 	const char *by = path;
@@ -315,11 +288,9 @@ static void inspect_line(struct task *task, const struct map_line *line, struct 
 	if (strncmp(line->name, "/SYSV", 5) == 0)
 		event->info.mode |= VAS_FILE_OWN_AREA;
 	event->number = S_ISREG(file.st_mode) ? (uint64_t)file.st_size : (uint64_t)1 << 40;
-	const uint32_t *mode = S_ISREG(file.st_mode) && statfs(by, &fs) == 0
-	                               ? filesystem_mode((uint32_t)fs.f_type)
-	                               : NULL;
-	if (mode)
-		event->info.mode |= *mode;
+	const struct filesystem *fs = S_ISREG(file.st_mode) ? vas_host_filesystem_at(by) : NULL;
+	if (fs)
+		event->info.mode |= mode_of(fs);
 }
 
 uint32_t file_from_line(struct tracer *tracer, struct task *task, const struct map_line *line)

@@ -17,6 +17,10 @@
 
 #include "check/log/log.h"
 #include "check/tracer/tracer.h"
+#include "target/calls.h"
+#include "target/text.h"
+
+#define PAGE ((uint64_t)4096) /* the tracer is x86-64's */
 
 struct tracer;
 struct task;
@@ -46,7 +50,6 @@ struct traced_call {
 	enum follow follow;
 	enum call_name name; /* of FOLLOW_SAME, MMAP, LOOK */
 	unsigned nargs;
-	uint8_t ints; /* bit n: argument n is a C int, the kernel looks at 32 bits of it */
 };
 
 /* An open file description that is mapped somewhere. */
@@ -155,8 +158,7 @@ struct tracer {
 	uint64_t calls, shown_at; /* for progress */
 	struct event event;       /* scratch, large */
 	struct map_lines lines;   /* the kernel's map, when last read */
-	char *text;               /* and what its names point into */
-	size_t text_room;
+	struct text text;         /* and what its names point into */
 };
 
 /* tracer.c */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check/tracer/tracer_internal.h"
+#include "strace/rights.h"
 
 static int open_proc(pid_t tid, const char *name)
 {
@@ -35,30 +36,10 @@ void proc_close(struct mm *mm)
 	mm->maps_fd = mm->pagemap_fd = -1;
 }
 
-/* The whole of a file into tracer->text, terminated. */
-static bool read_text(struct tracer *tracer, int fd)
-{
-	size_t len = 0;
-	ssize_t got;
-	do {
-		if (tracer->text_room - len < 8192) {
-			size_t room = tracer->text_room ? tracer->text_room * 2 : 65536;
-			char *text = realloc(tracer->text, room);
-			if (!text)
-				return false;
-			tracer->text = text;
-			tracer->text_room = room;
-		}
-		got = pread(fd, tracer->text + len, tracer->text_room - len - 1, (off_t)len);
-		len += got > 0 ? (size_t)got : 0;
-	} while (got > 0);
-	tracer->text[len] = '\0';
-	return got == 0 && len > 0;
-}
-
 bool proc_maps(struct tracer *tracer, struct mm *mm)
 {
-	if (!read_text(tracer, mm->maps_fd) || !map_lines_parse(&tracer->lines, tracer->text))
+	if (!text_read_maps(&tracer->text, mm->maps_fd) ||
+	    !map_lines_parse(&tracer->lines, tracer->text.at))
 		return false;
 	mm->lines = tracer->lines.n;
 	return true;
@@ -67,8 +48,8 @@ bool proc_maps(struct tracer *tracer, struct mm *mm)
 bool proc_smaps(struct tracer *tracer, struct mm *mm)
 {
 	int fd = open_proc(mm->tid, "smaps");
-	bool good = fd >= 0 && read_text(tracer, fd) &&
-	            map_lines_parse(&tracer->lines, tracer->text);
+	bool good = fd >= 0 && text_read(&tracer->text, fd) &&
+	            map_lines_parse(&tracer->lines, tracer->text.at);
 	if (fd >= 0)
 		close(fd);
 	return good;
@@ -162,19 +143,13 @@ static uint64_t parse_limit(const char **at)
 /* Not by prlimit(2): for a process that has changed its user that needs CAP_SYS_RESOURCE. */
 void proc_limits(struct proc *proc)
 {
-	static const char *const names[VAS_NRLIMITS] = {
-		[VAS_RLIMIT_AS] = "\nMax address space ",
-		[VAS_RLIMIT_DATA] = "\nMax data size ",
-		[VAS_RLIMIT_STACK] = "\nMax stack size ",
-		[VAS_RLIMIT_MEMLOCK] = "\nMax locked memory ",
-	};
 	char text[4096];
 	read_small(proc->pid, "limits", text, sizeof(text));
 	for (unsigned i = 0; i < VAS_NRLIMITS; i++) {
-		const char *at = strstr(text, names[i]);
+		const char *at = strstr(text, limit_rows[i].proc);
 		if (!at)
 			continue;
-		at += strlen(names[i]);
+		at += strlen(limit_rows[i].proc);
 		proc->limit[i].soft = parse_limit(&at);
 		proc->limit[i].hard = parse_limit(&at);
 	}
@@ -185,7 +160,5 @@ void proc_caps(struct task *task)
 	uint64_t effective;
 	if (!proc_status(task->tid, "CapEff", 16, &effective))
 		return;
-	task->caps = (effective >> 14 & 1 ? VAS_CAP_IPC_LOCK : 0) |
-	             (effective >> 17 & 1 ? VAS_CAP_SYS_RAWIO : 0) |
-	             (effective >> 21 & 1 ? VAS_CAP_SYS_ADMIN : 0);
+	task->caps = caps_of_bits(effective);
 }

@@ -15,27 +15,26 @@
 #define __NR_mseal 462
 #endif
 
-#define SAME(call, NAME, nargs, ints) {__NR_##call, #call, FOLLOW_SAME, CALL_##NAME, nargs, ints}
-#define LOOK(call, NAME, nargs, ints) {__NR_##call, #call, FOLLOW_LOOK, CALL_##NAME, nargs, ints}
-#define AS(call, how) {__NR_##call, #call, FOLLOW_##how, CALL_NAMES, 0, 0}
-#define ARG(n) (1u << (n))
+#define SAME(call, NAME, nargs) {__NR_##call, #call, FOLLOW_SAME, CALL_##NAME, nargs}
+#define LOOK(call, NAME, nargs) {__NR_##call, #call, FOLLOW_LOOK, CALL_##NAME, nargs}
+#define AS(call, how) {__NR_##call, #call, FOLLOW_##how, CALL_NAMES, 0}
 
 const struct traced_call traced_calls[] = {
-	{__NR_mmap, "mmap", FOLLOW_MMAP, CALL_MMAP, 6, 0},
-	SAME(munmap, MUNMAP, 2, 0),
-	SAME(mprotect, MPROTECT, 3, 0),
-	SAME(mremap, MREMAP, 5, 0),
-	SAME(brk, BRK, 1, 0),
-	SAME(madvise, MADVISE, 3, ARG(2)),
-	SAME(mlock, MLOCK, 2, 0),
-	SAME(mlock2, MLOCK2, 3, ARG(2)),
-	SAME(munlock, MUNLOCK, 2, 0),
-	SAME(mlockall, MLOCKALL, 1, ARG(0)),
-	SAME(munlockall, MUNLOCKALL, 0, 0),
-	SAME(mseal, MSEAL, 3, 0),
-	LOOK(msync, MSYNC, 3, ARG(2)),
-	LOOK(mincore, MINCORE, 3, 0),
-	{__NR_pkey_mprotect, "pkey_mprotect", FOLLOW_SAME, CALL_MPROTECT, 3, 0},
+	{__NR_mmap, "mmap", FOLLOW_MMAP, CALL_MMAP, 6},
+	SAME(munmap, MUNMAP, 2),
+	SAME(mprotect, MPROTECT, 3),
+	SAME(mremap, MREMAP, 5),
+	SAME(brk, BRK, 1),
+	SAME(madvise, MADVISE, 3),
+	SAME(mlock, MLOCK, 2),
+	SAME(mlock2, MLOCK2, 3),
+	SAME(munlock, MUNLOCK, 2),
+	SAME(mlockall, MLOCKALL, 1),
+	SAME(munlockall, MUNLOCKALL, 0),
+	SAME(mseal, MSEAL, 3),
+	LOOK(msync, MSYNC, 3),
+	LOOK(mincore, MINCORE, 3),
+	{__NR_pkey_mprotect, "pkey_mprotect", FOLLOW_SAME, CALL_MPROTECT, 3},
 	AS(ftruncate, SIZE),
 	AS(clone, FORK),
 	AS(clone3, FORK),

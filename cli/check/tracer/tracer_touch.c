@@ -18,8 +18,6 @@
 #include "target/pagemap_scan.h"
 #include "check/tracer/tracer_internal.h"
 
-#define PAGE 4096u
-
 /* ---- Asking the kernel ----------------------------------------------------------------------- */
 
 /* 1: *page is the first page that is present or swapped and none of `not`; 0: there is none; -1:
@@ -152,7 +150,7 @@ static void look_beside(struct tracer *tracer, struct task *task, uint64_t start
 
 static uint64_t page_down(uint64_t addr)
 {
-	return addr & ~(uint64_t)(PAGE - 1);
+	return addr & ~(PAGE - 1);
 }
 
 /* Whether a mapping of the kernel's begins or ends at `joint`. */
