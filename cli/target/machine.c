@@ -166,6 +166,13 @@ uint32_t thp_number(const char *word)
 	                                      : VAS_THP_NEVER;
 }
 
+static bool zero_page_used(void)
+{
+	static const char path[] = "/sys/kernel/mm/transparent_hugepage/use_zero_page";
+	uint64_t used = 1;
+	return access(path, R_OK) < 0 || !read_number(path, &used) || used;
+}
+
 /* What the pools of huge pages have to give: free, and promised to nobody. What can be made beyond
  * that is not modelled. */
 static void read_pools(struct vas_settings *settings)
@@ -206,6 +213,7 @@ bool machine_read(struct machine *machine)
 	            sizeof(machine->shmem_thp));
 	settings->thp = machine->thp[0] != '\0';
 	settings->thp_enabled = thp_number(machine->thp);
+	settings->thp_zero_page = zero_page_used();
 	settings->leak_locked = true; /* who is compared with a kernel imitates its mistakes, too */
 	return true;
 }
@@ -244,6 +252,11 @@ char *machine_changes(const struct machine *before)
 	if (strcmp(before->thp, now.thp) != 0) {
 		fprintf(out, "%stransparent_hugepage/enabled %s -> %s", comma, before->thp,
 		        now.thp);
+		comma = ", ";
+	}
+	if (a->thp_zero_page != b->thp_zero_page) {
+		fprintf(out, "%stransparent_hugepage/use_zero_page %d -> %d", comma,
+		        a->thp_zero_page, b->thp_zero_page);
 		comma = ", ";
 	}
 	if (strcmp(before->shmem_thp, now.shmem_thp) != 0)

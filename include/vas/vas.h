@@ -211,6 +211,7 @@ struct vas_settings {
 	uint64_t committed_elsewhere;  /* pages committed by what vas does not hold (mode 2) */
 	bool thp;                   /* transparent huge pages built in: 2 MiB aligned addresses */
 	uint32_t thp_enabled;       /* anonymous memory gets them: enum vas_thp */
+	bool thp_zero_page;         /* a read maps zeros that all share: .../use_zero_page */
 	uint64_t hugepages[2];      /* vm.nr_hugepages: pages of 2 MiB, of 1 GiB */
 	uint32_t placement;         /* of what nobody placed: enum vas_placement */
 	bool ignore_rlimit_data;    /* kernel parameter of that name */

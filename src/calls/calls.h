@@ -79,9 +79,16 @@ VAS_INTERNAL RARELY int64_t fault_populate(struct vas *space, struct later range
 VAS_INTERNAL int64_t huge_fault_pool(struct vas *space, struct vma *vma, uint64_t addr,
                                      enum vas_access access);
 
-/* Makes a transparent huge page present for a write to anonymous memory, if the policy and the
- * surroundings of addr allow one. False: use small pages. */
-VAS_INTERNAL bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr);
+/* Makes a transparent huge page present for an access to anonymous memory, if the policy and the
+ * surroundings of addr allow one: for a read one of zeros, that all share. False: use small
+ * pages. */
+VAS_INTERNAL bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr,
+                                  enum vas_access access);
+
+/* A write to what *leaf maps at addr: where that is a huge page of zeros, another comes in its
+ * place. False: use small pages. */
+VAS_INTERNAL bool huge_fault_zeros(struct vas *space, struct vma *vma, uint64_t addr,
+                                   const struct entry *leaf);
 
 /* Whether there is room in *vma for one, and the policy and the advice allow it. */
 VAS_INTERNAL bool huge_is_eligible(const struct vas *space, const struct vma *vma);

@@ -167,13 +167,15 @@ static int64_t page_in(struct vas *space, struct vma *vma, uint64_t addr, enum v
 		return huge_fault_pool(space, vma, page, access);
 	if (!vma_is_ours(vma))
 		return -VAS_EIO;
+	if (level == 1 && access == VAS_WRITE && huge_fault_zeros(space, vma, page, &old))
+		return 0;
 	if (old.kind == ENTRY_LEAF) {
 		/* Only in a table of its own does a frame's count say who else has it. */
 		if (!space_unshare(space, page, page + space_page_size(space)))
 			return -VAS_ENOMEM;
 		old = pagemap_lookup(&space->pages, page, &level);
 	}
-	if (access == VAS_WRITE && old.kind == ENTRY_ABSENT && huge_fault_anon(space, vma, page))
+	if (old.kind == ENTRY_ABSENT && huge_fault_anon(space, vma, page, access))
 		return 0;
 	if (access == VAS_WRITE && !(vma->flags & VAS_VM_SHARED))
 		return copy_on_write(space, vma, page, &old);

@@ -7,7 +7,7 @@
 #include "calls/calls.h"
 
 /* A block of zeros for one page of this level, aligned as the hardware wants it. */
-static uint32_t alloc_block(struct vas *space, unsigned level)
+static uint32_t alloc_block(struct vas *space, uint32_t payer, unsigned level)
 {
 	struct frame_pool *frames = &space->system->frames;
 	uint64_t size = format_span(space->system->format, level);
@@ -15,7 +15,7 @@ static uint32_t alloc_block(struct vas *space, unsigned level)
 
 	if (!is_aligned(frames->phys, size))
 		return FRAME_NONE;
-	block = frame_alloc(frames, space_payer(space), level * space->system->format->index_bits);
+	block = frame_alloc(frames, payer, level * space->system->format->index_bits);
 	if (block != FRAME_NONE)
 		memset(frame_host(frames, block), 0, (size_t)size);
 	return block;
@@ -42,7 +42,7 @@ static uint32_t alloc_from_pool(struct vas *space, const struct vma *vma)
 
 	if (!system_take_huge(space->system, object, owner, &was_its))
 		return FRAME_NONE;
-	block = alloc_block(space, object->level);
+	block = alloc_block(space, space_payer(space), object->level);
 	system_took_huge(space->system, object, block, was_its);
 	return block;
 }
@@ -184,26 +184,78 @@ bool huge_is_eligible(const struct vas *space, const struct vma *vma)
 	       vma->end - first >= size;
 }
 
-bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr)
+/* The block that all huge pages of zeros share: made when it is first wanted, gone with the last
+ * space. FRAME_NONE: there is no room for it. */
+static uint32_t get_zeros(struct vas *space)
+{
+	struct frame_pool *frames = &space->system->frames;
+	uint32_t zeros = __atomic_load_n(&frames->zeros, __ATOMIC_ACQUIRE), block;
+
+	if (zeros != FRAME_NONE)
+		return zeros;
+	block = alloc_block(space, FRAME_NONE, 1);
+	if (block == FRAME_NONE || __atomic_compare_exchange_n(&frames->zeros, &zeros, block, false,
+	                                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return block;
+	put_block(space, block, 1); /* another thread was first */
+	return zeros;
+}
+
+/* Maps a fresh block for the access. False: no memory. */
+static bool map_fresh(struct vas *space, const struct vma *vma, uint64_t base,
+                      enum vas_access access)
+{
+	uint32_t block = alloc_block(space, space_payer(space), 1);
+	struct entry leaf;
+
+	if (block == FRAME_NONE)
+		return false;
+	leaf = fault_leaf(space, vma, block, access);
+	if (pagemap_set(&space->pages, base, 1, &leaf))
+		return true;
+	put_block(space, block, 1);
+	return false;
+}
+
+static bool map_zeros(struct vas *space, const struct vma *vma, uint64_t base)
+{
+	uint32_t block = get_zeros(space);
+	struct entry leaf;
+
+	if (block == FRAME_NONE)
+		return false;
+	leaf = fault_leaf(space, vma, block, VAS_READ);
+	return pagemap_set(&space->pages, base, 1, &leaf);
+}
+
+bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access)
 {
 	uint64_t size = format_span(space->system->format, 1), base = align_down(addr, size);
-	struct entry leaf;
-	uint32_t block;
 
 	space_assert_locked(space);
 	if (!vma_is_anonymous(vma) || !is_wanted(space, vma) || base < vma->start ||
 	    vma->end - base < size || !pagemap_is_empty(&space->pages, base, base + size))
 		return false;
-	block = alloc_block(space, 1);
-	if (block == FRAME_NONE)
-		return false;
-	leaf = fault_leaf(space, vma, block, VAS_WRITE);
-	if (!pagemap_set(&space->pages, base, 1, &leaf)) {
-		put_block(space, block, 1);
-		return false;
-	}
+	/* A read too counts as a write, even if the page then cannot be had. */
 	vma_touch(space, vma);
-	return true;
+	if (access != VAS_WRITE && space->system->settings.thp_zero_page)
+		return map_zeros(space, vma, base);
+	/* Of a page of its own, a read is told as a write. */
+	return map_fresh(space, vma, base, vma->flags & VAS_VM_WRITE ? VAS_WRITE : access);
+}
+
+bool huge_fault_zeros(struct vas *space, struct vma *vma, uint64_t addr, const struct entry *leaf)
+{
+	const struct frame_pool *frames = &space->system->frames;
+	uint64_t base = align_down(addr, format_span(space->system->format, 1));
+
+	space_assert_locked(space);
+	if (!frame_is_zeros(frames, frame_of_phys(frames, leaf->phys)) ||
+	    !linux_zeros_become_huge(space))
+		return false;
+	vma_touch(space, vma);
+	return space_unshare(space, base, base + format_span(space->system->format, 1)) &&
+	       map_fresh(space, vma, base, VAS_WRITE);
 }
 
 static bool is_no_mark(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
@@ -247,7 +299,8 @@ static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 	    !pagemap_walk(&space->pages, addr, addr + size, is_no_mark, NULL) ||
 	    (!linux_collapse_read_only(space) && !is_written(space, addr, addr + size)))
 		return -VAS_EINVAL;
-	block = space_unshare(space, addr, addr + size) ? alloc_block(space, 1) : FRAME_NONE;
+	block = space_unshare(space, addr, addr + size) ? alloc_block(space, space_payer(space), 1)
+	                                                : FRAME_NONE;
 	if (block == FRAME_NONE)
 		return -VAS_ENOMEM;
 	leaf = fault_leaf(space, vma, block, vma->flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ);

@@ -43,6 +43,7 @@ struct frame_pool {
 	uint64_t phys;
 	uint32_t count;
 	uint32_t reserved; /* the first frames, never handed out */
+	uint32_t zeros; /* the block behind large pages of zeros, see frame_is_zeros; atomic */
 	unsigned page_shift;
 
 	/* What changes all the time lies apart from what everybody reads. */
@@ -106,6 +107,13 @@ static inline bool frame_put(struct frame_pool *pool, uint32_t index)
 	if (pool->port->threads)
 		return __atomic_fetch_sub(refs, 1, __ATOMIC_ACQ_REL) == 1;
 	return --*refs == 0;
+}
+
+/* Whether a large leaf over this block is one of zeros: such leaves are not counted, like those of
+ * the frame of zeros, which they become when they are split. */
+static inline bool frame_is_zeros(const struct frame_pool *pool, uint32_t block)
+{
+	return block != FRAME_NONE && block == __atomic_load_n(&pool->zeros, __ATOMIC_RELAXED);
 }
 
 static inline void *frame_host(const struct frame_pool *pool, uint32_t index)

@@ -122,7 +122,7 @@ static void drop_page(struct gather *gather, uint32_t frame)
 
 static void drop_pages(struct gather *gather, uint32_t frame, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; !frame_is_zeros(gather->frames, frame) && i < n; i++)
 		drop_page(gather, frame + i);
 }
 

@@ -24,7 +24,8 @@
  *
  * Invariants (verified by pagetable_check):
  *   a table's frame has live == its words that are not zero; only the root may have live == 0
- *   every leaf but those of the zero frame holds a reference on each of its frames
+ *   every leaf but those of zeros (the zero frame, frame_is_zeros) holds a reference on each of
+ *     its frames
  *   an entry with the right to write points to a table that nobody shares
  *   nobody shares a root */
 struct pagetable {

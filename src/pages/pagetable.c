@@ -171,7 +171,7 @@ static void leaf_release(struct pagetable *pt, uint64_t word, unsigned level)
 
 	if (level == 0)
 		gather_put(pt->gather, frame);
-	else
+	else if (!frame_is_zeros(pt->frames, frame))
 		gather_large(pt->gather, frame, format_frames(pt->format, level));
 }
 
@@ -210,28 +210,31 @@ bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned level, const st
 	return true;
 }
 
-/* Each of its frames has a reference of its own, so none changes; to software it is the same, but
- * an MMU must not find both sizes. */
+/* Each of its frames has a reference of its own, so none changes (zeros become small ones); to
+ * software it is the same, but an MMU must not find both sizes. */
 bool leaf_split(struct pagetable *pt, struct spot spot, uint64_t addr)
 {
 	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
 	struct entry leaf = word_decode(pt, *spot.word, spot.level);
 	uint64_t *words, span = format_span(pt->format, spot.level);
 	uint32_t table = frame_alloc(pt->frames, pt->payer, 0);
+	bool zeros = frame_is_zeros(pt->frames, frame_of_phys(pt->frames, leaf.phys));
 	unsigned below = spot.level - 1;
 
 	if (table == FRAME_NONE)
 		return false;
+	if (zeros)
+		leaf.phys = frame_phys(pt->frames, pt->zero);
 	words = table_words(pt, table);
 	for (unsigned i = 0; i < format_entries(pt->format); i++) {
 		words[i] = pt->format->encode(&leaf, below);
-		leaf.phys += format_span(pt->format, below);
+		leaf.phys += zeros ? 0 : format_span(pt->format, below);
 	}
 	pt->frames->frame[table].live = (uint16_t)format_entries(pt->format);
 	e.phys = frame_phys(pt->frames, table);
 	addr = align_down(addr, span);
 	*spot.word = 0;
-	pagetable_note(pt, addr, addr + span, spot.level, GATHER_TAKEN);
+	pagetable_note(pt, addr, addr + span, spot.level, zeros ? GATHER_LEAVES : GATHER_TAKEN);
 	gather_flush(pt->gather);
 	*spot.word = pt->format->encode(&e, spot.level);
 	return true;

@@ -8,8 +8,11 @@
 /* Notes one more user of a large leaf's frames, and answers it without the right to write. */
 static uint64_t large_share(const struct pagetable *pt, uint64_t word, unsigned level)
 {
-	for (uint32_t i = 0; i < format_frames(pt->format, level); i++)
-		frame_get(pt->frames, word_frame_of(pt, word) + i);
+	uint32_t block = word_frame_of(pt, word);
+	bool counted = !frame_is_zeros(pt->frames, block);
+
+	for (uint32_t i = 0; counted && i < format_frames(pt->format, level); i++)
+		frame_get(pt->frames, block + i);
 	return word_readonly(pt->format, word);
 }
 
@@ -222,7 +225,8 @@ static void table_recount(const struct pagetable *pt, uint32_t table, unsigned l
 
 		if (is_table(pt, word, level))
 			table_recount(pt, frame, level - 1, step);
-		else if (word_has_frame(pt->format, word) && frame != pt->zero)
+		else if (word_has_frame(pt->format, word) && frame != pt->zero &&
+		         !frame_is_zeros(pt->frames, frame))
 			leaf_recount(pt, frame, level, step);
 	}
 }

@@ -58,9 +58,10 @@ static bool census_leaf(void *ctx, uint64_t addr, unsigned level, const struct e
 		census->broken = "every leaf maps a frame of the region";
 	else if (frame_refs(frames, frame_of_phys(frames, entry->phys)) == 0)
 		census->broken = "every mapped frame has a reference";
-	else if (frame_of_phys(frames, entry->phys) == space->system->zero &&
+	else if ((frame_of_phys(frames, entry->phys) == space->system->zero ||
+	          frame_is_zeros(frames, frame_of_phys(frames, entry->phys))) &&
 	         (entry->rights & RIGHT_WRITE))
-		census->broken = "the frame of zeros is never writable";
+		census->broken = "the frame and the block of zeros are never writable";
 	return !census->broken;
 }
 
@@ -128,6 +129,8 @@ static void audit_users(struct audit *audit)
 	struct vas_system *system = audit->system;
 
 	audit_frame(audit, system->zero);
+	for (uint32_t i = 0; i < format_frames(system->format, 1) && system->frames.zeros; i++)
+		audit_frame(audit, system->frames.zeros + i);
 	for (struct vas *space = system->spaces; space; space = space->next)
 		pagemap_recount(&space->pages, audit->step);
 	for (struct vas_object *object = system->objects; object; object = object->next)

@@ -45,6 +45,13 @@ struct page_use {
 	bool dirty;
 };
 
+static bool is_zeros(const struct vas *space, const struct entry *leaf)
+{
+	const struct frame_pool *frames = &space->system->frames;
+
+	return frame_is_zeros(frames, frame_of_phys(frames, leaf->phys));
+}
+
 /* What is mapped at addr by a leaf. False: nothing that counts. */
 static bool look_at_page(const struct vas *space, const struct vma *vma, uint64_t addr,
                          const struct entry *leaf, uint32_t frame, struct page_use *use)
@@ -52,7 +59,7 @@ static bool look_at_page(const struct vas *space, const struct vma *vma, uint64_
 	struct vas_object *object = vma->file ? vma->file->object : NULL;
 	uint64_t index = vma_pgoff(space, vma, addr);
 
-	if (frame == space->system->zero || (vma->flags & VAS_VM_PFNMAP))
+	if (frame == space->system->zero || is_zeros(space, leaf) || (vma->flags & VAS_VM_PFNMAP))
 		return false;
 	*use = (struct page_use){.kind = PAGE_ANON, .frame = frame, .dirty = leaf->dirty};
 	use->cached = object && object_find(object, index) == frame;
@@ -432,6 +439,8 @@ static uint64_t pagemap_word(struct pagemap_part *part, uint64_t addr, uint64_t 
 	uint32_t frame = frame_of_phys(&space->system->frames, phys);
 	struct page_use use;
 
+	if (is_zeros(space, leaf))
+		return word | PAGEMAP_FILE; /* as Linux has it, but for small pages of zeros */
 	if (!look_at_page(space, &part->vma, addr, leaf, frame, &use))
 		return word;
 	if (use.cached)

@@ -214,6 +214,12 @@ static inline bool linux_map_above4g(const struct vas *space)
 	return linux_since(space, 6, 6);
 }
 
+/* A write to a huge page of zeros takes another huge page; before: a small one among zeros. */
+static inline bool linux_zeros_become_huge(const struct vas *space)
+{
+	return linux_since(space, 6, 13);
+}
+
 /* MAP_STACK keeps huge pages away. */
 static inline bool linux_map_stack_nohugepage(const struct vas *space)
 {

@@ -19,6 +19,7 @@ void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages)
 		.admin_reserve_kbytes = 8192,
 		.user_reserve_kbytes = 131072,
 		.thp = true,
+		.thp_zero_page = true,
 		.ksm = true,
 		.memory_failure = true,
 	};
@@ -228,6 +229,7 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 	if (space->next)
 		space->next->prev = space;
 	system->spaces = space;
+	system->nspaces++;
 	write_unlock(&system->port, &system->spaces_lock);
 	*out = space;
 	return 0;
@@ -256,6 +258,18 @@ static void release_vmas(struct vas *space)
 			vas_file_put(vma.file);
 	}
 	vma_tree_destroy(&space->tree);
+}
+
+/* The last space has gone: nobody maps the block of zeros. */
+static void release_zeros(struct vas_system *system)
+{
+	uint32_t zeros = system->frames.zeros;
+
+	system->frames.zeros = FRAME_NONE;
+	for (uint32_t i = 0; zeros != FRAME_NONE && i < format_frames(system->format, 1); i++) {
+		if (frame_put(&system->frames, zeros + i))
+			frame_free(&system->frames, zeros + i);
+	}
 }
 
 void vas_destroy(struct vas *space)
@@ -290,6 +304,10 @@ void vas_destroy(struct vas *space)
 	slab_free(&system->frames, space);
 	if (group)
 		group_let_go(group);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
+	if (--system->nspaces == 0)
+		release_zeros(system);
+	write_unlock(&system->port, &system->spaces_lock);
 }
 
 int64_t vas_tlb_register(struct vas *space, struct vas_tlb *tlb)

@@ -29,7 +29,8 @@ struct vas_system {
 	struct vas_object *objects;
 	uint64_t committed; /* pages charged: those of VM_ACCOUNT vmas and of shared memory */
 	struct spin lock;   /* guards committed, huge_reserved and the series */
-	struct rwlock spaces_lock; /* guards the list of spaces */
+	uint64_t nspaces;   /* those that are being destroyed too */
+	struct rwlock spaces_lock; /* guards the list of spaces, and their number */
 	struct spin objects_lock;  /* guards the list of objects */
 	uint64_t anon_ids;         /* identities given out so far, see vma.h */
 	uint64_t space_ids;        /* and ids of spaces */

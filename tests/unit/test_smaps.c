@@ -301,6 +301,20 @@ static void large_pages(void **state)
 	COMPARE(ops, .referenced = true);
 }
 
+/* Read, read and written, read and parted. */
+static void large_pages_of_zeros(void **state)
+{
+	static const struct both_op ops[] = {
+		{BOTH_MAP, 512, 2048, ANON_RW}, {BOTH_ADVISE, 512, 2048, VAS_MADV_HUGEPAGE, 0},
+		{BOTH_READ, 512, 1, 0, 0},      {BOTH_READ, 1030, 1, 0, 0},
+		{BOTH_WRITE, 1030, 1, 0, 0},    {BOTH_READ, 1536, 1, 0, 0},
+		{BOTH_UNMAP, 1600, 3, 0, 0},    {BOTH_WRITE, 1700, 1, 0, 0},
+	};
+
+	(void)state;
+	COMPARE(ops, .referenced = true);
+}
+
 static void after_fork(void **state)
 {
 	static const struct both_op ops[] = {
@@ -571,6 +585,7 @@ int main(void)
 		cmocka_unit_test(shared_memory),
 		cmocka_unit_test(moves),
 		cmocka_unit_test(large_pages),
+		cmocka_unit_test(large_pages_of_zeros),
 		cmocka_unit_test(after_fork),
 		cmocka_unit_test(after_two_forks),
 		cmocka_unit_test(files),
