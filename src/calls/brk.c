@@ -21,7 +21,7 @@ static bool has_room_above(const struct vas *space, uint64_t old_end, uint64_t e
 
 	if (end > vas_task_size(space))
 		return false;
-	return !vma_tree_find(&space->tree, old_end, &next) ||
+	return !vma_from(space, old_end, &next) ||
 	       end + space_page_size(space) <= space_guard_start(space, &next);
 }
 

@@ -244,7 +244,7 @@ static int64_t populate_next(struct vas *space, struct later *range)
 	int64_t err = 0;
 	struct vma vma;
 
-	if (!vma_tree_find(&space->tree, range->start, &vma) || vma.start >= range->end) {
+	if (!vma_from(space, range->start, &vma) || vma.start >= range->end) {
 		range->start = range->end;
 		return 0;
 	}
@@ -300,9 +300,8 @@ static bool grow_stack(struct vas *space, struct vma *vma, uint64_t addr)
 
 	if (!(vma->flags & VAS_VM_GROWSDOWN) || start < space_floor(space) || npages > vma->pgoff)
 		return false;
-	if (vma_tree_before(&space->tree, vma->start, &below) &&
-	    !(below.flags & VAS_VM_GROWSDOWN) && (below.flags & VMA_ACCESS) &&
-	    start - below.end < gap)
+	if (vma_before(space, vma->start, &below) && !(below.flags & VAS_VM_GROWSDOWN) &&
+	    (below.flags & VMA_ACCESS) && start - below.end < gap)
 		return false;
 	/* It counts as written even if a limit then forbids the growth. */
 	vma_touch(space, vma);
@@ -316,7 +315,7 @@ static bool grow_stack(struct vas *space, struct vma *vma, uint64_t addr)
 	below = *vma;
 	below.start = start;
 	below.pgoff -= npages;
-	vma_tree_replace(&space->tree, vma->start, &below);
+	vma_replace(space, vma->start, &below);
 	*vma = below;
 	space_count(space, vma->flags, npages);
 	if (vma->flags & VAS_VM_LOCKED)
@@ -371,8 +370,7 @@ static int64_t handle(struct vas *space, uint64_t addr, enum vas_access access,
 
 	if (addr >= vas_task_size(space))
 		return raise_beyond(space->system->format, signal, addr);
-	if (!vma_tree_find(&space->tree, addr, &vma) ||
-	    (vma.start > addr && !grow_stack(space, &vma, addr)))
+	if (!vma_from(space, addr, &vma) || (vma.start > addr && !grow_stack(space, &vma, addr)))
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
 	denied = !can_access(space, &vma, access);
 	if (denied && !fetch_reads_first(space, &vma, access))

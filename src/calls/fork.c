@@ -78,7 +78,7 @@ static int64_t copy_space(struct vas *parent, struct vas **out)
 	space_lock_child(child);
 	inherit(child, parent);
 	/* What is shared must fault in the parent too before it is written. */
-	for (uint64_t addr = 0; !err && vma_tree_find(&parent->tree, addr, &vma); addr = vma.end)
+	for (uint64_t addr = 0; !err && vma_from(parent, addr, &vma); addr = vma.end)
 		err = copy_vma(parent, child, &vma);
 	gather_close(&parent->gather);
 	space_unlock(child);

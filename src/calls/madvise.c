@@ -209,7 +209,7 @@ static int64_t advise_guard_install(struct part *part)
 		vma_touch(space, &part->vma);
 	if (linux_notes_guards(space)) {
 		part->vma.flags |= VAS_VM_MAYBE_GUARD;
-		vma_tree_replace(&space->tree, part->vma.start, &part->vma);
+		vma_replace(space, part->vma.start, &part->vma);
 	}
 	if (space_is_elsewhere(space))
 		return 0;
@@ -307,7 +307,7 @@ static int64_t advise_range(struct vas *space, uint64_t start, uint64_t end, uin
 	while (start < end) {
 		int64_t err;
 
-		if (!vma_tree_find(&space->tree, start, &part.vma))
+		if (!vma_from(space, start, &part.vma))
 			return -VAS_ENOMEM;
 		if (part.vma.start > start) {
 			gap = -VAS_ENOMEM;
@@ -333,8 +333,7 @@ static int64_t advise_populate_next(struct vas *space, uint64_t *addr, uint64_t 
 
 	if (!vma_at(space, *addr, &vma)) {
 		*gap = -VAS_ENOMEM;
-		*addr = linux_populate_stops_at_gap(space) ||
-		                        !vma_tree_find(&space->tree, *addr, &vma)
+		*addr = linux_populate_stops_at_gap(space) || !vma_from(space, *addr, &vma)
 		                ? end
 		                : min_u64(vma.start, end);
 		return 0;

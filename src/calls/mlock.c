@@ -53,7 +53,7 @@ static uint64_t locked_pages(const struct vas *space, uint64_t start, uint64_t l
 	uint64_t end = start + len < start ? ~(uint64_t)0 : start + len, npages = 0;
 	struct vma vma;
 
-	for (uint64_t addr = start; vma_tree_find(&space->tree, addr, &vma) && vma.start < end;
+	for (uint64_t addr = start; vma_from(space, addr, &vma) && vma.start < end;
 	     addr = vma.end) {
 		if (vma.flags & VAS_VM_LOCKED)
 			npages += space_pages(space,
@@ -147,7 +147,7 @@ static int64_t lock_all(struct vas *space, uint64_t locks)
 {
 	struct vma vma;
 
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end) {
 		if (!space_reserve(space))
 			return -VAS_ENOMEM;
 		lock_part(space, &vma, vma.start, vma.end, locks);

@@ -431,7 +431,7 @@ static int64_t map_region(struct mapping *m)
 	    (!(m->flags & VAS_VM_DROPPABLE) || linux_droppable_stays_unlocked(space))) {
 		/* Linux takes the lock back only after it has looked for a neighbour to join. */
 		vma.flags &= ~(uint64_t)VMA_LOCKS;
-		vma_tree_replace(&space->tree, vma.start, &vma);
+		vma_replace(space, vma.start, &vma);
 		m->flags = vma.flags;
 	}
 	if (m->flags & VAS_VM_LOCKED)

@@ -117,7 +117,7 @@ static int64_t grows_start(struct vas *space, uint64_t grows, uint64_t end, uint
 {
 	struct vma vma;
 
-	if (!vma_tree_seek(&space->tree, *start, &vma))
+	if (!vma_seek_from(space, *start, &vma))
 		return -VAS_ENOMEM;
 	if (grows & VAS_PROT_GROWSDOWN) {
 		if (vma.start >= end)

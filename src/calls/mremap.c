@@ -140,7 +140,7 @@ static bool can_grow_in_place(const struct remap *r)
 
 	if (r->old_len == 0 || r->old + r->old_len != vma->end || end <= vma->end)
 		return false;
-	if (vma_tree_find(&r->space->tree, vma->end, &next) && next.start < end)
+	if (vma_from(r->space, vma->end, &next) && next.start < end)
 		return false;
 	return space_place(r->space, &whole) >= 0;
 }
@@ -293,7 +293,7 @@ static void unwatch_target(struct remap *r)
 	if (!(r->vma.flags & VAS_VM_UFFD) || !vma_seek(r->space, r->new, &target))
 		return;
 	target.flags &= ~VAS_VM_UFFD;
-	vma_tree_replace(&r->space->tree, target.start, &target);
+	vma_replace(r->space, target.start, &target);
 }
 
 /* All of the source loses its locks, even if only a part moved; with an error of Linux's counter
@@ -330,7 +330,7 @@ static void leave_source(struct remap *r)
 		space_uncharge(space, vma_pages(space, &source));
 		source.flags &= ~(uint64_t)VAS_VM_ACCOUNT;
 	}
-	vma_tree_replace(&space->tree, source.start, &source);
+	vma_replace(space, source.start, &source);
 }
 
 /* DONTUNMAP, where locks are taken off the source alone, which splits it from the rest; a source
@@ -353,7 +353,7 @@ static void renew_source(struct remap *r)
 	source.anon = 0;
 	if (!source.file)
 		source.pgoff = space_pages(space, source.start);
-	vma_tree_replace(&space->tree, source.start, &source);
+	vma_replace(space, source.start, &source);
 }
 
 /* The reserve of huge pages has moved along too. */
@@ -364,7 +364,7 @@ static void disown_source(const struct remap *r)
 	if (!vma_seek(r->space, r->old, &vma))
 		return;
 	vma.flags &= ~(uint64_t)VAS_VM_HUGE_OWNER;
-	vma_tree_replace(&r->space->tree, vma.start, &vma);
+	vma_replace(r->space, vma.start, &vma);
 }
 
 /* The source goes. Its charge has moved along, so what unmapping gives back is taken first. */
@@ -532,8 +532,7 @@ static int64_t remap_each(const struct remap *r)
 	if (!vma_at(r->space, r->old, &vma))
 		return -VAS_EFAULT;
 	for (uint64_t addr = r->old;
-	     addr < end && vma_tree_find(&r->space->tree, addr, &vma) && vma.start < end;
-	     addr = vma.end) {
+	     addr < end && vma_from(r->space, addr, &vma) && vma.start < end; addr = vma.end) {
 		struct remap one = *r;
 		int64_t err;
 

@@ -39,7 +39,7 @@ static int64_t sync_range(struct vas *space, uint64_t addr, uint64_t len, uint64
 		uint64_t part_end;
 		int64_t err = 0;
 
-		if (!vma_tree_find(&space->tree, addr, &vma))
+		if (!vma_from(space, addr, &vma))
 			return -VAS_ENOMEM;
 		if (vma.start > addr) {
 			if (vma.start >= end)

@@ -32,7 +32,7 @@ bool munmap_reserve_alone(struct unmap *u)
 
 	u->absent = !u->mapped || pagemap_is_empty(&space->pages, u->start, u->end);
 	if (!space_reserve(space) && (is_crossed(space, u->start) || is_crossed(space, u->end)) &&
-	    !(vma_tree_reserve(&space->tree, 1) && interval_stock_fill(&space->intervals, 2)))
+	    !(range_tree_reserve(&space->tree, 1) && interval_stock_fill(&space->intervals, 2)))
 		return false;
 	return u->absent || space_split_at(space, u->start, u->end);
 }
@@ -62,8 +62,7 @@ int64_t munmap_check(struct unmap *u)
 
 	space_assert_locked(u->space);
 	for (uint64_t addr = u->start;
-	     addr < u->end && vma_tree_find(&space->tree, addr, &vma) && vma.start < u->end;
-	     addr = vma.end) {
+	     addr < u->end && vma_from(space, addr, &vma) && vma.start < u->end; addr = vma.end) {
 		uint64_t start = max_u64(vma.start, addr), end = min_u64(vma.end, u->end);
 
 		err = vma.start < addr ? check_first(u, &vma) : 0;
@@ -88,8 +87,7 @@ uint64_t munmap_pages(const struct unmap *u)
 	struct vma vma;
 
 	for (uint64_t addr = u->start;
-	     addr < u->end && vma_tree_find(&u->space->tree, addr, &vma) && vma.start < u->end;
-	     addr = vma.end)
+	     addr < u->end && vma_from(u->space, addr, &vma) && vma.start < u->end; addr = vma.end)
 		npages += space_pages(u->space,
 		                      min_u64(vma.end, u->end) - max_u64(vma.start, addr));
 	return npages;
@@ -118,8 +116,7 @@ static void give_up_reserve(const struct unmap *u)
 	struct vma vma;
 
 	for (uint64_t addr = u->start;
-	     addr < u->end && vma_tree_find(&space->tree, addr, &vma) && vma.start < u->end;
-	     addr = vma.end)
+	     addr < u->end && vma_from(space, addr, &vma) && vma.start < u->end; addr = vma.end)
 		huge_unmap(space, &vma, max_u64(vma.start, u->start), min_u64(vma.end, u->end),
 		           HUGE_UNMAP);
 }
@@ -140,7 +137,7 @@ void munmap_commit(const struct unmap *u)
 		gather_close(&space->gather);
 	}
 	for (uint64_t addr = u->start;
-	     addr < u->end && vma_tree_seek(&space->tree, addr, &vma) && vma.start < u->end;
+	     addr < u->end && vma_seek_from(space, addr, &vma) && vma.start < u->end;
 	     addr = vma.end) {
 		uint64_t start = max_u64(vma.start, u->start), end = min_u64(vma.end, u->end);
 

@@ -42,7 +42,7 @@ void pagemap_destroy(struct pagemap *pm)
 
 	for (uint64_t addr = 0; next_piece(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
 		pagetable_destroy(&piece.table);
-	vma_tree_destroy(&pm->records);
+	range_tree_destroy(&pm->records);
 }
 
 /* ---- One entry ------------------------------------------------------------------------------ */

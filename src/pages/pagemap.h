@@ -12,7 +12,7 @@
 #include "format/format.h"
 #include "memory/frame.h"
 #include "pages/gather.h"
-#include "tree/vma_tree.h"
+#include "tree/range_tree.h"
 
 /* One radix tree of tables: all there is on hardware, the pages of one record in software.
  *
@@ -46,7 +46,7 @@ struct pagemap {
 	bool software;           /* then the pages are in `records` */
 	bool large;              /* a leaf above level 0 was set in it once */
 	bool marked;             /* a mark was set in it once: its tables are not shared */
-	struct vma_tree records; /* see pagetree.c */
+	struct range_tree records; /* see pagetree.c */
 };
 
 /* An empty map, in tables of the gather's format. Whatever changes it hands over to the gather what

@@ -1,71 +1,85 @@
 /* pagetree.c - pages in software trees, which moves do not touch.
  *
- * The tree of vmas keeps the records too: `pgoff` is the key, `flags` the level of the root, `anon`
- * the root.
+ * Owns the records and what becomes of them as pages come, go and move; what is in a tree is
+ * pagetable.c's. Vmas it does not know: pieces of a range are what it makes of its own records.
  *
  * SPDX-License-Identifier: MIT */
 #include "pages/pagetree.h"
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
+/* A record as the tree of ranges keeps it, in the words of a range. */
+struct kept {
+	union {
+		struct range range;
+		struct {
+			uint64_t start, end; /* the guest's addresses */
+			uint64_t key;        /* of start, in the tree */
+			uint64_t root, top;  /* of the tree: a frame, and its level */
+		};
+	};
+};
+
+_Static_assert(sizeof(struct kept) == sizeof(struct range), "a record fits in a range's words");
+
+/* A record to work with. */
 struct record {
 	uint64_t start, end;    /* the guest's addresses */
 	uint64_t key;           /* of start, in the tree */
 	struct pagetable table; /* its tree */
 };
 
-static void record_get(const struct pagemap *pm, const struct vma *vma, struct record *r)
+static void unpack(const struct pagemap *pm, const struct kept *kept, struct record *r)
 {
-	*r = (struct record){vma->start, vma->end, vma->pgoff, pm->table};
-	r->table.top = (unsigned)vma->flags;
-	r->table.root = (uint32_t)vma->anon;
+	*r = (struct record){kept->start, kept->end, kept->key, pm->table};
+	r->table.top = (unsigned)kept->top;
+	r->table.root = (uint32_t)kept->root;
 	r->table.shift = r->key - r->start;
 }
 
-static struct vma record_words(const struct record *r)
+static struct kept pack(const struct record *r)
 {
-	return (struct vma){
-		.start = r->start,
-		.end = r->end,
-		.pgoff = r->key,
-		.flags = r->table.top,
-		.anon = r->table.root,
-	};
+	struct kept kept = {.range = {.start = r->start, .end = r->end}};
+
+	kept.key = r->key;
+	kept.root = r->table.root;
+	kept.top = r->table.top;
+	return kept;
 }
 
-static void record_put(struct pagemap *pm, const struct record *r)
+static void add_record(struct pagemap *pm, const struct record *r)
 {
-	struct vma words = record_words(r);
+	struct kept kept = pack(r);
 
-	vma_tree_insert(&pm->records, &words);
+	range_tree_insert(&pm->records, &kept.range);
 }
 
-static void record_replace(struct pagemap *pm, uint64_t start, const struct record *r)
+static void replace_record(struct pagemap *pm, uint64_t start, const struct record *r)
 {
-	struct vma words = record_words(r);
+	struct kept kept = pack(r);
 
-	vma_tree_replace(&pm->records, start, &words);
+	range_tree_replace(&pm->records, start, &kept.range);
 }
 
 /* The first record that ends above addr. */
-static bool record_next(const struct pagemap *pm, uint64_t addr, struct record *r)
+static bool find_record(const struct pagemap *pm, uint64_t addr, struct record *r)
 {
-	struct vma words;
+	struct kept kept;
 
-	if (!vma_tree_find(&pm->records, addr, &words))
+	if (!range_tree_find(&pm->records, addr, &kept.range))
 		return false;
-	record_get(pm, &words, r);
+	unpack(pm, &kept, r);
 	return true;
 }
 
 /* The last record that starts at or below addr. */
-static bool record_below(const struct pagemap *pm, uint64_t addr, struct record *r)
+static bool find_record_below(const struct pagemap *pm, uint64_t addr, struct record *r)
 {
-	struct vma words;
+	struct kept kept;
 
-	if (!vma_tree_before(&pm->records, addr + 1, &words))
+	if (!range_tree_before(&pm->records, addr + 1, &kept.range))
 		return false;
-	record_get(pm, &words, r);
+	unpack(pm, &kept, r);
 	return true;
 }
 
@@ -75,7 +89,7 @@ static bool record_is_empty(const struct record *r)
 }
 
 /* From addresses to keys; wraps around where the record has moved down. */
-static uint64_t record_shift(const struct record *r)
+static uint64_t shift_of(const struct record *r)
 {
 	return r->key - r->start;
 }
@@ -87,7 +101,7 @@ static uint64_t last_key(const struct pagemap *pm)
 }
 
 /* How high a root above keys `first` to `last` must stand. */
-static unsigned top_above(const struct pagemap *pm, uint64_t first, uint64_t last)
+static unsigned top_over(const struct pagemap *pm, uint64_t first, uint64_t last)
 {
 	unsigned top = 0;
 
@@ -103,27 +117,27 @@ static unsigned max_top(unsigned a, unsigned b)
 
 /* A record for [start, end), where none is, with a root of level `top` at least. Room for it is
  * reserved. False: no memory. */
-static bool record_make(struct pagemap *pm, uint64_t start, uint64_t end, uint64_t key,
+static bool make_record(struct pagemap *pm, uint64_t start, uint64_t end, uint64_t key,
                         unsigned top, struct record *r)
 {
 	*r = (struct record){start, end, key, pm->table};
-	r->table.top = max_top(top, top_above(pm, key, key + (end - 1 - start)));
+	r->table.top = max_top(top, top_over(pm, key, key + (end - 1 - start)));
 	r->table.shift = key - start;
 	if (!pagetable_init(&r->table))
 		return false;
-	record_put(pm, r);
+	add_record(pm, r);
 	return true;
 }
 
 /* Removes a record without anything in it. */
-static void record_forget(struct pagemap *pm, struct record *r)
+static void forget_record(struct pagemap *pm, struct record *r)
 {
-	vma_tree_splice(&pm->records, r->start, 1, NULL, 0);
+	range_tree_splice(&pm->records, r->start, 1, NULL, 0);
 	pagetable_destroy(&r->table);
 }
 
 /* Takes [start, end) out of a record that has nothing there but goes on at one side only. */
-static void record_shrink(struct pagemap *pm, struct record r, uint64_t start, uint64_t end)
+static void shrink_record(struct pagemap *pm, struct record r, uint64_t start, uint64_t end)
 {
 	uint64_t was = r.start;
 
@@ -133,7 +147,7 @@ static void record_shrink(struct pagemap *pm, struct record r, uint64_t start, u
 		r.key += end - r.start;
 		r.start = end;
 	}
-	record_replace(pm, was, &r);
+	replace_record(pm, was, &r);
 }
 
 /* Whether the record can grow to [start, end) without leaving its tree's addresses. */
@@ -145,30 +159,30 @@ static bool record_can_grow(const struct pagemap *pm, const struct record *r, ui
 }
 
 /* Grows it over free addresses, and to a root of level `top` at least. False: no memory. */
-static bool record_grow(struct pagemap *pm, struct record *r, uint64_t start, uint64_t end,
+static bool grow_record(struct pagemap *pm, struct record *r, uint64_t start, uint64_t end,
                         unsigned top)
 {
 	uint64_t was = r->start, key = r->key;
 
 	start = min_u64(start, r->start);
 	end = max_u64(end, r->end);
-	top = max_top(top, top_above(pm, key - (r->start - start), key + (end - 1 - r->start)));
+	top = max_top(top, top_over(pm, key - (r->start - start), key + (end - 1 - r->start)));
 	if (!pagetable_raise(&r->table, key, top)) {
-		record_replace(pm, was, r); /* with a root that may have been raised in part */
+		replace_record(pm, was, r); /* with a root that may have been raised in part */
 		return false;
 	}
 	r->key -= r->start - start;
 	r->start = start;
 	r->end = end;
-	record_replace(pm, was, r);
+	replace_record(pm, was, r);
 	return true;
 }
 
 /* Makes the tree of a record that holds something as low as can be; what of its addresses has no
  * place in it then is nobody's. */
-static void record_lower(struct record *r)
+static void lower_record(struct record *r)
 {
-	uint64_t low = pagetable_lower(&r->table, r->key), shift = record_shift(r);
+	uint64_t low = pagetable_lower(&r->table, r->key), shift = shift_of(r);
 	uint64_t high = low + format_span(r->table.format, r->table.top + 1);
 
 	r->end = min_u64(r->end + shift, high) - shift;
@@ -180,7 +194,7 @@ static void record_lower(struct record *r)
 
 /* Divides a record at addr, inside it, into what lies below and above, of which one may be nothing.
  * Room for a record is reserved. False: no memory, nothing changed. */
-static bool record_split(struct pagemap *pm, struct record *r, uint64_t addr)
+static bool split_record(struct pagemap *pm, struct record *r, uint64_t addr)
 {
 	struct record above = *r;
 	uint64_t was = r->start;
@@ -191,72 +205,72 @@ static bool record_split(struct pagemap *pm, struct record *r, uint64_t addr)
 		return false;
 	r->end = addr;
 	if (record_is_empty(r)) {
-		record_forget(pm, r);
+		forget_record(pm, r);
 	} else {
-		record_lower(r);
-		record_replace(pm, was, r);
+		lower_record(r);
+		replace_record(pm, was, r);
 	}
 	if (above.table.root != FRAME_NONE) {
-		record_lower(&above);
-		record_put(pm, &above);
+		lower_record(&above);
+		add_record(pm, &above);
 	}
 	return true;
 }
 
 /* No record crosses addr any more. False: no memory. */
-static bool border_make(struct pagemap *pm, uint64_t addr)
+static bool make_border(struct pagemap *pm, uint64_t addr)
 {
 	struct record r;
 
-	if (!record_next(pm, addr, &r) || r.start >= addr)
+	if (!find_record(pm, addr, &r) || r.start >= addr)
 		return true;
-	return vma_tree_reserve(&pm->records, 1) && record_split(pm, &r, addr);
+	return range_tree_reserve(&pm->records, 1) && split_record(pm, &r, addr);
 }
 
 /* No record says anything of [start, end) any more, where nothing is. False: no memory. */
-static bool room_make(struct pagemap *pm, uint64_t start, uint64_t end)
+static bool make_room_for_record(struct pagemap *pm, uint64_t start, uint64_t end)
 {
 	struct record r;
 
-	while (record_next(pm, start, &r) && r.start < end) {
+	while (find_record(pm, start, &r) && r.start < end) {
 		if (r.start < start && r.end > end) {
-			if (!border_make(pm, start))
+			if (!make_border(pm, start))
 				return false;
 			continue;
 		}
 		vas_assert(r.start < start || r.end > end);
-		record_shrink(pm, r, start, end);
+		shrink_record(pm, r, start, end);
 	}
 	return true;
 }
 
 /* A record that can take pages of this level in [start, end), where nothing is: one nearby, or a
  * new one. False: no memory. */
-static bool record_cover(struct pagemap *pm, uint64_t start, uint64_t end, unsigned level,
-                         struct record *r)
+static bool cover(struct pagemap *pm, uint64_t start, uint64_t end, unsigned level,
+                  struct record *r)
 {
 	uint64_t span = format_span(pm->table.format, level);
 	struct record above;
-	bool lower = record_below(pm, start, r) && is_aligned(record_shift(r), span);
+	bool lower = find_record_below(pm, start, r) && is_aligned(shift_of(r), span);
 	bool upper = false;
 
 	if (lower && r->end >= end && r->table.top >= level)
 		return true;
-	upper = record_next(pm, end - 1, &above) && above.start > start;
+	upper = find_record(pm, end - 1, &above) && above.start > start;
 	if (lower && record_can_grow(pm, r, start, end)) {
 		if (upper && above.start < end)
-			record_shrink(pm, above, start, end);
-		return record_grow(pm, r, start, end, level);
+			shrink_record(pm, above, start, end);
+		return grow_record(pm, r, start, end, level);
 	}
-	if (upper && is_aligned(record_shift(&above), span) &&
+	if (upper && is_aligned(shift_of(&above), span) &&
 	    record_can_grow(pm, &above, start, end)) {
-		if (record_below(pm, start, r) && r->end > start)
-			record_shrink(pm, *r, start, end);
+		if (find_record_below(pm, start, r) && r->end > start)
+			shrink_record(pm, *r, start, end);
 		*r = above;
-		return record_grow(pm, r, start, end, level);
+		return grow_record(pm, r, start, end, level);
 	}
-	return room_make(pm, start, end) && vma_tree_reserve(&pm->records, 1) &&
-	       record_make(pm, start, end, start, level, r);
+	return make_room_for_record(pm, start, end) && range_tree_reserve(&pm->records, 1) &&
+	       make_record(pm, start, end, start, level, r);
 }
 
 /* ---- For the page map ----------------------------------------------------------------------- */
@@ -265,7 +279,7 @@ bool tree_piece(const struct pagemap *pm, uint64_t addr, uint64_t end, struct pi
 {
 	struct record r;
 
-	if (addr >= end || !record_next(pm, addr, &r) || r.start >= end)
+	if (addr >= end || !find_record(pm, addr, &r) || r.start >= end)
 		return false;
 	*piece = (struct piece){
 		.table = r.table,
@@ -282,9 +296,9 @@ void tree_drop(struct pagemap *pm, const struct piece *piece)
 	struct record r;
 
 	if (pm->table.frames->frame[piece->table.root].live > 0 ||
-	    !record_below(pm, piece->start, &r))
+	    !find_record_below(pm, piece->start, &r))
 		return;
-	record_forget(pm, &r);
+	forget_record(pm, &r);
 }
 
 bool tree_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct entry *entry)
@@ -292,12 +306,12 @@ bool tree_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct en
 	uint64_t span = format_span(pm->table.format, level), start = align_down(addr, span);
 	struct record r;
 
-	if (!record_cover(pm, start, start + span, level, &r))
+	if (!cover(pm, start, start + span, level, &r))
 		return false;
-	if (pagetable_set(&r.table, addr + record_shift(&r), level, entry))
+	if (pagetable_set(&r.table, addr + shift_of(&r), level, entry))
 		return true;
 	if (record_is_empty(&r))
-		record_forget(pm, &r);
+		forget_record(pm, &r);
 	return false;
 }
 
@@ -305,17 +319,18 @@ bool tree_share(struct pagemap *to, struct piece *piece)
 {
 	uint64_t from = piece->start + piece->table.shift, end = piece->end + piece->table.shift;
 	struct record r, above;
-	bool near = record_below(to, piece->start, &r) && record_shift(&r) == piece->table.shift;
+	bool near = find_record_below(to, piece->start, &r) && shift_of(&r) == piece->table.shift;
 	bool ok;
 
 	if (near && r.end < piece->end)
-		near = !record_next(to, max_u64(piece->start, r.end), &above) ||
+		near = !find_record(to, max_u64(piece->start, r.end), &above) ||
 		       above.start >= piece->end;
 	if (near)
-		ok = record_grow(to, &r, piece->start, piece->end, piece->table.top);
+		ok = grow_record(to, &r, piece->start, piece->end, piece->table.top);
 	else
-		ok = room_make(to, piece->start, piece->end) && vma_tree_reserve(&to->records, 1) &&
-		     record_make(to, piece->start, piece->end, from, piece->table.top, &r);
+		ok = make_room_for_record(to, piece->start, piece->end) &&
+		     range_tree_reserve(&to->records, 1) &&
+		     make_record(to, piece->start, piece->end, from, piece->table.top, &r);
 	if (!ok)
 		return false;
 	/* Tables go whole where what is not wanted of them is nobody's. */
@@ -325,7 +340,7 @@ bool tree_share(struct pagemap *to, struct piece *piece)
 		end = block_end(&piece->table, end - 1);
 	ok = pagetable_share(&r.table, &piece->table, from, end, !to->marked);
 	if (record_is_empty(&r))
-		record_forget(to, &r);
+		forget_record(to, &r);
 	return ok;
 }
 
@@ -333,7 +348,7 @@ bool tree_share(struct pagemap *to, struct piece *piece)
 
 /* The pages of [from, from + len), which lie in any number of trees, are to become those of
  * `target` from key `to` on: all of it is prepared, or done. */
-static bool entries_prepare(struct pagemap *pm, uint64_t from, uint64_t len,
+static bool prepare_entries(struct pagemap *pm, uint64_t from, uint64_t len,
                             struct pagetable *target, uint64_t to)
 {
 	struct piece piece;
@@ -348,7 +363,7 @@ static bool entries_prepare(struct pagemap *pm, uint64_t from, uint64_t len,
 	return true;
 }
 
-static void entries_move(struct pagemap *pm, uint64_t from, uint64_t len, struct pagetable *target,
+static void move_entries(struct pagemap *pm, uint64_t from, uint64_t len, struct pagetable *target,
                          uint64_t to)
 {
 	struct piece piece;
@@ -366,31 +381,31 @@ static bool is_small(const struct pagemap *pm, uint64_t len)
 	return len < format_span(pm->table.format, 1);
 }
 
-static bool small_prepare(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
+static bool prepare_small(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 {
 	struct record r;
 	uint64_t key;
 
 	if (pagemap_is_empty(pm, from, from + len))
 		return true;
-	if (!record_cover(pm, to, to + len, 0, &r))
+	if (!cover(pm, to, to + len, 0, &r))
 		return false;
 	/* The record may have grown into tables that fork shares. */
-	key = to + record_shift(&r);
+	key = to + shift_of(&r);
 	if (pagetable_split_at(&r.table, key) && pagetable_split_at(&r.table, key + len) &&
-	    entries_prepare(pm, from, len, &r.table, key))
+	    prepare_entries(pm, from, len, &r.table, key))
 		return true;
 	if (record_is_empty(&r))
-		record_forget(pm, &r);
+		forget_record(pm, &r);
 	return false;
 }
 
-static void small_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
+static void move_small(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 {
 	struct record r;
 
-	if (!pagemap_is_empty(pm, from, from + len) && record_below(pm, to, &r))
-		entries_move(pm, from, len, &r.table, to + record_shift(&r));
+	if (!pagemap_is_empty(pm, from, from + len) && find_record_below(pm, to, &r))
+		move_entries(pm, from, len, &r.table, to + shift_of(&r));
 }
 
 bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
@@ -399,18 +414,19 @@ bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t 
 	unsigned nrecords = 0;
 
 	if (is_small(pm, len))
-		return small_prepare(pm, from, to, len);
+		return prepare_small(pm, from, to, len);
 	for (uint64_t addr = from; pm->large && tree_piece(pm, addr, from + len, &piece);
 	     addr = piece.end) {
 		if (!pagetable_split_leaves(&piece.table, piece.start + piece.table.shift,
 		                            piece.end + piece.table.shift, to - from))
 			return false;
 	}
-	if (!border_make(pm, from) || !border_make(pm, from + len) || !room_make(pm, to, to + len))
+	if (!make_border(pm, from) || !make_border(pm, from + len) ||
+	    !make_room_for_record(pm, to, to + len))
 		return false;
 	for (uint64_t addr = from; tree_piece(pm, addr, from + len, &piece); addr = piece.end)
 		nrecords++;
-	return vma_tree_reserve(&pm->records, nrecords);
+	return range_tree_reserve(&pm->records, nrecords);
 }
 
 void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
@@ -418,14 +434,14 @@ void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 	struct record r;
 
 	if (is_small(pm, len)) {
-		small_move(pm, from, to, len);
+		move_small(pm, from, to, len);
 		return;
 	}
-	while (record_next(pm, from, &r) && r.start < from + len) {
-		vma_tree_splice(&pm->records, r.start, 1, NULL, 0);
+	while (find_record(pm, from, &r) && r.start < from + len) {
+		range_tree_splice(&pm->records, r.start, 1, NULL, 0);
 		r.start += to - from;
 		r.end += to - from;
-		record_put(pm, &r);
+		add_record(pm, &r);
 	}
 	gather_note(pm->table.gather, from, from + len, 0, GATHER_LEAVES);
 }
@@ -434,38 +450,38 @@ void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 bool tree_align(struct pagemap *pm, uint64_t addr, unsigned level)
 {
 	uint64_t span = format_span(pm->table.format, level);
-	struct record r, own;
+	struct record r, aligned;
 
-	if (record_below(pm, addr, &r) && r.end >= addr + span && r.table.top >= level &&
-	    is_aligned(record_shift(&r), span))
+	if (find_record_below(pm, addr, &r) && r.end >= addr + span && r.table.top >= level &&
+	    is_aligned(shift_of(&r), span))
 		return true;
-	if (!border_make(pm, addr) || !border_make(pm, addr + span) ||
-	    !vma_tree_reserve(&pm->records, 1))
+	if (!make_border(pm, addr) || !make_border(pm, addr + span) ||
+	    !range_tree_reserve(&pm->records, 1))
 		return false;
-	own = (struct record){addr, addr + span, addr, pm->table};
-	own.table.top = level;
-	if (!pagetable_init(&own.table))
+	aligned = (struct record){addr, addr + span, addr, pm->table};
+	aligned.table.top = level;
+	if (!pagetable_init(&aligned.table))
 		return false;
-	if (!entries_prepare(pm, addr, span, &own.table, addr)) {
-		pagetable_destroy(&own.table);
+	if (!prepare_entries(pm, addr, span, &aligned.table, addr)) {
+		pagetable_destroy(&aligned.table);
 		return false;
 	}
-	entries_move(pm, addr, span, &own.table, addr);
-	record_put(pm, &own);
+	move_entries(pm, addr, span, &aligned.table, addr);
+	add_record(pm, &aligned);
 	return true;
 }
 
 /* ---- Checking ------------------------------------------------------------------------------- */
 
-static bool leaf_is_aligned(void *ctx, uint64_t key, unsigned level, const struct entry *entry)
+static bool is_leaf_aligned(void *ctx, uint64_t key, unsigned level, const struct entry *entry)
 {
 	const struct record *r = ctx;
 
 	(void)entry;
-	return is_aligned(key - record_shift(r), format_span(r->table.format, level));
+	return is_aligned(key - shift_of(r), format_span(r->table.format, level));
 }
 
-static const char *record_check(struct record *r)
+static const char *check_record(struct record *r)
 {
 	uint64_t low = block_start(&r->table, r->key), high = block_end(&r->table, r->key);
 	uint64_t end = r->key + (r->end - r->start);
@@ -477,17 +493,17 @@ static const char *record_check(struct record *r)
 	if (!pagetable_is_empty(&r->table, low, r->key) ||
 	    !pagetable_is_empty(&r->table, end, high))
 		return "a tree holds nothing but what its record says";
-	if (!pagetable_walk(&r->table, low, high, leaf_is_aligned, r))
+	if (!pagetable_walk(&r->table, low, high, is_leaf_aligned, r))
 		return "a large leaf is aligned by its address as by its place in the tree";
 	return NULL;
 }
 
 const char *tree_check(const struct pagemap *pm)
 {
-	const char *broken = vma_tree_check(&pm->records);
+	const char *broken = range_tree_check(&pm->records);
 	struct record r;
 
-	for (uint64_t addr = 0; !broken && record_next(pm, addr, &r); addr = r.end)
-		broken = record_check(&r);
+	for (uint64_t addr = 0; !broken && find_record(pm, addr, &r); addr = r.end)
+		broken = check_record(&r);
 	return broken;
 }

@@ -71,7 +71,7 @@ static const char *census_counters(struct census *census)
 	struct vas sums = {.system = space->system};
 	struct vma vma;
 
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end) {
 		census_vma(census, &vma);
 		space_count(&sums, vma.flags, vma_pages(space, &vma));
 	}
@@ -93,7 +93,7 @@ const char *vas_check(struct vas *space)
 	const char *broken;
 
 	space_lock(space);
-	broken = vma_tree_check(&space->tree);
+	broken = range_tree_check(&space->tree);
 
 	if (!broken)
 		broken = mapped_check(space);
@@ -199,7 +199,7 @@ static const char *audit_committed(const struct vas_system *system)
 	struct vma vma;
 
 	for (struct vas *space = system->spaces; space; space = space->next) {
-		for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end)
+		for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end)
 			charged += vma.flags & VAS_VM_ACCOUNT ? vma_pages(space, &vma) : 0;
 	}
 	for (struct vas_object *object = system->objects; object; object = object->next)

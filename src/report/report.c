@@ -82,7 +82,7 @@ void vas_maps(struct vas *space, vas_sink *out, void *ctx)
 	struct vma vma;
 
 	space_lock_shared(space);
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end)
+	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end)
 		report_vma(&text, space, &vma);
 	space_unlock_shared(space);
 	text_flush(&text);
@@ -149,7 +149,7 @@ bool vas_next_region(struct vas *space, uint64_t addr, struct vas_region *region
 
 	/* Once unlocked, another thread may unmap it and let its file go. */
 	space_lock_shared(space);
-	found = vma_tree_find(&space->tree, addr, &vma);
+	found = vma_from(space, addr, &vma);
 	if (found)
 		fill_region(space, &vma, region);
 	space_unlock_shared(space);

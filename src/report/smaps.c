@@ -263,7 +263,7 @@ void vas_smaps(struct vas *space, vas_sink *out, void *ctx)
 
 	while (found) {
 		space_lock(space);
-		found = vma_tree_find(&space->tree, vma.end, &vma);
+		found = vma_from(space, vma.end, &vma);
 		if (found)
 			print_vma(&text, space, &vma);
 		space_unlock(space);
@@ -282,7 +282,7 @@ void vas_smaps_rollup(struct vas *space, vas_sink *out, void *ctx)
 	while (found) {
 		space_lock(space);
 		begin_mapcounts(&tally.count, space);
-		found = vma_tree_find(&space->tree, end, &vma);
+		found = vma_from(space, end, &vma);
 		if (found) {
 			start = end == 0 ? vma.start : start;
 			end = vma.end;
@@ -335,7 +335,7 @@ static bool count_some_residents(struct vas *space, struct residents *residents)
 	uint64_t start = residents->at;
 	struct vma vma;
 
-	if (!vma_tree_find(&space->tree, start, &vma))
+	if (!vma_from(space, start, &vma))
 		return false;
 	residents->vma = &vma;
 	residents->left = RESIDENTS_AT_ONCE;
@@ -478,7 +478,7 @@ static uint64_t pagemap_some(struct vas *space, uint64_t addr, uint64_t npages, 
 	struct entry first;
 	unsigned level;
 
-	if (!vma_tree_find(&space->tree, addr, &part.vma))
+	if (!vma_from(space, addr, &part.vma))
 		return npages;
 	if (part.vma.start > addr)
 		return min_u64(npages, space_pages(space, part.vma.start - addr));

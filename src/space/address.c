@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "space/linux.h"
+#include "space/vma.h"
 
 #define MAX_ERRNO 4095
 #define LOW_2G ((uint64_t)1 << 31)
@@ -44,11 +45,11 @@ static int64_t find_hole(const struct vas *space, struct hole hole)
 	uint64_t start, end;
 	struct vma above;
 
-	while (hole.low < hole.high && vma_tree_gap(&space->tree, hole.low, hole.high, hole.len,
-	                                            hole.highest, &start, &end)) {
+	while (hole.low < hole.high && range_tree_gap(&space->tree, hole.low, hole.high, hole.len,
+	                                              hole.highest, &start, &end)) {
 		uint64_t limit = end;
 
-		if (vma_tree_find(&space->tree, end, &above))
+		if (vma_from(space, end, &above))
 			limit = min_u64(end, space_guard_start(space, &above));
 		if (limit > start && limit - start >= hole.len)
 			return (int64_t)(hole.highest ? limit - hole.len : start);
@@ -65,8 +66,7 @@ static bool is_free(const struct vas *space, uint64_t addr, uint64_t len)
 {
 	struct vma above;
 
-	return !vma_tree_find(&space->tree, addr, &above) ||
-	       addr + len <= space_guard_start(space, &above);
+	return !vma_from(space, addr, &above) || addr + len <= space_guard_start(space, &above);
 }
 
 /* The window for a search downwards: a hint above it (5 levels) opens the upper addresses. */

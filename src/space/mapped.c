@@ -83,7 +83,7 @@ void mapped_exchange(struct vas *space, struct vas_object *object, uint64_t star
 	/* A mapper stays one throughout, so that nobody overlooks it. */
 	if (nold == 0 && nnew > 0 && !is_mapper(space, object))
 		join_mappers(space, object);
-	for (; nold > 0 && vma_tree_find(&space->tree, old.end, &old); nold--)
+	for (; nold > 0 && vma_from(space, old.end, &old); nold--)
 		forget_vma(space, group_of(object), &old);
 	for (unsigned i = 0; i < nnew; i++)
 		note_vma(space, group_of(object), &new[i]);
@@ -101,7 +101,7 @@ static bool visit_vma(void *ctx, const struct interval *interval)
 {
 	const struct mapped_search *search = ctx;
 	struct vma vma;
-	bool found = vma_tree_starting(&search->space->tree, interval->id, &vma);
+	bool found = vma_starting(search->space, interval->id, &vma);
 
 	vas_assert(found);
 	return search->visit(search->ctx, search->space, &vma);
@@ -154,8 +154,7 @@ const char *mapped_check(const struct vas *space)
 	uint64_t count = 0;
 	struct vma vma;
 
-	for (uint64_t addr = 0; !broken && vma_tree_find(&space->tree, addr, &vma);
-	     addr = vma.end) {
+	for (uint64_t addr = 0; !broken && vma_from(space, addr, &vma); addr = vma.end) {
 		struct vas_object *object = vma.file ? vma.file->object : NULL;
 		const struct interval *interval;
 

@@ -240,7 +240,7 @@ static void leave_objects(struct vas *space)
 {
 	struct vma vma;
 
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end) {
 		if (vma.file && vma.file->object)
 			mapped_exchange(space, vma.file->object, vma.start, 1, NULL, 0);
 	}
@@ -251,13 +251,13 @@ static void release_vmas(struct vas *space)
 {
 	struct vma vma;
 
-	for (uint64_t addr = 0; vma_tree_find(&space->tree, addr, &vma); addr = vma.end) {
+	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end) {
 		if (vma.flags & VAS_VM_ACCOUNT)
 			space_uncharge(space, vma_pages(space, &vma));
 		if (vma.file)
 			vas_file_put(vma.file);
 	}
-	vma_tree_destroy(&space->tree);
+	range_tree_destroy(&space->tree);
 }
 
 /* The last space has gone: nobody maps the block of zeros. */
@@ -429,7 +429,7 @@ bool space_reserve(struct vas *space)
 	space_assert_locked(space);
 	/* Two splits and a new vma; one more for what merging takes apart on the way. And one that
 	 * is left for a call that frees when there is no memory (munmap_reserve_alone). */
-	return vma_tree_reserve(&space->tree, 5) &&
+	return range_tree_reserve(&space->tree, 5) &&
 	       (space->intervals.nspare >= MAPPED_RESERVE ||
 	        interval_stock_fill(&space->intervals, MAPPED_RESERVE));
 }

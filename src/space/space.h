@@ -9,7 +9,23 @@
 #include "memory/group.h"
 #include "pages/pagemap.h"
 #include "tree/interval.h"
-#include "tree/vma_tree.h"
+#include "tree/range_tree.h"
+
+/* A virtual memory area: one line of maps. To the tree it is a range with a body of four words. */
+struct vma {
+	union {
+		struct range range;
+		struct {
+			uint64_t start, end; /* page aligned, start < end */
+			uint64_t flags;      /* VAS_VM_* */
+			uint64_t pgoff;      /* in the file, pages; else see vma.h */
+			uint64_t anon;       /* identity, 0: untouched; see vma.h */
+			struct vas_file *file; /* or NULL; the tree holds a reference */
+		};
+	};
+};
+
+_Static_assert(sizeof(struct vma) == sizeof(struct range), "a vma has the words of a range");
 
 /* What spaces share. It lives at the start of the region it manages. */
 struct vas_system {
@@ -59,7 +75,7 @@ struct vas {
 	char after_lock[CACHE_LINE];
 
 	/* What may be where, and what is where. */
-	struct vma_tree tree;
+	struct range_tree tree;
 	struct pagemap pages;
 	struct gather gather; /* what a call lets go of; empty outside of calls */
 	struct interval_tree mapped; /* what maps an object: see mapped.h */

@@ -9,23 +9,6 @@
 #include "space/mapped.h"
 #include "space/vma.h"
 
-bool vma_at(const struct vas *space, uint64_t addr, struct vma *out)
-{
-	return vma_tree_find(&space->tree, addr, out) && out->start <= addr;
-}
-
-bool vma_seek(struct vas *space, uint64_t addr, struct vma *out)
-{
-	return vma_tree_seek(&space->tree, addr, out) && out->start <= addr;
-}
-
-bool space_has_vma(struct vas *space, uint64_t start, uint64_t end)
-{
-	struct vma vma;
-
-	return vma_tree_seek(&space->tree, start, &vma) && vma.start < end;
-}
-
 /* ---- Which neighbours are one --------------------------------------------------------------- */
 
 /* The same kind of memory, consecutive, so that only identity can keep them apart. */
@@ -68,11 +51,10 @@ struct joins {
 static void find_joins(const struct vas *space, const struct vma *mid, unsigned joins,
                        struct joins *j)
 {
-	j->low_joins = (joins & JOIN_LOWER) && vma_tree_ending(&space->tree, mid->start, &j->low) &&
+	j->low_joins = (joins & JOIN_LOWER) && vma_ending(space, mid->start, &j->low) &&
 	               is_continued_by(space, &j->low, mid) &&
 	               can_join(space, j->low.anon, mid->anon, joins);
-	j->high_joins = (joins & JOIN_UPPER) &&
-	                vma_tree_starting(&space->tree, mid->end, &j->high) &&
+	j->high_joins = (joins & JOIN_UPPER) && vma_starting(space, mid->end, &j->high) &&
 	                is_continued_by(space, mid, &j->high) &&
 	                can_join(space, j->high.anon, mid->anon, joins);
 }
@@ -143,7 +125,7 @@ static inline void exchange_in_tree(struct vas *space, uint64_t start, unsigned 
 {
 	if (file && file->object)
 		mapped_exchange(space, file->object, start, nold, new, nnew);
-	vma_tree_splice(&space->tree, start, nold, new, nnew);
+	range_tree_splice(&space->tree, start, nold, (const struct range *)(const void *)new, nnew);
 }
 
 /* The same; the tree holds a reference on the file for each. */
@@ -326,13 +308,11 @@ void vma_touch(struct vas *space, struct vma *vma)
 	space_assert_locked(space);
 	if (vma->anon)
 		return;
-	if (vma_tree_starting(&space->tree, vma->end, &other) &&
-	    can_take_anon(space, &other, vma, &other))
+	if (vma_starting(space, vma->end, &other) && can_take_anon(space, &other, vma, &other))
 		vma->anon = other.anon;
-	else if (vma_tree_ending(&space->tree, vma->start, &other) &&
-	         can_take_anon(space, &other, &other, vma))
+	else if (vma_ending(space, vma->start, &other) && can_take_anon(space, &other, &other, vma))
 		vma->anon = other.anon;
 	else
 		vma->anon = system_next(space->system, &space->system->anon_ids) << 1;
-	vma_tree_replace(&space->tree, vma->start, vma);
+	vma_replace(space, vma->start, vma);
 }

@@ -86,14 +86,62 @@ static inline unsigned vma_rights(const struct vas *space, uint64_t flags)
 	return rights & space->system->format->readable ? rights | RIGHT_READ : rights;
 }
 
-/* The vma holding addr. */
-VAS_INTERNAL bool vma_at(const struct vas *space, uint64_t addr, struct vma *out);
+/* ---- Which vmas there are. Those that `seek` are for who holds the space's lock exclusively: the
+ * tree's position goes there ---- */
 
-/* The same for those who hold the space's lock exclusively: the tree's position goes there. */
-VAS_INTERNAL bool vma_seek(struct vas *space, uint64_t addr, struct vma *out);
+/* The vma that holds addr or is the first above it; false: there is none. */
+static inline bool vma_from(const struct vas *space, uint64_t addr, struct vma *out)
+{
+	return range_tree_find(&space->tree, addr, &out->range);
+}
+
+static inline bool vma_seek_from(struct vas *space, uint64_t addr, struct vma *out)
+{
+	return range_tree_seek(&space->tree, addr, &out->range);
+}
+
+/* The vma that holds addr. */
+static inline bool vma_at(const struct vas *space, uint64_t addr, struct vma *out)
+{
+	return vma_from(space, addr, out) && out->start <= addr;
+}
+
+static inline bool vma_seek(struct vas *space, uint64_t addr, struct vma *out)
+{
+	return vma_seek_from(space, addr, out) && out->start <= addr;
+}
+
+/* The vma that starts at addr, the one that ends there, and the last that starts below. */
+static inline bool vma_starting(const struct vas *space, uint64_t addr, struct vma *out)
+{
+	return range_tree_starting(&space->tree, addr, &out->range);
+}
+
+static inline bool vma_ending(const struct vas *space, uint64_t addr, struct vma *out)
+{
+	return range_tree_ending(&space->tree, addr, &out->range);
+}
+
+static inline bool vma_before(const struct vas *space, uint64_t addr, struct vma *out)
+{
+	return range_tree_before(&space->tree, addr, &out->range);
+}
+
+/* Writes *vma over the one that starts at `start`; it may not reach over a neighbour. */
+static inline void vma_replace(struct vas *space, uint64_t start, const struct vma *vma)
+{
+	range_tree_replace(&space->tree, start, &vma->range);
+}
 
 /* Whether any vma lies in [start, end); the tree's position goes there. */
-VAS_INTERNAL bool space_has_vma(struct vas *space, uint64_t start, uint64_t end);
+static inline bool space_has_vma(struct vas *space, uint64_t start, uint64_t end)
+{
+	struct vma vma;
+
+	return vma_seek_from(space, start, &vma) && vma.start < end;
+}
+
+/* ---- Splitting, joining, changing ---- */
 
 /* Whether *vma may be split at addr, which lies inside. -EINVAL: special, or a huge page would be
  * cut. */

@@ -21,19 +21,19 @@
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
-struct range {
+struct stretch {
 	unsigned first, n; /* pages, in one area */
 };
 
-static struct range some_range(void)
+static struct stretch some_range(void)
 {
 	unsigned area = below(AREAS) * AREA_PAGES, kind = below(8), block = 512;
-	struct range r = {area + below(AREA_PAGES), 1 + below(40)};
+	struct stretch r = {area + below(AREA_PAGES), 1 + below(40)};
 
 	if (kind == 0)
-		r = (struct range){area + below(2) * block, block * (1 + below(2))};
+		r = (struct stretch){area + below(2) * block, block * (1 + below(2))};
 	else if (kind == 1)
-		r = (struct range){area, AREA_PAGES};
+		r = (struct stretch){area, AREA_PAGES};
 	else if (kind < 5) /* near what others do */
 		r.first = area + (below(2) ? 500 : 0) + below(16);
 	if (r.first + r.n > area + AREA_PAGES)
@@ -41,13 +41,13 @@ static struct range some_range(void)
 	return r;
 }
 
-static void forget(unsigned s, struct range r)
+static void forget(unsigned s, struct stretch r)
 {
 	memset(&w.page[s][r.first], 0, r.n * sizeof(struct page));
 }
 
 /* All of it mapped, with what `alike` wants to be the same along it. */
-static bool is_mapped(unsigned s, struct range r, bool alike)
+static bool is_mapped(unsigned s, struct stretch r, bool alike)
 {
 	const struct page *first = &w.page[s][r.first];
 
@@ -64,7 +64,7 @@ static bool is_mapped(unsigned s, struct range r, bool alike)
 }
 
 /* Maps an object's pages from `index` on, or anonymous memory. */
-static void map_at(unsigned s, struct range r, int object, unsigned index, bool shared,
+static void map_at(unsigned s, struct stretch r, int object, unsigned index, bool shared,
                    unsigned prot)
 {
 	uint64_t flags = VAS_MAP_FIXED | (shared ? VAS_MAP_SHARED : VAS_MAP_PRIVATE);
@@ -90,7 +90,7 @@ static void map_at(unsigned s, struct range r, int object, unsigned index, bool 
 static void map(unsigned s)
 {
 	static const unsigned prots[] = {3, 3, RIGHT_READ, 0};
-	struct range r = some_range();
+	struct stretch r = some_range();
 	int object = (int)below(2 * OBJECTS) - (int)OBJECTS;
 	unsigned index = 0;
 
@@ -103,7 +103,7 @@ static void map(unsigned s)
 	map_at(s, r, object < 0 ? -1 : object, index, object >= 0 && below(3), prots[below(4)]);
 }
 
-static void unmap_at(unsigned s, struct range r)
+static void unmap_at(unsigned s, struct stretch r)
 {
 	begin_call(s, s);
 	assert_int_equal(vas_munmap(w.space[s], page_addr(r.first),
@@ -117,7 +117,7 @@ static void unmap_at(unsigned s, struct range r)
 static void map_once(unsigned s)
 {
 	unsigned object = 1 + below(OBJECTS - 1);
-	struct range r = some_range();
+	struct stretch r = some_range();
 
 	if (w.object[object].object)
 		return;
@@ -135,7 +135,7 @@ static void map_once(unsigned s)
 
 static void protect(unsigned s)
 {
-	struct range r = some_range();
+	struct stretch r = some_range();
 	unsigned prot = below(4) ? RIGHT_READ | (below(2) ? RIGHT_WRITE : 0) : 0;
 
 	if (!is_mapped(s, r, false))
@@ -149,7 +149,7 @@ static void protect(unsigned s)
 
 static void discard(unsigned s)
 {
-	struct range r = some_range();
+	struct stretch r = some_range();
 
 	if (!is_mapped(s, r, false))
 		return;
@@ -164,7 +164,7 @@ static void discard(unsigned s)
 
 static void remove_pages(unsigned s)
 {
-	struct range r = some_range();
+	struct stretch r = some_range();
 	const struct page *first = &w.page[s][r.first];
 
 	if (!is_mapped(s, r, true) || first->kind != SHARED || first->object != 0)
@@ -181,7 +181,7 @@ static void remove_pages(unsigned s)
 
 static void synchronise(unsigned s)
 {
-	struct range r = some_range();
+	struct stretch r = some_range();
 	const struct page *first = &w.page[s][r.first];
 
 	if (!is_mapped(s, r, true) || first->kind != SHARED || first->object == 0)
@@ -198,7 +198,7 @@ static void synchronise(unsigned s)
 /* Any answer is right, and changes nothing that can be read. */
 static void collapse(unsigned s)
 {
-	struct range r = {below(AREAS) * AREA_PAGES, 1024};
+	struct stretch r = {below(AREAS) * AREA_PAGES, 1024};
 
 	begin_call(s, s);
 	vas_madvise(w.space[s], page_addr(r.first), r.n * w.page_size, VAS_MADV_COLLAPSE);
@@ -207,7 +207,7 @@ static void collapse(unsigned s)
 
 static void populate(unsigned s)
 {
-	struct range r = some_range();
+	struct stretch r = some_range();
 
 	for (unsigned i = 0; i < r.n; i++) {
 		if (w.page[s][r.first + i].object >= 0 || w.page[s][r.first + i].prot != 3)
@@ -254,7 +254,7 @@ static int64_t remap(unsigned s, unsigned from, unsigned n, unsigned new_n, uint
 /* To a fixed place; of the same size, or shorter; and the source may stay. */
 static void move(unsigned s)
 {
-	struct range r = some_range();
+	struct stretch r = some_range();
 	unsigned to = below(AREAS) * AREA_PAGES, n = r.n - (below(4) ? 0 : below(r.n));
 	bool stays = n == r.n && below(4) == 0;
 	uint64_t flags = VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED;
@@ -266,12 +266,12 @@ static void move(unsigned s)
 	flags |= stays ? VAS_MREMAP_DONTUNMAP : 0;
 	/* A vma may end inside all the same, where identities differ: then nothing is to happen
 	 * but that, so the target is emptied first. */
-	unmap_at(s, (struct range){to, n});
+	unmap_at(s, (struct stretch){to, n});
 	if (remap(s, r.first, r.n, n, flags, page_addr(to)) < 0)
 		return;
 	for (unsigned i = 0; i < n; i++)
 		move_page(s, r.first + i, to + i, stays);
-	forget(s, (struct range){r.first + n, r.n - n});
+	forget(s, (struct stretch){r.first + n, r.n - n});
 }
 
 /* A whole area, into an empty one: the largest steps there are. */
@@ -281,7 +281,7 @@ static void move_area(unsigned s)
 
 	if (from == to || w.page[s][from].kind == NOTHING)
 		return;
-	unmap_at(s, (struct range){to, AREA_PAGES});
+	unmap_at(s, (struct stretch){to, AREA_PAGES});
 	begin_call(s, s);
 	assert_int_equal(vas_mremap(w.space[s], page_addr(from), GIB, GIB,
 	                            VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED, page_addr(to)),
@@ -294,7 +294,7 @@ static void move_area(unsigned s)
 /* It grows in place or moves away, and comes back from there. */
 static void grow(unsigned s)
 {
-	struct range r = some_range();
+	struct stretch r = some_range();
 	const struct page *first = &w.page[s][r.first];
 	int64_t away;
 
@@ -326,7 +326,7 @@ static void grow(unsigned s)
 /* The same shared pages at a second place. */
 static void duplicate(unsigned s)
 {
-	struct range r = some_range();
+	struct stretch r = some_range();
 	unsigned to = below(AREAS) * AREA_PAGES + below(AREA_PAGES);
 
 	if (!is_mapped(s, r, true) || w.page[s][r.first].kind != SHARED ||
@@ -348,7 +348,7 @@ static void leave(unsigned s)
 	end_call();
 	assert_null(w.mmu[s].space);
 	w.space[s] = NULL;
-	forget(s, (struct range){0, NPAGES});
+	forget(s, (struct stretch){0, NPAGES});
 }
 
 static void split(unsigned s)

@@ -1,15 +1,15 @@
-/* The tree of vmas against an array that tells the truth.
+/* The tree of ranges against an array that tells the truth.
  *
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
 
 #include "memory/slab.h"
 #include "space/space.h"
-#include "tree/vma_tree.h"
+#include "tree/range_tree.h"
 
 #define SLOTS 4096 /* pages of the little address space that the truth is about */
 
-/* For each page: 0, or the number of the vma that holds it, which stands in its flags. */
+/* For each page: 0, or the number of the range that holds it, the first word of its body. */
 struct truth {
 	uint32_t page[SLOTS];
 	uint64_t count;
@@ -18,7 +18,7 @@ struct truth {
 
 struct pair {
 	struct unit unit;
-	struct vma_tree tree;
+	struct range_tree tree;
 	struct truth truth;
 };
 
@@ -31,7 +31,7 @@ static void pair_begin(struct pair *pair)
 
 static void pair_end(struct pair *pair)
 {
-	vma_tree_destroy(&pair->tree);
+	range_tree_destroy(&pair->tree);
 	assert_null(pair->tree.root);
 	unit_end(&pair->unit);
 }
@@ -53,21 +53,21 @@ static uint64_t run_end(const struct truth *truth, uint64_t page)
 	return page;
 }
 
-static void assert_is_run(const struct truth *truth, const struct vma *vma, uint64_t page)
+static void assert_is_run(const struct truth *truth, const struct range *range, uint64_t page)
 {
-	assert_int_equal(vma->start, run_start(truth, page) * UNIT_PAGE);
-	assert_int_equal(vma->end, run_end(truth, page) * UNIT_PAGE);
-	assert_int_equal(vma->flags, truth->page[page]);
+	assert_int_equal(range->start, run_start(truth, page) * UNIT_PAGE);
+	assert_int_equal(range->end, run_end(truth, page) * UNIT_PAGE);
+	assert_int_equal(range->body.word[0], truth->page[page]);
 }
 
 static void insert(struct pair *pair, uint64_t first, uint64_t npages)
 {
-	struct vma vma = {.start = first * UNIT_PAGE, .end = (first + npages) * UNIT_PAGE};
+	struct range range = {.start = first * UNIT_PAGE, .end = (first + npages) * UNIT_PAGE};
 	struct truth *truth = &pair->truth;
 
-	vma.flags = ++truth->last;
-	assert_true(vma_tree_reserve(&pair->tree, 1));
-	vma_tree_insert(&pair->tree, &vma);
+	range.body.word[0] = ++truth->last;
+	assert_true(range_tree_reserve(&pair->tree, 1));
+	range_tree_insert(&pair->tree, &range);
 	for (uint64_t i = first; i < first + npages; i++)
 		truth->page[i] = truth->last;
 	truth->count++;
@@ -78,19 +78,19 @@ static void remove_at(struct pair *pair, uint64_t page)
 	struct truth *truth = &pair->truth;
 	uint64_t first = run_start(truth, page), end = run_end(truth, page);
 
-	vma_tree_splice(&pair->tree, first * UNIT_PAGE, 1, NULL, 0);
+	range_tree_splice(&pair->tree, first * UNIT_PAGE, 1, NULL, 0);
 	for (uint64_t i = first; i < end; i++)
 		truth->page[i] = 0;
 	truth->count--;
 }
 
-/* Another range in the place of a vma: shorter or longer at either end, as far as there is room. */
+/* Another range in the place of one: shorter or longer at either end, as far as there is room. */
 static void replace_at(struct pair *pair, uint64_t page, struct random *random)
 {
 	struct truth *truth = &pair->truth;
 	uint64_t first = run_start(truth, page), end = run_end(truth, page);
 	uint64_t low = first, high = end;
-	struct vma vma;
+	struct range range;
 
 	while (low > 0 && truth->page[low - 1] == 0)
 		low--;
@@ -98,23 +98,23 @@ static void replace_at(struct pair *pair, uint64_t page, struct random *random)
 		high++;
 	low += random_below(random, high - low);
 	high -= random_below(random, high - low);
-	vma = (struct vma){.start = low * UNIT_PAGE, .end = high * UNIT_PAGE};
-	vma.flags = ++truth->last;
-	vma_tree_replace(&pair->tree, first * UNIT_PAGE, &vma);
+	range = (struct range){.start = low * UNIT_PAGE, .end = high * UNIT_PAGE};
+	range.body.word[0] = ++truth->last;
+	range_tree_replace(&pair->tree, first * UNIT_PAGE, &range);
 	for (uint64_t i = first; i < end; i++)
 		truth->page[i] = 0;
 	for (uint64_t i = low; i < high; i++)
 		truth->page[i] = truth->last;
 }
 
-/* Up to three vmas that follow each other, from the one at `page` on, or none of them; in their
+/* Up to three ranges that follow each other, from the one at `page` on, or none of them; in their
  * place up to three others, which may have to do with less room or find more. */
 static void splice_at(struct pair *pair, uint64_t page, struct random *random)
 {
 	struct truth *truth = &pair->truth;
 	uint64_t low = page, high = page;
 	unsigned nold = 0, nnew = 0, wanted = (unsigned)random_below(random, 4);
-	struct vma new[3];
+	struct range new[3];
 
 	for (uint64_t at = page; at < SLOTS && nold < 3 && truth->page[at];) {
 		low = nold++ == 0 ? run_start(truth, at) : low;
@@ -131,16 +131,16 @@ static void splice_at(struct pair *pair, uint64_t page, struct random *random)
 	while (low < high && nnew < wanted) {
 		uint64_t end = low + 1 + random_below(random, high - low);
 
-		new[nnew] = (struct vma){.start = low * UNIT_PAGE, .end = end * UNIT_PAGE};
-		new[nnew++].flags = ++truth->last;
+		new[nnew] = (struct range){.start = low * UNIT_PAGE, .end = end * UNIT_PAGE};
+		new[nnew++].body.word[0] = ++truth->last;
 		for (; low < end; low++)
 			truth->page[low] = truth->last;
 		low += random_below(random, 2);
 	}
-	assert_true(vma_tree_reserve(&pair->tree, nnew));
+	assert_true(range_tree_reserve(&pair->tree, nnew));
 	if (nold > 0 || nnew > 0)
-		vma_tree_splice(&pair->tree, nold > 0 ? page * UNIT_PAGE : new[0].start, nold, new,
-		                nnew);
+		range_tree_splice(&pair->tree, nold > 0 ? page * UNIT_PAGE : new[0].start, nold,
+		                  new, nnew);
 	truth->count = truth->count - nold + nnew;
 }
 
@@ -148,29 +148,29 @@ static void assert_find(struct pair *pair, uint64_t addr, bool seek)
 {
 	const struct truth *truth = &pair->truth;
 	uint64_t page = addr / UNIT_PAGE;
-	struct vma vma;
-	bool found = seek ? vma_tree_seek(&pair->tree, addr, &vma)
-	                  : vma_tree_find(&pair->tree, addr, &vma);
+	struct range range;
+	bool found = seek ? range_tree_seek(&pair->tree, addr, &range)
+	                  : range_tree_find(&pair->tree, addr, &range);
 
 	while (page < SLOTS && truth->page[page] == 0)
 		page++;
 	assert_int_equal(found, page < SLOTS);
 	if (found)
-		assert_is_run(truth, &vma, page);
+		assert_is_run(truth, &range, page);
 }
 
 static void assert_before(struct pair *pair, uint64_t addr)
 {
 	const struct truth *truth = &pair->truth;
 	int64_t page = (int64_t)((addr + UNIT_PAGE - 1) / UNIT_PAGE) - 1;
-	struct vma vma;
-	bool found = vma_tree_before(&pair->tree, addr, &vma);
+	struct range range;
+	bool found = range_tree_before(&pair->tree, addr, &range);
 
 	while (page >= 0 && (page >= SLOTS || truth->page[page] == 0))
 		page--;
 	assert_int_equal(found, page >= 0);
 	if (found)
-		assert_is_run(truth, &vma, (uint64_t)page);
+		assert_is_run(truth, &range, (uint64_t)page);
 }
 
 /* What starts and ends at a page. */
@@ -181,14 +181,14 @@ static void assert_borders(struct pair *pair, uint64_t page)
 	              (page == 0 || truth->page[page] != truth->page[page - 1]);
 	bool ends = page > 0 && truth->page[page - 1] != 0 &&
 	            (page == SLOTS || truth->page[page] != truth->page[page - 1]);
-	struct vma vma;
+	struct range range;
 
-	assert_int_equal(vma_tree_ending(&pair->tree, page * UNIT_PAGE, &vma), ends);
+	assert_int_equal(range_tree_ending(&pair->tree, page * UNIT_PAGE, &range), ends);
 	if (ends)
-		assert_is_run(truth, &vma, page - 1);
-	assert_int_equal(vma_tree_starting(&pair->tree, page * UNIT_PAGE, &vma), starts);
+		assert_is_run(truth, &range, page - 1);
+	assert_int_equal(range_tree_starting(&pair->tree, page * UNIT_PAGE, &range), starts);
 	if (starts)
-		assert_is_run(truth, &vma, page);
+		assert_is_run(truth, &range, page);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -236,7 +236,7 @@ static void assert_gap(struct pair *pair, struct random *random)
 
 	if (random_below(random, 8) == 0)
 		high = ~(uint64_t)0;
-	assert_int_equal(vma_tree_gap(&pair->tree, low, high, len, highest, &start, &end),
+	assert_int_equal(range_tree_gap(&pair->tree, low, high, len, highest, &start, &end),
 	                 truth_gap(&pair->truth, low, high, len, highest, &true_start, &true_end));
 	assert_int_equal(start, true_start);
 	assert_int_equal(end, true_end);
@@ -271,7 +271,7 @@ static void random_steps_agree_with_the_truth(void **state)
 		/* It fills, then empties, several times over. */
 		step(&pair, &random, i / 5000 % 2 ? 2 : 6);
 		if (i % 8 == 0)
-			assert_holds(vma_tree_check(&pair.tree));
+			assert_holds(range_tree_check(&pair.tree));
 		assert_int_equal(pair.tree.count, pair.truth.count);
 		assert_find(&pair, random_below(&random, (SLOTS + 4) * UNIT_PAGE), i % 3 == 0);
 		assert_borders(&pair, random_below(&random, SLOTS + 1));
@@ -281,7 +281,7 @@ static void random_steps_agree_with_the_truth(void **state)
 	pair_end(&pair);
 }
 
-/* All is asked again from where the position is and from the vmas around it. */
+/* All is asked again from where the position is and from the ranges around it. */
 static void a_position_answers_as_a_search_does(void **state)
 {
 	struct random random = {.state = 7};
@@ -295,7 +295,7 @@ static void a_position_answers_as_a_search_does(void **state)
 
 		step(&pair, &random, i / 1000 % 2 ? 3 : 6);
 		assert_find(&pair, page * UNIT_PAGE, true);
-		assert_holds(vma_tree_check(&pair.tree));
+		assert_holds(range_tree_check(&pair.tree));
 		for (page = first; page < first + 48 && page < SLOTS; page++) {
 			assert_find(&pair, page * UNIT_PAGE + page % 3, false);
 			assert_before(&pair, page * UNIT_PAGE);
@@ -303,7 +303,7 @@ static void a_position_answers_as_a_search_does(void **state)
 		}
 		if (i % 2)
 			splice_at(&pair, first, &random);
-		assert_holds(vma_tree_check(&pair.tree));
+		assert_holds(range_tree_check(&pair.tree));
 	}
 	pair_end(&pair);
 }
@@ -311,21 +311,21 @@ static void a_position_answers_as_a_search_does(void **state)
 static void an_empty_tree_is_one_hole(void **state)
 {
 	struct pair pair;
-	struct vma vma;
+	struct range range;
 	uint64_t start, end;
 
 	(void)state;
 	pair_begin(&pair);
-	assert_holds(vma_tree_check(&pair.tree));
-	assert_false(vma_tree_find(&pair.tree, 0, &vma));
-	assert_false(vma_tree_seek(&pair.tree, 0, &vma));
-	assert_false(vma_tree_before(&pair.tree, ~(uint64_t)0, &vma));
-	assert_false(vma_tree_starting(&pair.tree, 4096, &vma));
-	assert_false(vma_tree_ending(&pair.tree, 4096, &vma));
-	assert_true(vma_tree_gap(&pair.tree, 4096, 8192, 4096, true, &start, &end));
+	assert_holds(range_tree_check(&pair.tree));
+	assert_false(range_tree_find(&pair.tree, 0, &range));
+	assert_false(range_tree_seek(&pair.tree, 0, &range));
+	assert_false(range_tree_before(&pair.tree, ~(uint64_t)0, &range));
+	assert_false(range_tree_starting(&pair.tree, 4096, &range));
+	assert_false(range_tree_ending(&pair.tree, 4096, &range));
+	assert_true(range_tree_gap(&pair.tree, 4096, 8192, 4096, true, &start, &end));
 	assert_int_equal(start, 4096);
 	assert_int_equal(end, 8192);
-	assert_false(vma_tree_gap(&pair.tree, 4096, 8192, 4097, false, &start, &end));
+	assert_false(range_tree_gap(&pair.tree, 4096, 8192, 4097, false, &start, &end));
 	pair_end(&pair);
 }
 
@@ -340,12 +340,12 @@ static void edges_split_and_join(void **state)
 		for (unsigned i = 0; i < SLOTS / 2; i++) {
 			insert(&pair, form % 2 ? i * 2u : SLOTS - 2 - i * 2u, 1);
 			if (i % 16 == 0)
-				assert_holds(vma_tree_check(&pair.tree));
+				assert_holds(range_tree_check(&pair.tree));
 		}
 		for (unsigned i = 0; i < SLOTS / 2; i++) {
 			remove_at(&pair, form / 2 ? i * 2u : SLOTS - 2 - i * 2u);
 			if (i % 16 == 0)
-				assert_holds(vma_tree_check(&pair.tree));
+				assert_holds(range_tree_check(&pair.tree));
 		}
 		assert_int_equal(pair.tree.count, 0);
 		assert_null(pair.tree.root);
@@ -364,23 +364,23 @@ static void a_reserve_is_enough(void **state)
 	while (pair.truth.count < SLOTS / 3) {
 		uint64_t page = random_below(&random, SLOTS);
 
-		assert_true(vma_tree_reserve(&pair.tree, 4));
+		assert_true(range_tree_reserve(&pair.tree, 4));
 		vas_system_fail_after(pair.unit.system, 0);
 		for (unsigned i = 0; i < 4; i++) {
-			struct vma vma;
+			struct range range;
 
 			while (pair.truth.page[page % SLOTS])
 				page++;
 			page %= SLOTS;
-			vma = (struct vma){.start = page * UNIT_PAGE,
-			                   .end = (page + 1) * UNIT_PAGE};
-			vma.flags = ++pair.truth.last;
-			vma_tree_insert(&pair.tree, &vma);
+			range = (struct range){.start = page * UNIT_PAGE,
+			                       .end = (page + 1) * UNIT_PAGE};
+			range.body.word[0] = ++pair.truth.last;
+			range_tree_insert(&pair.tree, &range);
 			pair.truth.page[page] = pair.truth.last;
 			pair.truth.count++;
 		}
 		vas_system_fail_after(pair.unit.system, -1);
-		assert_holds(vma_tree_check(&pair.tree));
+		assert_holds(range_tree_check(&pair.tree));
 	}
 	pair_end(&pair);
 }
@@ -398,17 +398,17 @@ static void one_in_the_place_of_several_needs_no_memory(void **state)
 	while (pair.tree.count > 3) {
 		uint64_t addr = random_below(&random, SLOTS) * UNIT_PAGE;
 		unsigned nspare = pair.tree.nspare, n = 2 + (unsigned)random_below(&random, 2);
-		struct vma first = {0}, last;
+		struct range first = {0}, last;
 
-		assert_true(vma_tree_find(&pair.tree, addr, &first));
+		assert_true(range_tree_find(&pair.tree, addr, &first));
 		last = first;
 		for (unsigned i = 1; i < n; i++)
-			if (!vma_tree_find(&pair.tree, last.end, &last))
+			if (!range_tree_find(&pair.tree, last.end, &last))
 				n = i;
 		first.end = last.end;
-		vma_tree_splice(&pair.tree, first.start, n, &first, 1);
+		range_tree_splice(&pair.tree, first.start, n, &first, 1);
 		assert_int_equal(pair.tree.nspare, nspare);
-		assert_null(vma_tree_check(&pair.tree));
+		assert_null(range_tree_check(&pair.tree));
 	}
 	pair_end(&pair);
 }
@@ -425,9 +425,9 @@ static void a_reserve_that_fails_changes_nothing(void **state)
 		insert(&pair, i * 3u, 2);
 	while (!ok) {
 		vas_system_fail_after(pair.unit.system, n++);
-		ok = vma_tree_reserve(&pair.tree, 4 + n);
+		ok = range_tree_reserve(&pair.tree, 4 + n);
 		vas_system_fail_after(pair.unit.system, -1);
-		assert_holds(vma_tree_check(&pair.tree));
+		assert_holds(range_tree_check(&pair.tree));
 		assert_int_equal(pair.tree.count, 100);
 		assert_true(n < 100);
 	}

@@ -6,4 +6,4 @@
 
 #include "one.c"
 
-#include "test_vma_tree.c"
+#include "test_range_tree.c"
