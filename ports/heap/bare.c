@@ -105,7 +105,8 @@ void *bare_realloc(void *block, uint64_t size)
 	if (!addr)
 		return NULL;
 	if (addr != table[slot].addr) {
-		heap.moved++;
+		heap.moved += !heap_settings.portable;
+		heap.copied += heap_settings.portable ? old : 0;
 		forget(slot);
 		insert(addr, size);
 	}

@@ -99,8 +99,8 @@ const char *vas_heap_check(void)
 {
 	const char *broken;
 
-	pthread_mutex_lock(&heap.lock);
+	heap_lock();
 	broken = heap.len ? check() : NULL;
-	pthread_mutex_unlock(&heap.lock);
+	heap_unlock();
 	return broken;
 }

@@ -1,8 +1,8 @@
 /* heap.c - malloc and its family: what is small goes to the C library, what is large to a place,
  * and what grows beyond its place moves.
  *
- * The lock is taken here and nowhere else. It is never held for a copy, nor while pages move: the
- * two places of a move are live, and so nobody else's.
+ * The lock is never held for a copy, nor while pages move: the two places of a move are live, and
+ * so nobody else's.
  *
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
@@ -28,26 +28,51 @@ static bool started;
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static void lock(void)
+/* A thread forks, and which. */
+static bool forks;
+static pthread_t forker;
+
+static bool is_forker(void)
 {
-	pthread_mutex_lock(&heap.lock);
+	return __atomic_load_n(&forks, __ATOMIC_ACQUIRE) && pthread_equal(forker, pthread_self());
 }
 
-static void unlock(void)
+void heap_lock(void)
 {
+	if (!is_forker())
+		pthread_mutex_lock(&heap.lock);
+}
+
+void heap_unlock(void)
+{
+	if (!is_forker())
+		pthread_mutex_unlock(&heap.lock);
+}
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&heap.lock);
+	forker = pthread_self();
+	__atomic_store_n(&forks, true, __ATOMIC_RELEASE);
+}
+
+static void after_fork(void)
+{
+	__atomic_store_n(&forks, false, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&heap.lock);
 }
 
-static void unlock_in_child(void)
+static void after_fork_in_child(void)
 {
 	pthread_mutex_init(&heap.lock, NULL);
+	__atomic_store_n(&forks, false, __ATOMIC_RELEASE);
 	places_after_fork();
 }
 
 __attribute__((constructor)) static void heap_begin(void)
 {
 	settings_read();
-	if (pthread_atfork(lock, unlock, unlock_in_child) != 0)
+	if (pthread_atfork(before_fork, after_fork, after_fork_in_child) != 0)
 		trouble("pthread_atfork", NULL, "no memory");
 }
 
@@ -67,9 +92,9 @@ static bool is_in_hole(const void *block)
 {
 	bool hole;
 
-	lock();
+	heap_lock();
 	hole = place_is_hole((uint64_t)(uintptr_t)block);
-	unlock();
+	heap_unlock();
 	return hole;
 }
 
@@ -133,7 +158,7 @@ static void *take(size_t size, uint64_t align, bool zero)
 	struct block *block = NULL;
 	void *bytes = NULL;
 
-	lock();
+	heap_lock();
 	if (start())
 		block = place_take(&want);
 	else if (size >= BARE_MIN && align <= PAGE)
@@ -142,7 +167,7 @@ static void *take(size_t size, uint64_t align, bool zero)
 		bytes = pointer(block);
 		keep_enforce();
 	}
-	unlock();
+	heap_unlock();
 	if (block && zero && want.dirty)
 		make_zero(bytes, want.dirty < want.size ? want.dirty : want.size);
 	return bytes;
@@ -246,10 +271,10 @@ void *vas_heap_pvalloc(size_t size)
 
 static void give_place(void *pointer)
 {
-	lock();
+	heap_lock();
 	block_release(live_block("free", pointer, freed_before));
 	keep_enforce();
-	unlock();
+	heap_unlock();
 }
 
 /* True: it was one of these. */
@@ -257,11 +282,11 @@ static bool give_bare(void *block)
 {
 	bool bare;
 
-	lock();
+	heap_lock();
 	bare = bare_size(block) > 0;
 	if (bare)
 		bare_free(block);
-	unlock();
+	heap_unlock();
 	return bare;
 }
 
@@ -297,7 +322,7 @@ static bool move_bytes(struct block *to, struct block *from, bool by_pages,
 	};
 	bool done = true;
 
-	unlock();
+	heap_unlock();
 	if (by_pages) {
 		done = host_move(&range, moved);
 	} else {
@@ -308,9 +333,9 @@ static bool move_bytes(struct block *to, struct block *from, bool by_pages,
 		else
 			moved->emptied &= host_copy(range.to, range.from, range.used);
 	}
-	lock();
+	heap_lock();
 	heap.copied += moved->copied;
-	heap.moved += done;
+	heap.moved += done && moved->copied < range.used;
 	return done;
 }
 
@@ -373,22 +398,22 @@ static void *resize_ours(void *old, size_t size)
 	uint64_t old_size;
 	void *found;
 
-	lock();
+	heap_lock();
 	block = live_block("realloc", old, used_after_free);
 	old_size = block->size;
 	found = small ? NULL : resize_place(block, whole_pages(size));
 	if (found)
 		keep_enforce();
-	unlock();
+	heap_unlock();
 	if (found)
 		return found;
 	found = leave_place(old, old_size, size);
 	if (found || !small)
 		return found;
 	/* It stays where it was, and shrinks. */
-	lock();
+	heap_lock();
 	block_resize(block, whole_pages(size));
-	unlock();
+	heap_unlock();
 	return old;
 }
 
@@ -397,11 +422,11 @@ static void *resize_bare(void *old, size_t size, bool *bare)
 {
 	void *block = NULL;
 
-	lock();
+	heap_lock();
 	*bare = bare_size(old) > 0;
 	if (*bare)
 		block = bare_realloc(old, whole_pages(size));
-	unlock();
+	heap_unlock();
 	return block;
 }
 
@@ -415,7 +440,7 @@ static void *grow_small(void *old, size_t size)
 
 	if (size <= old_size)
 		return c_realloc(old, size);
-	lock();
+	heap_lock();
 	if (!start() && size >= BARE_GROWN && old_size < BARE_MIN)
 		bytes = bare_malloc(want.size);
 	else if (start() && old_size < heap_settings.from)
@@ -424,7 +449,7 @@ static void *grow_small(void *old, size_t size)
 		bytes = pointer(block);
 		keep_enforce();
 	}
-	unlock();
+	heap_unlock();
 	if (!bytes)
 		return c_realloc(old, size);
 	memcpy(bytes, old, old_size);
@@ -473,10 +498,10 @@ size_t vas_heap_usable_size(void *block)
 	if (!block)
 		return 0;
 	if (ours || may_be_bare(block)) {
-		lock();
+		heap_lock();
 		size = ours ? live_block("malloc_usable_size", block, used_after_free)->size
 		            : bare_size(block);
-		unlock();
+		heap_unlock();
 	}
 	return size ? size : c_usable_size(block);
 }
@@ -485,15 +510,15 @@ int vas_heap_trim(size_t pad)
 {
 	bool some;
 
-	lock();
+	heap_lock();
 	some = heap.len > 0 && keep_drop();
-	unlock();
+	heap_unlock();
 	return c_trim(pad) || some;
 }
 
 void vas_heap_stats(struct vas_heap_stats *stats)
 {
-	lock();
+	heap_lock();
 	stats->live = heap.live;
 	stats->peak = heap.peak;
 	stats->kept = heap.kept;
@@ -501,6 +526,6 @@ void vas_heap_stats(struct vas_heap_stats *stats)
 	stats->grown = heap.grown;
 	stats->moved = heap.moved;
 	stats->copied = heap.copied;
-	unlock();
+	heap_unlock();
 	stats->host_calls = __atomic_load_n(&host_calls, __ATOMIC_RELAXED);
 }

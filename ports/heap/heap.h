@@ -173,6 +173,11 @@ struct heap {
 };
 static struct heap heap;
 
+/* The lock. Around fork a thread holds it from one handler to the other: what it calls meanwhile,
+ * in handlers of its program's, neither takes nor drops it. */
+static void heap_lock(void);
+static void heap_unlock(void);
+
 static bool places_create(void); /* under the lock, once. False: the host has none */
 
 /* What is wanted. */

@@ -599,9 +599,9 @@ static void give_back(struct block *block)
 
 	block->state = BLOCK_BUSY;
 	list_push(&heap.busy, block);
-	pthread_mutex_unlock(&heap.lock);
+	heap_unlock();
 	done = host_discard(block->addr, block->high);
-	pthread_mutex_lock(&heap.lock);
+	heap_lock();
 	list_remove(&heap.busy, block);
 	if (done) {
 		set_extent(block, 0, 0);
