@@ -19,7 +19,8 @@
  * copying, in chunks that give the source back on the way, and shared memory and files by mapping
  * them again. It serves no madvise that POSIX cannot (EINVAL: HUGEPAGE, DONTFORK, GUARD_INSTALL
  * and the like), no MAP_GROWSDOWN, MAP_HUGETLB, MAP_POPULATE beyond a hint; and what is moved is
- * not moved in one step for other threads that read it meanwhile.
+ * not moved in one step for other threads: while it is copied it can be read at both places and
+ * written at neither (a write faults, as it does on Linux behind a move: none is lost).
  *
  * All functions may be called by any thread at any time, from signal handlers too: one lock is
  * held, with signals blocked, while a call is served. fork is safe at any time; a child has its own
@@ -54,7 +55,8 @@ struct vas_process_options {
 };
 
 /* Begins to serve. Not needed: the first call begins with the defaults, or with what the
- * environment says (VAS_PROCESS="portable,linux=6.17"). 0; -1 with errno: EBUSY: already begun;
+ * environment says (VAS_PROCESS="portable,linux=6.17"; where it says anything else, one line on
+ * stderr tells, and every call fails with EINVAL). 0; -1 with errno: EBUSY: already begun;
  * EINVAL: a version before 2.6; ENOMEM: no memory for the books; ENOSYS: the host's page size is
  * neither 4 nor 16 KiB, or its addresses have 32 bits. */
 int vas_process_begin(const struct vas_process_options *options);

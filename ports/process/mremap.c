@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "errnos.h"
 #include "process.h"
@@ -19,6 +20,8 @@
 /* For the books: room for as many vmas as Linux allows. Untouched, it costs nothing. */
 #define BOOKS_MOST ((uint64_t)32 << 20)
 #define BOOKS_LEAST ((uint64_t)1 << 20)
+
+#define OLDEST VAS_LINUX(2, 6, 0)
 
 /* ---- Beginning, and the lock ----------------------------------------------------------------- */
 
@@ -89,32 +92,84 @@ static int64_t begin(const struct vas_process_options *options)
 	return err;
 }
 
-/* VAS_PROCESS="portable,linux=6.17" */
-static struct vas_process_options options_of_environment(void)
+/* ---- The environment ------------------------------------------------------------------------- */
+
+static bool read_number(const char **at, const char *end, uint32_t most, uint32_t *number)
 {
-	const char *text = getenv("VAS_PROCESS"), *linux = text ? strstr(text, "linux=") : NULL;
-	struct vas_process_options options = {.portable = text && strstr(text, "portable")};
-	char *end;
+	const char *first = *at;
 
-	if (linux) {
-		unsigned long major = strtoul(linux + strlen("linux="), &end, 10);
-		unsigned long minor = *end == '.' ? strtoul(end + 1, &end, 10) : 0;
-
-		options.linux_version = VAS_LINUX(major & 0xff, minor & 0xffff);
-	}
-	return options;
+	*number = 0;
+	for (; *at < end && **at >= '0' && **at <= '9' && *number <= most; (*at)++)
+		*number = *number * 10 + (uint32_t)(**at - '0');
+	return *at > first && *number <= most;
 }
+
+/* "6.17" or "6.1.190" */
+static bool read_version(const char *at, const char *end, uint32_t *version)
+{
+	uint32_t major, minor, patch = VAS_LINUX_LAST;
+
+	if (!read_number(&at, end, 255, &major) || at == end || *at++ != '.' ||
+	    !read_number(&at, end, 255, &minor))
+		return false;
+	if (at < end && (*at++ != '.' || !read_number(&at, end, 65535, &patch)))
+		return false;
+	*version = VAS_LINUX(major, minor, patch);
+	return at == end && *version >= OLDEST;
+}
+
+static bool read_word(const char *word, size_t len, struct vas_process_options *options)
+{
+	static const char portable_word[] = "portable", linux_word[] = "linux=";
+	const size_t before = sizeof(linux_word) - 1;
+
+	if (len == sizeof(portable_word) - 1 && memcmp(word, portable_word, len) == 0) {
+		options->portable = true;
+		return true;
+	}
+	return len > before && memcmp(word, linux_word, before) == 0 &&
+	       read_version(word + before, word + len, &options->linux_version);
+}
+
+static void complain(const char *word, size_t len)
+{
+	static const char before[] = "vas process: VAS_PROCESS takes portable and "
+				     "linux=VERSION (2.6 or later), with a comma between, not: ";
+
+	if (write(STDERR_FILENO, before, sizeof(before) - 1) < 0 ||
+	    write(STDERR_FILENO, word, len) < 0 || write(STDERR_FILENO, "\n", 1) < 0)
+		return; /* there is nobody to be told */
+}
+
+/* VAS_PROCESS="portable,linux=6.17". A program that is not served as it was wished to be would show
+ * nothing: so nothing is served, and one line says why. */
+static bool read_environment(struct vas_process_options *options)
+{
+	static bool refused;
+	const char *text = getenv("VAS_PROCESS");
+
+	while (text && *text && !refused) {
+		size_t len = strcspn(text, ",");
+
+		refused = !read_word(text, len, options);
+		if (refused)
+			complain(text, len);
+		text += len + (text[len] == ',');
+	}
+	return !refused;
+}
+
+/* ---- Every call ------------------------------------------------------------------------------ */
 
 static int64_t enter(struct host_signals *signals)
 {
-	struct vas_process_options options;
+	struct vas_process_options options = {0};
 
 	host_block_signals(signals);
 	process_lock();
 	if (the_process.begun)
 		return 0;
-	options = options_of_environment();
-	return begin(&options);
+	return read_environment(&options) ? begin(&options) : -VAS_EINVAL;
 }
 
 static void leave(const struct host_signals *signals)
@@ -132,7 +187,7 @@ int vas_process_begin(const struct vas_process_options *options)
 	process_lock();
 	if (the_process.begun)
 		err = -VAS_EBUSY;
-	else if (options->linux_version && options->linux_version < VAS_LINUX(2, 6))
+	else if (options->linux_version && options->linux_version < OLDEST)
 		err = -VAS_EINVAL;
 	else
 		err = begin(options);

@@ -16,7 +16,7 @@ static int64_t refused(int64_t err)
 static int64_t hook_map(void *ctx, struct vas *space, const struct vas_region *vma, uint64_t map)
 {
 	uint64_t flags = map, rights = vma->flags & (VAS_VM_READ | VAS_VM_WRITE | VAS_VM_EXEC);
-	int64_t err = process_fault_injected();
+	int64_t err;
 
 	(void)ctx;
 	(void)space;
@@ -24,6 +24,7 @@ static int64_t hook_map(void *ctx, struct vas *space, const struct vas_region *v
 		return 0;
 	if (!(flags & VAS_MAP_FIXED))
 		flags |= VAS_MAP_FIXED_NOREPLACE;
+	err = process_fault_injected();
 	if (!err)
 		err = host_mmap(vma->start, vma->end - vma->start, rights, flags, the_process.fd,
 		                vma->file ? vma->offset : 0);
@@ -34,12 +35,13 @@ static int64_t hook_map(void *ctx, struct vas *space, const struct vas_region *v
 
 static int64_t hook_unmap(void *ctx, struct vas *space, uint64_t start, uint64_t end)
 {
-	int64_t err = process_fault_injected();
+	int64_t err;
 
 	(void)ctx;
 	(void)space;
 	if (the_process.muted)
 		return 0;
+	err = process_fault_injected();
 	return refused(err ? err : host_munmap(start, end - start));
 }
 

@@ -5,12 +5,15 @@
  * comes before the source is touched, or can be taken back, or needs no answer:
  *
  *   1 target mapped, locked     taken back by unmapping it
- *   2 source made readable      taken back by its own rights
+ *   2 source made read-only     taken back by its own rights
  *   3 copied                    the source gives its pages back on the way where step 4 is empty:
  *                               if the first part cannot be given back, all is taken back; what
  *                               cannot later stays mapped, as nobody's
  *   4 target gets its rights    taken back as 1 and 2
  *   5 source unmapped, or emptied (DONTUNMAP)
+ *
+ * A thread that writes to the source meanwhile either is early enough for the copy or faults, as it
+ * does where the host moves pages: no write is lost.
  *
  * SPDX-License-Identifier: MIT */
 #include <string.h>
@@ -189,11 +192,13 @@ static int64_t bytes_of(const struct vas_move *move, uint64_t *len)
 	uint64_t offset = move->vma->offset + (move->old_addr - move->vma->start);
 	struct host_file file;
 	int64_t err;
+	int fd;
 
 	*len = move->old_len;
 	if (!move->vma->file)
 		return 0;
-	err = host_identify(process_file_fd(move->vma->file), &file);
+	fd = process_file_fd(move->vma->file);
+	err = fd < 0 ? -VAS_ENOMEM : host_identify(fd, &file);
 	if (err)
 		return err;
 	end = (file.size + page - 1) / page * page;
@@ -223,27 +228,28 @@ static int64_t finish(const struct vas_move *move)
 static int64_t move_private(const struct vas_move *move)
 {
 	uint64_t rights = move->vma->flags & RIGHTS, len;
-	bool readable = rights & VAS_VM_READ;
+	bool read_only = (rights & READ_WRITE) == VAS_VM_READ;
 	int64_t err = bytes_of(move, &len);
 
 	if (!err)
 		err = map_target(move, READ_WRITE);
 	if (err)
 		return err;
-	if (!readable)
-		err = protect(move->old_addr, move->old_len, VAS_VM_READ);
+	if (!read_only)
+		err = protect(move->old_addr, move->old_len, VAS_VM_READ | (rights & VAS_VM_EXEC));
 	if (!err && rights == READ_WRITE && !move->keep) {
 		err = copy_and_give_back(move, len);
 	} else if (!err) {
 		copy(move->old_addr, move->new_addr, len);
 		err = finish(move);
-		if (err && !readable)
-			host_mprotect(move->old_addr, move->old_len, rights);
 	}
-	if (err)
-		host_munmap(move->new_addr, move->new_len);
-	else
+	if (!err) {
 		unlock_source(move);
+		return 0;
+	}
+	if (!read_only)
+		host_mprotect(move->old_addr, move->old_len, rights);
+	host_munmap(move->new_addr, move->new_len);
 	return err;
 }
 

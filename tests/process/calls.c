@@ -14,6 +14,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,6 +258,60 @@ static void passes_through_what_is_not_its_own(void)
 	CHECK(after.passed == before.passed + 2 && after.calls == before.calls);
 }
 
+/* ---- Written while it moves ------------------------------------------------------------------ */
+
+static struct {
+	volatile uint64_t *cell;   /* being written, */
+	volatile uint64_t written; /* so far */
+	sigjmp_buf fault;
+} writer;
+
+static void to_end_of_writer(int signo)
+{
+	(void)signo;
+	siglongjmp(writer.fault, 1);
+}
+
+static void *write_until_it_faults(void *arg)
+{
+	if (sigsetjmp(writer.fault, 1))
+		return NULL;
+	for (uint64_t n = 1;; n++) {
+		*writer.cell = n;
+		writer.written = n;
+	}
+	return arg;
+}
+
+/* What another thread has written before it faulted has moved along. */
+static void loses_no_write_of_another_thread(void)
+{
+	const struct sigaction faults = {.sa_handler = to_end_of_writer};
+	const size_t npages = 1500; /* more than one chunk of copying */
+	struct sigaction before;
+
+	CHECK(sigaction(SIGSEGV, &faults, &before) == 0);
+	for (unsigned round = 0; round < 20; round++) {
+		char *p = map(npages), *target = map(npages), *q;
+		size_t cell = round * (npages - 1) / 19 * PAGE;
+		pthread_t thread;
+
+		fill(p, npages, 1);
+		writer.cell = (volatile uint64_t *)(void *)(p + cell);
+		writer.written = 0;
+		CHECK(pthread_create(&thread, NULL, write_until_it_faults, NULL) == 0);
+		while (writer.written < 1000)
+			;
+		q = vas_mremap_host(p, npages * PAGE, npages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		                    target);
+		CHECK(q == target && pthread_join(thread, NULL) == 0 && holds(q, npages, 1));
+		/* It may have faulted between the write and the note of it. */
+		CHECK(*(uint64_t *)(void *)(q + cell) - writer.written <= 1);
+		CHECK(vas_munmap_host(q, npages * PAGE) == 0);
+	}
+	CHECK(sigaction(SIGSEGV, &before, NULL) == 0);
+}
+
 /* ---- The host refuses ------------------------------------------------------------------------ */
 
 struct scene {
@@ -482,6 +537,7 @@ int main(int argc, char **argv)
 	answers_as_the_man_page_says();
 	advises_locks_and_breaks();
 	passes_through_what_is_not_its_own();
+	loses_no_write_of_another_thread();
 	loses_nothing_when_the_host_refuses();
 	forks();
 	serves_threads_and_signals();

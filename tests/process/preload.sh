@@ -24,3 +24,13 @@ for how in linux=6.18 portable; do
 	LD_PRELOAD=$library VAS_PROCESS=$how python3 "$dir/resize.py" >"$dir/served"
 	cmp "$dir/native" "$dir/served"
 done
+
+# A wish that is not understood is refused, with one line that says so.
+for how in linux= linux=6 linux=6.x linux=2.5 linux=6.1.2.3 Portable; do
+	if LD_PRELOAD=$library VAS_PROCESS=$how python3 "$dir/resize.py" >"$dir/out" 2>"$dir/err"
+	then
+		echo "VAS_PROCESS=$how was taken" >&2
+		exit 1
+	fi
+	grep -qF "linux=VERSION (2.6 or later), with a comma between, not: $how" "$dir/err"
+done
