@@ -25,6 +25,7 @@
 #include "pages/pagetable_share.c"
 #include "pages/pagetree.c"
 #include "pages/tlb.c"
+#include "pages/walk.c"
 #include "space/address.c"
 #include "space/elsewhere.c"
 #include "space/file.c"

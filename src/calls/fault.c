@@ -414,7 +414,7 @@ static bool handle_quickly(struct vas *space, uint64_t addr, enum vas_access acc
 	const uint64_t never = VAS_VM_HUGETLB | VAS_VM_OPAQUE | VAS_VM_SPECIAL;
 	struct frame_pool *frames = &space->system->frames;
 	uint64_t page = align_down(addr, space_page_size(space));
-	struct leaf_slot slot;
+	struct spot spot;
 	struct entry leaf;
 	struct vma vma;
 	uint32_t frame;
@@ -422,12 +422,12 @@ static bool handle_quickly(struct vas *space, uint64_t addr, enum vas_access acc
 	if (addr >= vas_task_size(space) || !vma_at(space, addr, &vma) || (vma.flags & never) ||
 	    !can_access(space, &vma, access))
 		return false;
-	slot = pagemap_leaf_slot(&space->pages, page);
-	frame = slot.table == FRAME_NONE ? FRAME_NONE : quick_frame(space, &vma, page, access);
+	spot = pagemap_find_own(&space->pages, page);
+	frame = !spot.word ? FRAME_NONE : quick_frame(space, &vma, page, access);
 	if (frame == FRAME_NONE)
 		return false;
 	leaf = fault_leaf(space, &vma, frame, access);
-	if (pagemap_set_quick(&space->pages, slot, &leaf))
+	if (pagemap_set_quick(&space->pages, spot, &leaf))
 		return true;
 	if (frame != space->system->zero && frame_put(frames, frame))
 		frame_free(frames, frame);

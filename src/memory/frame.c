@@ -109,7 +109,7 @@ static uint32_t alloc_order(struct frame_pool *pool, uint32_t payer, unsigned or
 	for (uint32_t i = 0; i < 1u << order; i++) {
 		pool->frame[index + i].refs = 1;
 		pool->frame[index + i].live = 0;
-		pool->frame[index + i].order = 0;
+		pool->frame[index + i].pool_level = 0;
 		pool->frame[index + i].lock = (struct spin){0};
 		pool->frame[index + i].state = FRAME_USED;
 		pool->payer[index + i] = payer;
@@ -148,8 +148,8 @@ void frame_free(struct frame_pool *pool, uint32_t index)
 
 	vas_assert(f->refs == 0 && f->state != FRAME_FREE);
 	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
-	if (f->order > 0)
-		pool->nhuge[f->order]--;
+	if (f->pool_level > 0)
+		pool->nhuge[f->pool_level]--;
 	free_block(pool, index, 0);
 	spin_unlock(pool->port, &pool->lock);
 	group_uncharge(pool, payer, 1);
@@ -158,7 +158,7 @@ void frame_free(struct frame_pool *pool, uint32_t index)
 void frame_mark_huge(struct frame_pool *pool, uint32_t index, unsigned level)
 {
 	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
-	pool->frame[index].order = (uint8_t)level;
+	pool->frame[index].pool_level = (uint8_t)level;
 	pool->nhuge[level]++;
 	spin_unlock(pool->port, &pool->lock);
 }

@@ -21,12 +21,15 @@ enum frame_state {
 
 /* One record for each frame of the region. Invariants:
  *   state FRAME_FREE: refs == 0, the block is aligned to its size and linked in free[order]
- *   order of a frame in use: 0; of the first frame of a page of the huge page pool: its level
+ *   pool_level of a frame in use: 0, but of the first of a page of the huge page pool its level
  *   live counts the words that are not zero, if the frame is a page table (pagetable.c) */
 struct frame {
 	uint32_t refs;
 	uint16_t live;
-	uint8_t order;
+	union {
+		uint8_t order;      /* of a free block */
+		uint8_t pool_level; /* of a frame in use: see above */
+	};
 	uint8_t state;
 	uint32_t next; /* in a free list or a gather */
 	union {

@@ -11,7 +11,9 @@ static bool next_piece(const struct pagemap *pm, uint64_t addr, uint64_t end, st
 {
 	if (pm->software)
 		return tree_piece(pm, addr, end, piece);
-	*piece = (struct piece){.table = pm->table, .start = addr, .end = end};
+	piece->table = (struct pagetable *)(uintptr_t)&pm->table;
+	piece->start = piece->key = addr;
+	piece->end = piece->key_end = end;
 	return addr < end;
 }
 
@@ -41,7 +43,7 @@ void pagemap_destroy(struct pagemap *pm)
 	struct piece piece;
 
 	for (uint64_t addr = 0; next_piece(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
-		pagetable_destroy(&piece.table);
+		pagetable_destroy(piece.table);
 	range_tree_destroy(&pm->records);
 }
 
@@ -56,7 +58,7 @@ struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr, unsigned *l
 	*level = 0;
 	if (!tree_piece(pm, addr, addr + 1, &piece))
 		return (struct entry){.kind = ENTRY_ABSENT};
-	return pagetable_lookup(&piece.table, addr + piece.table.shift, level);
+	return pagetable_lookup(piece.table, addr + piece.table->shift, level);
 }
 
 bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end)
@@ -64,33 +66,34 @@ bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end)
 	struct piece piece;
 
 	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
-		if (!pagetable_is_empty(&piece.table, piece.start + piece.table.shift,
-		                        piece.end + piece.table.shift))
+		if (!pagetable_is_empty(piece.table, piece.key, piece.key_end))
 			return false;
 	}
 	return true;
 }
 
-struct leaf_slot pagemap_leaf_slot(const struct pagemap *pm, uint64_t addr)
+struct spot pagemap_find_own(const struct pagemap *pm, uint64_t addr)
 {
+	const struct spot none = {.word = NULL};
 	struct piece piece;
+	struct spot spot;
 
 	if (!next_piece(pm, addr, addr + 1, &piece))
-		return (struct leaf_slot){.table = FRAME_NONE};
-	return pagetable_leaf_slot(&piece.table, addr + piece.table.shift);
+		return none;
+	spot = spot_find_own(piece.table, piece.key, 0);
+	return spot.level == 0 ? spot : none;
 }
 
-bool pagemap_set_quick(struct pagemap *pm, struct leaf_slot slot, const struct entry *leaf)
+bool pagemap_set_quick(struct pagemap *pm, struct spot spot, const struct entry *leaf)
 {
-	uint64_t *word = table_words(&pm->table, slot.table) + slot.index;
 	struct frame_pool *frames = pm->table.frames;
-	struct frame *f = &frames->frame[slot.table];
+	struct frame *f = &frames->frame[spot.table];
 	bool empty;
 
 	spin_lock(frames->port, &f->lock, LOCK_TABLE);
-	empty = *word == 0;
+	empty = *spot.word == 0;
 	if (empty) {
-		__atomic_store_n(word, pm->table.format->encode(leaf, 0), __ATOMIC_RELEASE);
+		__atomic_store_n(spot.word, pm->table.format->encode(leaf, 0), __ATOMIC_RELEASE);
 		f->live++;
 	}
 	spin_unlock(frames->port, &f->lock);
@@ -115,7 +118,7 @@ bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level, const s
 	if (!next_piece(pm, addr, addr + 1, &piece))
 		return false;
 	pm->large = true;
-	pagetable_collapse(&piece.table, addr + piece.table.shift, level, leaf);
+	pagetable_collapse(piece.table, addr + piece.table->shift, level, leaf);
 	return true;
 }
 
@@ -126,7 +129,7 @@ bool pagemap_split_at(struct pagemap *pm, uint64_t addr)
 	struct piece piece;
 
 	return !next_piece(pm, addr, addr + 1, &piece) ||
-	       pagetable_split_at(&piece.table, addr + piece.table.shift);
+	       pagetable_split_at(piece.table, addr + piece.table->shift);
 }
 
 bool pagemap_unshare(struct pagemap *pm, uint64_t start, uint64_t end)
@@ -134,8 +137,7 @@ bool pagemap_unshare(struct pagemap *pm, uint64_t start, uint64_t end)
 	struct piece piece;
 
 	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
-		if (!pagetable_unshare(&piece.table, piece.start + piece.table.shift,
-		                       piece.end + piece.table.shift))
+		if (!pagetable_unshare(piece.table, piece.key, piece.key_end))
 			return false;
 	}
 	return true;
@@ -146,8 +148,7 @@ static void clear(struct pagemap *pm, uint64_t start, uint64_t end, enum marks m
 	struct piece piece;
 
 	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
-		pagetable_clear(&piece.table, piece.start + piece.table.shift,
-		                piece.end + piece.table.shift, marks);
+		pagetable_clear(piece.table, piece.key, piece.key_end, marks);
 		if (pm->software)
 			tree_drop(pm, &piece);
 	}
@@ -169,8 +170,7 @@ void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned 
 	struct piece piece;
 
 	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end)
-		pagetable_protect(&piece.table, piece.start + piece.table.shift,
-		                  piece.end + piece.table.shift, rights);
+		pagetable_protect(piece.table, piece.key, piece.key_end, rights);
 	if (before & ~rights)
 		gather_note(pm->table.gather, start, end, 0, GATHER_LEAVES);
 }
@@ -201,7 +201,7 @@ bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uin
 		if (to->software)
 			ok = tree_share(to, &piece);
 		else
-			ok = pagetable_share(&to->table, &piece.table, addr, end, !to->marked);
+			ok = pagetable_share(&to->table, piece.table, addr, end, !to->marked);
 	}
 	return ok;
 }
@@ -230,28 +230,27 @@ bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_t end, pagema
 	if (!pm->software)
 		return pagetable_walk(&pm->table, start, end, visit, ctx);
 	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
-		struct shifted shifted = {visit, ctx, piece.table.shift};
+		struct shifted shifted = {visit, ctx, piece.table->shift};
 
-		if (!pagetable_walk(&piece.table, piece.start + piece.table.shift,
-		                    piece.end + piece.table.shift, visit_shifted, &shifted))
+		if (!pagetable_walk(piece.table, piece.key, piece.key_end, visit_shifted, &shifted))
 			return false;
 	}
 	return true;
 }
 
-unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr, struct pagemap_step *steps)
+unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr, struct spot *spots)
 {
 	struct piece piece;
 
 	if (!next_piece(pm, addr, addr + 1, &piece))
 		return 0;
-	return pagetable_trace(&piece.table, addr + piece.table.shift, steps);
+	return pagetable_trace(piece.table, piece.key, spots);
 }
 
 uint32_t pagemap_sharers(const struct pagemap *pm, uint64_t addr, uint64_t *end)
 {
 	uint64_t span = format_span(pm->table.format, 1);
-	struct pagemap_step steps[VAS_LEVELS_MAX];
+	struct spot spots[VAS_LEVELS_MAX];
 	struct piece piece;
 	uint32_t sharers = 0;
 	unsigned n;
@@ -259,10 +258,10 @@ uint32_t pagemap_sharers(const struct pagemap *pm, uint64_t addr, uint64_t *end)
 	*end = addr + format_page_size(pm->table.format);
 	if (!next_piece(pm, addr, addr + span, &piece) || piece.start > addr)
 		return 0;
-	n = pagetable_trace(&piece.table, addr + piece.table.shift, steps);
+	n = pagetable_trace(piece.table, addr + piece.table->shift, spots);
 	for (unsigned i = 0; i < n; i++)
-		sharers += frame_refs(pm->table.frames, steps[i].table) - 1;
-	*end = align_down(addr + piece.table.shift, span) + span - piece.table.shift;
+		sharers += frame_refs(pm->table.frames, spots[i].table) - 1;
+	*end = align_down(addr + piece.table->shift, span) + span - piece.table->shift;
 	*end = min_u64(*end, piece.end);
 	return sharers;
 }
@@ -274,7 +273,7 @@ void pagemap_recount(const struct pagemap *pm, uint32_t step)
 	struct piece piece;
 
 	for (uint64_t addr = 0; next_piece(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
-		pagetable_recount(&piece.table, step);
+		pagetable_recount(piece.table, step);
 }
 
 uint64_t pagemap_count_tables(const struct pagemap *pm)
@@ -283,7 +282,7 @@ uint64_t pagemap_count_tables(const struct pagemap *pm)
 	uint64_t ntables = 0;
 
 	for (uint64_t addr = 0; next_piece(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
-		ntables += pagetable_count_tables(&piece.table);
+		ntables += pagetable_count_tables(piece.table);
 	return ntables;
 }
 
@@ -294,6 +293,6 @@ const char *pagemap_check(const struct pagemap *pm)
 
 	for (uint64_t addr = 0; !broken && next_piece(pm, addr, ~(uint64_t)0, &piece);
 	     addr = piece.end)
-		broken = pagetable_check(&piece.table);
+		broken = pagetable_check(piece.table);
 	return broken;
 }

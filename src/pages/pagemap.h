@@ -49,6 +49,13 @@ struct pagemap {
 	struct range_tree records; /* see pagetree.c */
 };
 
+/* A position in the tables: one word, the table it stands in, its level. */
+struct spot {
+	uint64_t *word;
+	uint32_t table;
+	unsigned level;
+};
+
 /* An empty map, in tables of the gather's format. Whatever changes it hands over to the gather what
  * it lets go of; closing that is up to the caller. */
 VAS_INTERNAL bool pagemap_init(struct pagemap *pm, struct gather *gather, struct slab_cache *slab,
@@ -66,16 +73,12 @@ VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr
 /* Whether nothing, no leaf and no mark, is in [start, end). */
 VAS_INTERNAL bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end);
 
-/* For faults that share the space's lock. The leaf table of addr, if there is one and it and
- * those above are this map's own: its words are written under the table's lock. */
-struct leaf_slot {
-	uint32_t table; /* FRAME_NONE: there is none */
-	unsigned index;
-};
-VAS_INTERNAL struct leaf_slot pagemap_leaf_slot(const struct pagemap *pm, uint64_t addr);
+/* For faults that share the space's lock. The leaf word of addr, if there is one and the tables on
+ * the way are this map's own: such words are written under their table's lock. word NULL: none. */
+VAS_INTERNAL struct spot pagemap_find_own(const struct pagemap *pm, uint64_t addr);
 
 /* Puts a leaf there, if nothing is. False: something is. */
-VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, struct leaf_slot slot,
+VAS_INTERNAL bool pagemap_set_quick(struct pagemap *pm, struct spot spot,
                                     const struct entry *leaf);
 
 /* Puts a leaf or mark at addr; takes over the reference the caller holds on its frames, if it is
@@ -128,15 +131,8 @@ VAS_INTERNAL bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64
                                 uint64_t end);
 
 /* The word of addr at each level from the top; how many levels there were, at least one on
- * hardware. */
-struct pagemap_step {
-	unsigned level;
-	uint32_t table;
-	unsigned index;
-	uint64_t word;
-};
-VAS_INTERNAL unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr,
-                                    struct pagemap_step *steps);
+ * hardware. They are good as long as the space is locked. */
+VAS_INTERNAL unsigned pagemap_trace(const struct pagemap *pm, uint64_t addr, struct spot *spots);
 
 /* How many entries besides this map's own point to the tables over addr: at the least so many other
  * maps share them, and 0 says that nobody does. *end: up to where that is the answer. */

@@ -1,4 +1,4 @@
-/* pagetable.h - one radix tree of tables: words, tables, positions, and what is done with ranges.
+/* pagetable.h - one radix tree of tables: its life, one entry of it, and what is done with ranges.
  *
  * The functions named as those of pagemap.h do the same within one tree. In software an address of
  * the tree is not the guest's: only what is noted for the gather is.
@@ -7,58 +7,7 @@
 #ifndef VAS_PAGETABLE_H
 #define VAS_PAGETABLE_H
 
-#include "pages/pagemap.h"
-
-static inline uint64_t *table_words(const struct pagetable *pt, uint32_t table)
-{
-	return frame_host(pt->frames, table);
-}
-
-static inline struct entry word_decode(const struct pagetable *pt, uint64_t word, unsigned level)
-{
-	return pt->format->decode(word, level);
-}
-
-/* Whether a word of this level leads to a table; and the first frame of a table or leaf. */
-static inline bool is_table(const struct pagetable *pt, uint64_t word, unsigned level)
-{
-	return level > 0 && word_is_table(pt->format, word);
-}
-
-static inline uint32_t word_frame_of(const struct pagetable *pt, uint64_t word)
-{
-	return frame_of_phys(pt->frames, word_phys(pt->format, word));
-}
-
-static inline bool word_is_writable(const struct pagetable *pt, uint64_t word)
-{
-	return word_is_writable_table(pt->format, word);
-}
-
-/* Where the entry that covers addr at `level` ends. */
-static inline uint64_t slot_limit(const struct pagetable *pt, uint64_t addr, unsigned level)
-{
-	uint64_t span = format_span(pt->format, level);
-
-	return align_down(addr, span) + span;
-}
-
-static inline void word_write(struct pagetable *pt, uint32_t table, uint64_t *word, uint64_t value)
-{
-	struct frame *f = &pt->frames->frame[table];
-
-	f->live = (uint16_t)(f->live + (value != 0) - (*word != 0));
-	*word = value;
-}
-
-static inline unsigned live_words(const uint64_t *words, unsigned n)
-{
-	unsigned live = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		live += words[i] != 0;
-	return live;
-}
+#include "pages/walk.h"
 
 /* The addresses under the root that holds addr. */
 static inline uint64_t block_start(const struct pagetable *pt, uint64_t addr)
@@ -70,23 +19,6 @@ static inline uint64_t block_end(const struct pagetable *pt, uint64_t addr)
 {
 	return block_start(pt, addr) + format_span(pt->format, pt->top + 1);
 }
-
-/* A position in the tables: one word, the table it stands in, its level. */
-struct spot {
-	uint64_t *word;
-	uint32_t table;
-	unsigned level;
-};
-
-/* Descends to the entry of addr at `level`; stops above it where no table leads on. */
-VAS_INTERNAL struct spot spot_find(const struct pagetable *pt, uint64_t addr, unsigned level);
-
-/* As spot_find, but owns the tables on the way. word NULL: no memory. */
-VAS_INTERNAL struct spot spot_unshare(struct pagetable *pt, uint64_t addr, unsigned level);
-
-/* As spot_unshare, but makes the tables that are missing. word NULL: no memory; tables made on the
- * way then stay, empty, for the caller to clear. */
-VAS_INTERNAL struct spot spot_make(struct pagetable *pt, uint64_t addr, unsigned level);
 
 /* Tells the gather that words over [start, end) have changed. */
 static inline void pagetable_note(const struct pagetable *pt, uint64_t start, uint64_t end,
@@ -109,10 +41,7 @@ static inline unsigned table_entries(const struct pagetable *pt, uint32_t table)
 						    format_entries(pt->format);
 }
 
-VAS_INTERNAL struct entry pagetable_lookup(const struct pagetable *pt, uint64_t addr,
-                                           unsigned *level);
 VAS_INTERNAL bool pagetable_is_empty(const struct pagetable *pt, uint64_t start, uint64_t end);
-VAS_INTERNAL struct leaf_slot pagetable_leaf_slot(const struct pagetable *pt, uint64_t addr);
 VAS_INTERNAL bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned level,
                                 const struct entry *entry);
 VAS_INTERNAL void pagetable_collapse(struct pagetable *pt, uint64_t addr, unsigned level,
@@ -128,7 +57,7 @@ VAS_INTERNAL void pagetable_protect(struct pagetable *pt, uint64_t start, uint64
 VAS_INTERNAL bool pagetable_walk(const struct pagetable *pt, uint64_t start, uint64_t end,
                                  pagemap_visit *visit, void *ctx);
 VAS_INTERNAL unsigned pagetable_trace(const struct pagetable *pt, uint64_t addr,
-                                      struct pagemap_step *steps);
+                                      struct spot *spots);
 
 /* From one tree to another, or within one. */
 VAS_INTERNAL bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target,

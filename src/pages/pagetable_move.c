@@ -14,7 +14,7 @@ struct move {
 };
 
 /* The highest level at which entries can go whole from `done` on. */
-static unsigned move_level(const struct move *move, uint64_t done)
+static unsigned level_at(const struct move *move, uint64_t done)
 {
 	const struct vas_format *format = move->source->format;
 	unsigned level = move->source->top;
@@ -37,16 +37,17 @@ struct move_step {
 	bool empty; /* nothing to move in this step */
 };
 
-static struct move_step move_plan(const struct move *move, uint64_t done)
+static struct move_step plan_step(const struct move *move, uint64_t done)
 {
 	const struct vas_format *format = move->source->format;
 	uint64_t from = move->from + done, to = move->to + done, len = move->len - done;
-	unsigned level = move_level(move, done), entries = format_entries(format);
+	unsigned level = level_at(move, done), entries = format_entries(format);
 	struct move_step step = {.level = level, .source = spot_find(move->source, from, level)};
-	uint64_t n = len >> format_shift(format, level);
+	uint64_t n = len >> format_shift(format, level), span;
 
 	if (*step.source.word == 0 && step.source.level > level) {
-		step.len = min_u64(len, slot_limit(move->source, from, step.source.level) - from);
+		span = format_span(format, step.source.level);
+		step.len = min_u64(len, align_down(from, span) + span - from);
 		step.empty = true;
 		return step;
 	}
@@ -68,7 +69,7 @@ bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target, 
 	uint64_t done = 0;
 
 	while (done < len) {
-		struct move_step step = move_plan(&move, done);
+		struct move_step step = plan_step(&move, done);
 		bool ok = true;
 
 		if (!step.empty) {
@@ -93,7 +94,7 @@ bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target, 
 }
 
 /* How many of the n words at `spot` are not zero: what is shorter is counted, they or the rest. */
-static unsigned run_live(const struct pagetable *pt, struct spot spot, unsigned n)
+static unsigned count_live(const struct pagetable *pt, struct spot spot, unsigned n)
 {
 	const uint64_t *first = table_words(pt, spot.table);
 	unsigned before = (unsigned)(spot.word - first);
@@ -106,7 +107,7 @@ static unsigned run_live(const struct pagetable *pt, struct spot spot, unsigned 
 }
 
 /* Moves a run of words, `live` of which are not zero, from one table to another, or within one. */
-static void run_move(struct frame_pool *frames, struct spot from, struct spot to, unsigned n,
+static void move_run(struct frame_pool *frames, struct spot from, struct spot to, unsigned n,
                      unsigned live)
 {
 	struct frame *source = &frames->frame[from.table], *target = &frames->frame[to.table];
@@ -125,8 +126,8 @@ void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t
 	uint64_t done = 0;
 
 	while (done < len) {
-		struct move_step step = move_plan(&move, done);
-		unsigned live = step.empty ? 0 : run_live(source, step.source, step.nwords);
+		struct move_step step = plan_step(&move, done);
+		unsigned live = step.empty ? 0 : count_live(source, step.source, step.nwords);
 
 		if (live == 0) {
 			hollow |= step.source.level == step.level;
@@ -134,7 +135,7 @@ void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t
 			struct spot spot = spot_make(target, to + done, step.level);
 
 			vas_assert(spot.word && step.source.level == step.level);
-			run_move(source->frames, step.source, spot, step.nwords, live);
+			move_run(source->frames, step.source, spot, step.nwords, live);
 			pagetable_note(source, from + done, from + done + step.len, 0,
 			               GATHER_LEAVES | (step.level > 0 ? GATHER_TABLES : 0));
 		}
@@ -147,25 +148,20 @@ void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t
 
 /* ---- Trees taken apart ---------------------------------------------------------------------- */
 
-static bool table_split_leaves(struct pagetable *pt, uint32_t table, unsigned level, uint64_t start,
-                               uint64_t end, uint64_t shift)
+static bool split_leaves(struct pagetable *pt, struct extent extent, uint64_t shift)
 {
-	uint64_t next, span = format_span(pt->format, level);
+	struct slots s = slots_of(pt, &extent);
 
-	for (uint64_t addr = start; level > 0 && addr < end; addr = next) {
-		uint64_t *word = table_words(pt, table) + format_index(pt->format, addr, level);
-		struct spot spot = {.word = word, .table = table, .level = level};
-
-		next = min_u64(end, slot_limit(pt, addr, level));
-		if (!word_has_frame(pt->format, *word))
+	for (; extent.level > 0 && slots_more(&s); slots_next(&s)) {
+		if (!word_has_frame(pt->format, *s.spot.word))
 			continue;
-		if (!is_table(pt, *word, level)) {
-			if (is_aligned(shift, span))
+		if (!is_table(pt, *s.spot.word, extent.level)) {
+			if (is_aligned(shift, s.span))
 				continue;
-			if (!leaf_split(pt, spot, addr))
+			if (!leaf_split(pt, s.spot, s.start))
 				return false;
 		}
-		if (!table_split_leaves(pt, word_frame_of(pt, *word), level - 1, addr, next, shift))
+		if (!split_leaves(pt, slots_below(pt, &s), shift))
 			return false;
 	}
 	return true;
@@ -174,11 +170,11 @@ static bool table_split_leaves(struct pagetable *pt, uint32_t table, unsigned le
 bool pagetable_split_leaves(struct pagetable *pt, uint64_t start, uint64_t end, uint64_t shift)
 {
 	return pagetable_unshare(pt, start, end) &&
-	       table_split_leaves(pt, pt->root, pt->top, start, end, shift);
+	       split_leaves(pt, extent_of(pt, start, end), shift);
 }
 
 /* Frees what was taken for the tables of a split and is not used: nothing has led to it. */
-static void tables_give_back(struct pagetable *pt, const uint32_t *table, unsigned n)
+static void give_back(struct pagetable *pt, const uint32_t *table, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (pt->frames->frame[table[i]].live == 0 && frame_put(pt->frames, table[i]))
@@ -187,18 +183,18 @@ static void tables_give_back(struct pagetable *pt, const uint32_t *table, unsign
 }
 
 /* The words of a table from `first` on go to the same places of another. */
-static void words_split(struct pagetable *pt, uint32_t from, uint32_t to, unsigned first)
+static void split_words(struct pagetable *pt, uint32_t from, uint32_t to, unsigned first)
 {
 	struct spot source = {.word = table_words(pt, from) + first, .table = from};
 	struct spot target = {.word = table_words(pt, to) + first, .table = to};
 	unsigned n = format_entries(pt->format) - first;
 
 	if (n > 0)
-		run_move(pt->frames, source, target, n, run_live(pt, source, n));
+		move_run(pt->frames, source, target, n, count_live(pt, source, n));
 }
 
 /* Links the tables that a split has filled or emptied, from `level` up to the roots. */
-static void split_link(struct pagetable *pt, uint64_t addr, unsigned level, const uint32_t *left,
+static void link_split(struct pagetable *pt, uint64_t addr, unsigned level, const uint32_t *left,
                        const uint32_t *right)
 {
 	struct frame *frame = pt->frames->frame;
@@ -230,26 +226,27 @@ bool pagetable_split(struct pagetable *pt, uint64_t addr, struct pagetable *othe
 	for (unsigned i = 0; i <= pt->top; i++) {
 		right[i] = frame_alloc_zeroed(pt->frames, pt->payer);
 		if (right[i] == FRAME_NONE) {
-			tables_give_back(pt, right, i);
+			give_back(pt, right, i);
 			return false;
 		}
 	}
-	for (left[level] = pt->root;; level--) {
-		bool inside = !is_aligned(addr, format_span(pt->format, level));
+	/* Down to the table in which addr begins an entry: what is above goes to the other tree. */
+	for (;; level--) {
+		struct spot spot = spot_find(pt, addr, level);
 		unsigned index = format_index(pt->format, addr, level);
-		uint64_t word = table_words(pt, left[level])[index];
+		bool inside = !is_aligned(addr, format_span(pt->format, level));
 
-		words_split(pt, left[level], right[level], index + inside);
-		if (!inside || !is_table(pt, word, level))
+		left[level] = spot.table;
+		split_words(pt, left[level], right[level], index + inside);
+		if (!inside || !is_table(pt, *spot.word, level))
 			break;
-		left[level - 1] = word_frame_of(pt, word);
 	}
-	split_link(pt, addr, level, left, right);
+	link_split(pt, addr, level, left, right);
 	*other = *pt;
 	other->root = right[pt->top];
 	if (pt->frames->frame[other->root].live == 0)
 		other->root = FRAME_NONE;
-	tables_give_back(pt, right, pt->top + 1);
+	give_back(pt, right, pt->top + 1);
 	return true;
 }
 

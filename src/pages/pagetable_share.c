@@ -6,7 +6,7 @@
 /* ---- Owning --------------------------------------------------------------------------------- */
 
 /* Notes one more user of a large leaf's frames, and answers it without the right to write. */
-static uint64_t large_share(const struct pagetable *pt, uint64_t word, unsigned level)
+static uint64_t share_large(const struct pagetable *pt, uint64_t word, unsigned level)
 {
 	uint32_t block = word_frame_of(pt, word);
 	bool counted = !frame_is_zeros(pt->frames, block);
@@ -19,7 +19,7 @@ static uint64_t large_share(const struct pagetable *pt, uint64_t word, unsigned 
 /* Notes one more user of what n words of a table refer to, and writes them to another table too:
  * in both places without the right to write. Answers how many are not zero. What the loop needs
  * stands in variables of its own, since it is what fork and the first write after it cost. */
-static inline unsigned words_share(const struct pagetable *pt, uint64_t *from, uint64_t *to,
+static inline unsigned share_words(const struct pagetable *pt, uint64_t *from, uint64_t *to,
                                    unsigned n, unsigned level)
 {
 	const struct vas_format *format = pt->format;
@@ -37,7 +37,7 @@ static inline unsigned words_share(const struct pagetable *pt, uint64_t *from, u
 		uint64_t word = from[i], shared = word;
 
 		if (level > 0 && (word & frame_mask) && !word_is_table(format, word)) {
-			shared = large_share(pt, word, level);
+			shared = share_large(pt, word, level);
 		} else if (word & frame_mask) {
 			uint64_t index = (((word & phys_mask) << phys_shift) - base) >> page_shift;
 
@@ -55,19 +55,19 @@ static inline unsigned words_share(const struct pagetable *pt, uint64_t *from, u
 }
 
 /* Fills `copy` with what the shared table holds; from now on both hold it. */
-static void table_copy(struct pagetable *pt, uint32_t copy, uint32_t shared, unsigned level)
+static void copy_table(struct pagetable *pt, uint32_t copy, uint32_t shared, unsigned level)
 {
 	uint64_t *from = table_words(pt, shared), *to = table_words(pt, copy);
 	unsigned n = format_entries(pt->format);
 
 	/* The level said as a constant where speed counts. */
-	pt->frames->frame[copy].live = (uint16_t)(level == 0 ? words_share(pt, from, to, n, 0)
-	                                                     : words_share(pt, from, to, n, level));
+	pt->frames->frame[copy].live = (uint16_t)(level == 0 ? share_words(pt, from, to, n, 0)
+	                                                     : share_words(pt, from, to, n, level));
 }
 
 /* Another table with the same in it: the others keep theirs. No translation changes, but who walks
  * on from the old word walks a table that is others'. */
-static bool table_split_off(struct pagetable *pt, struct spot spot, uint64_t addr)
+static bool split_off(struct pagetable *pt, struct spot spot, uint64_t addr)
 {
 	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
 	uint32_t shared = word_frame_of(pt, *spot.word),
@@ -78,7 +78,7 @@ static bool table_split_off(struct pagetable *pt, struct spot spot, uint64_t add
 		return false;
 	/* Others may be copying it too, and all take the right to write from what is in it. */
 	spin_lock(pt->frames->port, &f->lock, LOCK_TABLE);
-	table_copy(pt, copy, shared, spot.level - 1);
+	copy_table(pt, copy, shared, spot.level - 1);
 	spin_unlock(pt->frames->port, &f->lock);
 	e.phys = frame_phys(pt->frames, copy);
 	if (pt->format->break_before_make)
@@ -99,7 +99,7 @@ bool table_unshare(struct pagetable *pt, struct spot spot, uint64_t addr)
 	struct entry e = word_decode(pt, *spot.word, spot.level);
 
 	if (frame_refs(pt->frames, word_frame_of(pt, *spot.word)) > 1)
-		return table_split_off(pt, spot, addr);
+		return split_off(pt, spot, addr);
 	e.rights = RIGHT_WRITE;
 	*spot.word = pt->format->encode(&e, spot.level);
 	pagetable_note(pt, addr, addr + format_page_size(pt->format), spot.level,
@@ -114,33 +114,35 @@ struct sharing {
 	bool whole_tables;
 };
 
-/* How many words from `words` on can stand in both trees as they are, `to` being their places if
+/* How many words from this entry on can stand in both trees as they are, `to` being their places if
  * there is a table there: leaves and marks can, and tables of leaves that are wanted whole, with
  * nothing in their places. Higher tables are copied, so that the first write after it copies one
  * table and not several. */
-static unsigned run_length(const struct sharing *s, const uint64_t *words, const uint64_t *to,
-                           unsigned level, unsigned n)
+static unsigned run_length(const struct sharing *sharing, const struct slots *s, const uint64_t *to)
 {
-	bool all = level == 0 || (level == 1 && s->whole_tables);
+	unsigned level = s->spot.level;
+	unsigned n = (unsigned)((s->limit - s->start) >>
+	                        format_shift(sharing->from->format, level));
+	bool all = level == 0 || (level == 1 && sharing->whole_tables);
 
 	if (all && !to)
 		return n;
 	for (unsigned i = 0; i < n; i++) {
-		if ((to && to[i] != 0) || (!all && is_table(s->from, words[i], level)))
+		if ((to && to[i] != 0) || (!all && is_table(sharing->from, s->spot.word[i], level)))
 			return i;
 	}
 	return n;
 }
 
-static bool table_share(const struct sharing *s, uint32_t table, unsigned level, uint64_t start,
-                        uint64_t end);
+static bool share_extent(const struct sharing *sharing, struct extent extent);
 
-/* What is below a word that leads to a table is shared entry by entry. */
-static bool below_share(const struct sharing *s, struct spot spot, uint64_t start, uint64_t end)
+/* What is below an entry that leads to a table is shared entry by entry. */
+static bool share_below(const struct sharing *sharing, const struct slots *s)
 {
-	if (!word_is_writable(s->from, *spot.word) && !table_unshare(s->from, spot, start))
+	if (!word_is_writable(sharing->from, *s->spot.word) &&
+	    !table_unshare(sharing->from, s->spot, s->start))
 		return false;
-	return table_share(s, word_frame_of(s->from, *spot.word), spot.level - 1, start, end);
+	return share_extent(sharing, slots_below(sharing->from, s));
 }
 
 /* The words of a table of `to` at this level, NULL if there is none. */
@@ -151,45 +153,39 @@ static uint64_t *words_there(const struct sharing *s, uint64_t addr, unsigned le
 	return spot.level == level ? table_words(s->to, spot.table) : NULL;
 }
 
-/* n words from addr on go as they are, and cannot be written any more. False: no memory. */
-static bool run_share(const struct sharing *s, uint64_t *words, uint64_t addr, unsigned level,
-                      unsigned n)
+/* n words from this entry on go as they are, and cannot be written any more. False: no memory. */
+static bool share_run(const struct sharing *sharing, const struct slots *s, unsigned n)
 {
-	struct spot target = spot_make(s->to, addr, level);
-	struct frame *f = &s->to->frames->frame[target.table];
+	unsigned level = s->spot.level;
+	struct spot target = spot_make(sharing->to, s->start, level);
+	struct frame *f = &sharing->to->frames->frame[target.table];
 
 	if (!target.word)
 		return false;
-	f->live = (uint16_t)(f->live + words_share(s->from, words, target.word, n, level));
-	pagetable_note(s->from, addr, addr + ((uint64_t)n << format_shift(s->from->format, level)),
-	               0, GATHER_LEAVES | (level > 0 ? GATHER_TABLES : 0));
+	f->live = (uint16_t)(f->live +
+	                     share_words(sharing->from, s->spot.word, target.word, n, level));
+	pagetable_note(sharing->from, s->start, s->start + n * s->span, 0,
+	               GATHER_LEAVES | (level > 0 ? GATHER_TABLES : 0));
 	return true;
 }
 
-static bool table_share(const struct sharing *s, uint32_t table, unsigned level, uint64_t start,
-                        uint64_t end)
+static bool share_extent(const struct sharing *sharing, struct extent extent)
 {
-	uint64_t *words = table_words(s->from, table), *to = words_there(s, start, level), next;
-	uint64_t span = format_span(s->from->format, level);
+	const uint64_t *to = words_there(sharing, extent.start, extent.level);
+	const uint64_t *first = table_words(sharing->from, extent.table);
+	unsigned n, run;
 
-	for (uint64_t addr = start; addr < end; addr = next) {
-		unsigned index = format_index(s->from->format, addr, level), n = 0;
-		struct spot spot = {.word = words + index, .table = table, .level = level};
-		uint64_t limit = min_u64(end, slot_limit(s->from, addr, level + 1));
-
-		next = min_u64(end, slot_limit(s->from, addr, level));
-		if (words[index] == 0)
+	for (struct slots s = slots_of(sharing->from, &extent); slots_more(&s); slots_skip(&s, n)) {
+		n = 1;
+		if (*s.spot.word == 0)
 			continue;
-		if (is_aligned(addr, span))
-			n = run_length(
-				s, words + index, to ? to + index : NULL, level,
-				(unsigned)((limit - addr) >> format_shift(s->from->format, level)));
-		if (n > 0)
-			next = addr + n * span;
-		if (n > 0 ? !run_share(s, words + index, addr, level, n)
-		          : !below_share(s, spot, addr, next))
+		run = 0;
+		if (is_aligned(s.start, s.span))
+			run = run_length(sharing, &s, to ? to + (s.spot.word - first) : NULL);
+		if (run > 0 ? !share_run(sharing, &s, run) : !share_below(sharing, &s))
 			return false;
-		to = words_there(s, start, level);
+		n = run > 0 ? run : 1;
+		to = words_there(sharing, extent.start, extent.level);
 	}
 	return true;
 }
@@ -199,18 +195,18 @@ bool pagetable_share(struct pagetable *to, struct pagetable *from, uint64_t star
 {
 	struct sharing sharing = {to, from, whole_tables && from->format->tables_protect};
 
-	return table_share(&sharing, from->root, from->top, start, end);
+	return share_extent(&sharing, extent_of(from, start, end));
 }
 
 /* ---- Counting and checking ------------------------------------------------------------------ */
 
-static void leaf_recount(const struct pagetable *pt, uint32_t frame, unsigned level, uint32_t step)
+static void recount_leaf(const struct pagetable *pt, uint32_t frame, unsigned level, uint32_t step)
 {
 	for (uint32_t i = 0; i < format_frames(pt->format, level); i++)
 		pt->frames->frame[frame + i].refs += step;
 }
 
-static void table_recount(const struct pagetable *pt, uint32_t table, unsigned level, uint32_t step)
+static void recount_table(const struct pagetable *pt, uint32_t table, unsigned level, uint32_t step)
 {
 	struct frame *f = &pt->frames->frame[table];
 	uint32_t before = f->refs;
@@ -224,16 +220,16 @@ static void table_recount(const struct pagetable *pt, uint32_t table, unsigned l
 		uint32_t frame = word_frame_of(pt, word);
 
 		if (is_table(pt, word, level))
-			table_recount(pt, frame, level - 1, step);
+			recount_table(pt, frame, level - 1, step);
 		else if (word_has_frame(pt->format, word) && frame != pt->zero &&
 		         !frame_is_zeros(pt->frames, frame))
-			leaf_recount(pt, frame, level, step);
+			recount_leaf(pt, frame, level, step);
 	}
 }
 
 void pagetable_recount(const struct pagetable *pt, uint32_t step)
 {
-	table_recount(pt, pt->root, pt->top, step);
+	recount_table(pt, pt->root, pt->top, step);
 }
 
 /* Whether the tables below `table` are sound. */
@@ -242,7 +238,7 @@ struct table_census {
 	const char *broken;
 };
 
-static void census_table(struct table_census *census, uint32_t table, unsigned level)
+static void check_table(struct table_census *census, uint32_t table, unsigned level)
 {
 	const struct pagetable *pt = census->pt;
 	const struct frame *f = &pt->frames->frame[table];
@@ -264,7 +260,7 @@ static void census_table(struct table_census *census, uint32_t table, unsigned l
 		    frame_refs(pt->frames, word_frame_of(pt, word)) > 1)
 			census->broken =
 				"an entry with the right to write points to a table of its own";
-		census_table(census, word_frame_of(pt, word), level - 1);
+		check_table(census, word_frame_of(pt, word), level - 1);
 	}
 }
 
@@ -272,7 +268,7 @@ const char *pagetable_check(const struct pagetable *pt)
 {
 	struct table_census census = {.pt = pt};
 
-	census_table(&census, pt->root, pt->top);
+	check_table(&census, pt->root, pt->top);
 	return census.broken;
 }
 

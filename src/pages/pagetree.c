@@ -282,9 +282,12 @@ bool tree_piece(const struct pagemap *pm, uint64_t addr, uint64_t end, struct pi
 	if (addr >= end || !find_record(pm, addr, &r) || r.start >= end)
 		return false;
 	*piece = (struct piece){
-		.table = r.table,
+		.table = &piece->of_record,
+		.of_record = r.table,
 		.start = max_u64(addr, r.start),
 		.end = min_u64(end, r.end),
+		.key = max_u64(addr, r.start) + r.table.shift,
+		.key_end = min_u64(end, r.end) + r.table.shift,
 		.first = r.start >= addr,
 		.last = r.end <= end,
 	};
@@ -295,7 +298,7 @@ void tree_drop(struct pagemap *pm, const struct piece *piece)
 {
 	struct record r;
 
-	if (pm->table.frames->frame[piece->table.root].live > 0 ||
+	if (pm->table.frames->frame[piece->table->root].live > 0 ||
 	    !find_record_below(pm, piece->start, &r))
 		return;
 	forget_record(pm, &r);
@@ -317,28 +320,28 @@ bool tree_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct en
 
 bool tree_share(struct pagemap *to, struct piece *piece)
 {
-	uint64_t from = piece->start + piece->table.shift, end = piece->end + piece->table.shift;
+	uint64_t from = piece->key, end = piece->key_end;
 	struct record r, above;
-	bool near = find_record_below(to, piece->start, &r) && shift_of(&r) == piece->table.shift;
+	bool near = find_record_below(to, piece->start, &r) && shift_of(&r) == piece->table->shift;
 	bool ok;
 
 	if (near && r.end < piece->end)
 		near = !find_record(to, max_u64(piece->start, r.end), &above) ||
 		       above.start >= piece->end;
 	if (near)
-		ok = grow_record(to, &r, piece->start, piece->end, piece->table.top);
+		ok = grow_record(to, &r, piece->start, piece->end, piece->table->top);
 	else
 		ok = make_room_for_record(to, piece->start, piece->end) &&
 		     range_tree_reserve(&to->records, 1) &&
-		     make_record(to, piece->start, piece->end, from, piece->table.top, &r);
+		     make_record(to, piece->start, piece->end, from, piece->table->top, &r);
 	if (!ok)
 		return false;
 	/* Tables go whole where what is not wanted of them is nobody's. */
 	if (piece->first)
-		from = block_start(&piece->table, from);
+		from = block_start(piece->table, from);
 	if (piece->last)
-		end = block_end(&piece->table, end - 1);
-	ok = pagetable_share(&r.table, &piece->table, from, end, !to->marked);
+		end = block_end(piece->table, end - 1);
+	ok = pagetable_share(&r.table, piece->table, from, end, !to->marked);
 	if (record_is_empty(&r))
 		forget_record(to, &r);
 	return ok;
@@ -354,8 +357,8 @@ static bool prepare_entries(struct pagemap *pm, uint64_t from, uint64_t len,
 	struct piece piece;
 
 	for (uint64_t addr = from; tree_piece(pm, addr, from + len, &piece); addr = piece.end) {
-		if (!pagetable_prepare_move(&piece.table, target, piece.start + piece.table.shift,
-		                            piece.start - from + to, piece.end - piece.start)) {
+		if (!pagetable_prepare_move(piece.table, target, piece.key, piece.start - from + to,
+		                            piece.end - piece.start)) {
 			pagetable_clear(target, to, to + len, CLEAR_MARKS);
 			return false;
 		}
@@ -369,8 +372,8 @@ static void move_entries(struct pagemap *pm, uint64_t from, uint64_t len, struct
 	struct piece piece;
 
 	for (uint64_t addr = from; tree_piece(pm, addr, from + len, &piece); addr = piece.end) {
-		pagetable_move(&piece.table, target, piece.start + piece.table.shift,
-		               piece.start - from + to, piece.end - piece.start);
+		pagetable_move(piece.table, target, piece.key, piece.start - from + to,
+		               piece.end - piece.start);
 		tree_drop(pm, &piece);
 	}
 }
@@ -417,8 +420,7 @@ bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t 
 		return prepare_small(pm, from, to, len);
 	for (uint64_t addr = from; pm->large && tree_piece(pm, addr, from + len, &piece);
 	     addr = piece.end) {
-		if (!pagetable_split_leaves(&piece.table, piece.start + piece.table.shift,
-		                            piece.end + piece.table.shift, to - from))
+		if (!pagetable_split_leaves(piece.table, piece.key, piece.key_end, to - from))
 			return false;
 	}
 	if (!make_border(pm, from) || !make_border(pm, from + len) ||

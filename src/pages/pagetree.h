@@ -21,9 +21,11 @@
 
 /* What one tree holds of a range; on hardware there is one tree. */
 struct piece {
-	struct pagetable table;
-	uint64_t start, end; /* the guest's addresses */
-	bool first, last;    /* of its tree: nothing is in it below, or above */
+	struct pagetable *table; /* the hardware's, or `of_record` */
+	struct pagetable of_record;
+	uint64_t start, end;   /* the guest's addresses */
+	uint64_t key, key_end; /* the same in the tree */
+	bool first, last;      /* of its tree: nothing is in it below, or above */
 };
 
 /* The first piece of [addr, end). False: no tree holds any of it. */

@@ -312,26 +312,28 @@ unsigned vas_lookup(struct vas *space, uint64_t addr, uint64_t *phys, uint64_t *
 unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VAS_LEVELS_MAX])
 {
 	const struct vas_format *format = space->system->format;
-	struct pagemap_step steps[VAS_LEVELS_MAX];
+	const struct frame_pool *frames = &space->system->frames;
+	struct spot spots[VAS_LEVELS_MAX];
 	unsigned n = 0;
 
 	space_lock(space);
 	if (addr < vas_task_size(space))
-		n = pagemap_trace(&space->pages, addr, steps);
-	space_unlock(space);
+		n = pagemap_trace(&space->pages, addr, spots);
 	for (unsigned i = 0; i < n; i++) {
-		struct entry e = format->decode(steps[i].word, steps[i].level);
+		struct entry e = format->decode(*spots[i].word, spots[i].level);
+		const uint64_t *first = frame_host(frames, spots[i].table);
 
 		step[i] = (struct vas_walk_step){
-			.level = steps[i].level,
-			.table = frame_phys(&space->system->frames, steps[i].table),
-			.index = steps[i].index,
-			.word = steps[i].word,
+			.level = spots[i].level,
+			.table = frame_phys(frames, spots[i].table),
+			.index = (unsigned)(spots[i].word - first),
+			.word = *spots[i].word,
 			.present = e.kind == ENTRY_TABLE || e.kind == ENTRY_LEAF,
 			.leaf = e.kind == ENTRY_LEAF,
 			.phys = e.phys,
 			.rights = e.rights,
 		};
 	}
+	space_unlock(space);
 	return n;
 }

@@ -389,7 +389,7 @@ static void the_zero_frame_is_not_counted(void **state)
 
 static void a_trace_names_every_table_on_the_way(void **state)
 {
-	struct pagemap_step steps[VAS_LEVELS_MAX];
+	struct spot steps[VAS_LEVELS_MAX];
 
 	(void)state;
 	unit_hardware_only();
@@ -399,9 +399,10 @@ static void a_trace_names_every_table_on_the_way(void **state)
 	assert_int_equal(pagemap_trace(&mapped.pm, at(0), steps), 5);
 	for (unsigned i = 0; i < 5; i++) {
 		assert_int_equal(steps[i].level, 4 - i);
-		assert_int_equal(steps[i].index,
-		                 format_index(mapped.pm.table.format, at(0), 4 - i));
-		assert_int_not_equal(steps[i].word, 0);
+		assert_ptr_equal(steps[i].word,
+		                 (uint64_t *)frame_host(mapped.pm.table.frames, steps[i].table) +
+		                         format_index(mapped.pm.table.format, at(0), 4 - i));
+		assert_int_not_equal(*steps[i].word, 0);
 	}
 	assert_int_equal(steps[0].table, mapped.pm.table.root);
 	end();
