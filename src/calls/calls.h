@@ -9,7 +9,8 @@
 
 /* ---- munmap.c ---- */
 
-/* Unmapping [start, end) step by step. */
+/* Unmapping [start, end), phase by phase: each phase answers what the next one asks for, and only
+ * they can make one, so that none is left out. All are the one struct unmap, the caller's. */
 struct unmap {
 	struct vas *space;
 	uint64_t start, end;
@@ -18,27 +19,34 @@ struct unmap {
 	uint64_t npages, charged; /* what is mapped there, and charged: known when checked */
 	bool huge;                /* pages of the huge page pool are among it: likewise */
 };
+struct unmap_ready;
+struct unmap_checked;
 
 /* First looks whether any vma lies there. */
 VAS_INTERNAL void munmap_look(struct unmap *u, struct vas *space, uint64_t start, uint64_t end);
 
-/* Then takes the memory that unmapping and one insertion can need, or unmapping alone: that fails
- * only where a vma is to be split and what earlier calls left for it has been used up. False: no
- * memory. */
-VAS_INTERNAL bool munmap_reserve(struct unmap *u);
-VAS_INTERNAL bool munmap_reserve_alone(struct unmap *u);
-
-/* Then checks. Errors as munmap; a split that Linux makes before an error is made. */
-VAS_INTERNAL int64_t munmap_check(struct unmap *u);
-
-/* How many pages are mapped there; needs no check before. */
+/* Pages that are mapped there. */
 VAS_INTERNAL uint64_t munmap_pages(const struct unmap *u);
 
+/* Then takes the memory that unmapping and one insertion can need, or unmapping alone: that fails
+ * only where a vma is to be split and what earlier calls left for it has been used up. NULL: no
+ * memory. */
+VAS_INTERNAL struct unmap_ready *munmap_reserve(struct unmap *u);
+VAS_INTERNAL struct unmap_ready *munmap_reserve_alone(struct unmap *u);
+
+/* Then checks. Errors as munmap; a split that Linux makes before an error is made. */
+VAS_INTERNAL int64_t munmap_check(struct unmap_ready *ready, const struct unmap_checked **checked);
+
+/* Or all that was there has moved away, which has checked and reserved what is needed: the vmas are
+ * left to be unmapped, no page is. */
+VAS_INTERNAL const struct unmap_checked *munmap_moved(struct unmap *u, struct vas *space,
+                                                      uint64_t start, uint64_t end);
+
 /* What Linux has done by then: splits, so that whole vmas lie in the range. */
-VAS_INTERNAL void munmap_split(const struct unmap *u);
+VAS_INTERNAL void munmap_split(const struct unmap_checked *checked);
 
 /* The rest, which cannot fail. */
-VAS_INTERNAL void munmap_commit(const struct unmap *u);
+VAS_INTERNAL void munmap_commit(const struct unmap_checked *checked);
 
 /* All of it, with munmap's own argument checks; `len` is in bytes, rounded up. */
 VAS_INTERNAL int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len);

@@ -1,5 +1,13 @@
 /* fault.c - page faults: what the CPU could not do, done or answered by a signal.
  *
+ * Owns which page comes (zeros, the object's, a copy) and with what rights: never more than the vma
+ * allows, and to write only what is written now. Vmas change only as Linux's do (identity, stacks).
+ * How tables are made, shared and flushed is the page map's and the gather's.
+ *
+ * The first write to a vma asks the tree for it and, for its identity, for both its neighbours, and
+ * writes it back: fewer would not be as Linux, which shares an identity with either. All are asked
+ * at one position. Later faults ask once.
+ *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 

@@ -1,4 +1,14 @@
-/* mmap.c - mmap(2).
+/* mmap.c - mmap(2): a new vma, in a hole or in the place of what is there.
+ *
+ *	|AAAAAAAA|  |BBBB| |CCC|
+ *	      |  new   |              ->   |AAAAAA|  new   |B| |CCC|     and joined where they match
+ *
+ * Owns Linux's order of checks, which shows: arguments, address, rights, limits, charge; then what
+ * is replaced goes, then the vma is placed. Pages come later, by faults: none is known here.
+ *
+ * Without an address it asks the tree for the hole, and for the vma above it (whose guard gap may
+ * reach into the hole); then the position goes there once, and both neighbours and the change are
+ * asked at it.
  *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
@@ -19,7 +29,8 @@ struct mapping {
 	unsigned level;             /* of the pages: not 0 for MAP_HUGETLB */
 	bool shared_anon;           /* needs an object of its own */
 	uint64_t flags;             /* VAS_VM_* of the new vma */
-	struct unmap replaced;      /* what is in its place */
+	struct unmap replaced;      /* what is in its place, */
+	struct unmap_ready *ready;  /* when there is memory to unmap it */
 };
 
 uint64_t mmap_prot_flags(uint64_t prot)
@@ -350,6 +361,7 @@ static int64_t replace_elsewhere(struct mapping *m)
 static int64_t make_room_first(struct mapping *m)
 {
 	struct vas *space = m->space;
+	const struct unmap_checked *checked = NULL;
 	struct unmap *replaced = &m->replaced;
 	uint64_t npages = space_pages(space, m->len);
 	struct vma vma;
@@ -357,13 +369,13 @@ static int64_t make_room_first(struct mapping *m)
 
 	if (!space_can_expand(space, m->flags, npages - munmap_pages(replaced)))
 		return -VAS_ENOMEM;
-	err = replaced->mapped ? munmap_check(replaced) : 0;
+	err = replaced->mapped ? munmap_check(m->ready, &checked) : 0;
 	if (!err && replaced->mapped)
 		err = elsewhere_unmap(space, replaced->start, replaced->end);
 	if (err)
 		return err == -VAS_EPERM ? err : -VAS_ENOMEM;
-	if (replaced->mapped)
-		munmap_commit(replaced);
+	if (checked)
+		munmap_commit(checked);
 	if (vma_is_accountable(m->flags)) {
 		m->flags |= VAS_VM_ACCOUNT;
 		if (!space_charge(space, npages))
@@ -380,8 +392,8 @@ static int64_t make_room_first(struct mapping *m)
 /* Unmaps what is in the place of the mapping, once that has been admitted. */
 static int64_t make_room(struct mapping *m)
 {
-	bool replaces = m->replaced.mapped;
-	int64_t err = replaces ? munmap_check(&m->replaced) : 0;
+	const struct unmap_checked *checked = NULL;
+	int64_t err = m->replaced.mapped ? munmap_check(m->ready, &checked) : 0;
 
 	if (err)
 		return err;
@@ -391,10 +403,10 @@ static int64_t make_room(struct mapping *m)
 		if (err)
 			return err;
 	}
-	if (replaces && !err)
-		munmap_commit(&m->replaced);
-	else if (replaces)
-		munmap_split(&m->replaced);
+	if (checked && !err)
+		munmap_commit(checked);
+	else if (checked)
+		munmap_split(checked);
 	return err;
 }
 
@@ -406,7 +418,8 @@ static int64_t map_region(struct mapping *m)
 	int64_t err;
 
 	m->shared_anon = !m->file && m->level == 0 && (m->flags & VAS_VM_SHARED);
-	if (!munmap_reserve(&m->replaced))
+	m->ready = munmap_reserve(&m->replaced);
+	if (!m->ready)
 		return -VAS_ENOMEM;
 	err = take_file(m);
 	if (err)

@@ -1,7 +1,29 @@
 /* munmap.c - munmap(2), and unmapping for the calls that replace or move.
  *
+ *	     start            end
+ *	       |               |                      pages go first, all at once; then the vmas:
+ *	|AAAAAAAA|  |BBBB| |CCCCCCCCC|                A loses its end, B goes, C loses its start
+ *	|AAAAAA|               |CCCCC|
+ *
+ * Owns the phases (struct unmap): look, reserve, check, commit; after the check nothing can fail.
+ * How pages go is the page map's; which object they belonged to is not asked here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
+
+/* The phases of struct unmap: what proves that the one before has been. */
+struct unmap_ready {
+	struct unmap u;
+};
+
+struct unmap_checked {
+	struct unmap u;
+};
+
+static struct unmap_ready *ready_if(struct unmap *u, bool ok)
+{
+	return ok ? (struct unmap_ready *)u : NULL;
+}
 
 void munmap_look(struct unmap *u, struct vas *space, uint64_t start, uint64_t end)
 {
@@ -10,11 +32,12 @@ void munmap_look(struct unmap *u, struct vas *space, uint64_t start, uint64_t en
 	u->mapped = space_has_vma(space, start, end);
 }
 
-bool munmap_reserve(struct unmap *u)
+struct unmap_ready *munmap_reserve(struct unmap *u)
 {
 	space_assert_locked(u->space);
 	u->absent = !u->mapped || pagemap_is_empty(&u->space->pages, u->start, u->end);
-	return space_reserve(u->space) && (u->absent || space_split_at(u->space, u->start, u->end));
+	return ready_if(u, space_reserve(u->space) &&
+	                           (u->absent || space_split_at(u->space, u->start, u->end)));
 }
 
 /* Whether a vma goes on at addr. */
@@ -26,15 +49,15 @@ static bool is_crossed(const struct vas *space, uint64_t addr)
 }
 
 /* Without memory: unmapping adds one vma at the most, and none where whole ones go. */
-bool munmap_reserve_alone(struct unmap *u)
+struct unmap_ready *munmap_reserve_alone(struct unmap *u)
 {
 	struct vas *space = u->space;
 
 	u->absent = !u->mapped || pagemap_is_empty(&space->pages, u->start, u->end);
 	if (!space_reserve(space) && (is_crossed(space, u->start) || is_crossed(space, u->end)) &&
 	    !(range_tree_reserve(&space->tree, 1) && interval_stock_fill(&space->intervals, 2)))
-		return false;
-	return u->absent || space_split_at(space, u->start, u->end);
+		return NULL;
+	return ready_if(u, u->absent || space_split_at(space, u->start, u->end));
 }
 
 /* What Linux looks at before it splits the vma that `start` lies inside of. */
@@ -54,8 +77,9 @@ static int64_t check_each(const struct unmap *u, const struct vma *vma)
 	return u->end < vma->end ? vma_check_split(u->space, vma, u->end) : 0;
 }
 
-int64_t munmap_check(struct unmap *u)
+int64_t munmap_check(struct unmap_ready *ready, const struct unmap_checked **checked)
 {
+	struct unmap *u = &ready->u;
 	struct vas *space = u->space;
 	struct vma vma;
 	int64_t err;
@@ -78,6 +102,7 @@ int64_t munmap_check(struct unmap *u)
 		if (vma.flags & VAS_VM_ACCOUNT)
 			u->charged += space_pages(space, end - start);
 	}
+	*checked = (const struct unmap_checked *)u;
 	return 0;
 }
 
@@ -93,10 +118,18 @@ uint64_t munmap_pages(const struct unmap *u)
 	return npages;
 }
 
-void munmap_split(const struct unmap *u)
+const struct unmap_checked *munmap_moved(struct unmap *u, struct vas *space, uint64_t start,
+                                         uint64_t end)
 {
-	vma_split(u->space, u->start);
-	vma_split(u->space, u->end);
+	*u = (struct unmap){.space = space, .start = start, .end = end, .absent = true};
+	u->mapped = start < end;
+	return (const struct unmap_checked *)u;
+}
+
+void munmap_split(const struct unmap_checked *checked)
+{
+	vma_split(checked->u.space, checked->u.start);
+	vma_split(checked->u.space, checked->u.end);
 }
 
 /* Takes pages of a vma out of the counters. */
@@ -124,8 +157,9 @@ static void give_up_reserve(const struct unmap *u)
 /* The pages go all at once: the range was cut at its ends, and a table that fork shared may reach
  * over the border of two vmas within it. They go before the vmas, whose files are written back when
  * they are put for the last time: nobody writes to them then. */
-void munmap_commit(const struct unmap *u)
+void munmap_commit(const struct unmap_checked *checked)
 {
+	const struct unmap *u = &checked->u;
 	struct vas *space = u->space;
 	struct vma vma;
 
@@ -149,6 +183,8 @@ void munmap_commit(const struct unmap *u)
 int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 {
 	uint64_t task_size = vas_task_size(space);
+	const struct unmap_checked *checked;
+	struct unmap_ready *ready;
 	struct unmap unmap;
 	int64_t err;
 
@@ -160,13 +196,15 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 	munmap_look(&unmap, space, start, start + len);
 	if (!unmap.mapped)
 		return 0;
-	if (!munmap_reserve_alone(&unmap))
+	ready = munmap_reserve_alone(&unmap);
+	if (!ready)
 		return -VAS_ENOMEM;
-	err = munmap_check(&unmap);
+	err = munmap_check(ready, &checked);
+	if (err)
+		return err;
+	err = elsewhere_unmap(space, start, start + len);
 	if (!err)
-		err = elsewhere_unmap(space, start, start + len);
-	if (!err)
-		munmap_commit(&unmap);
+		munmap_commit(checked);
 	return err;
 }
 
