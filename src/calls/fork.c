@@ -81,6 +81,8 @@ static int64_t copy_space(struct vas *parent, struct vas **out)
 	for (uint64_t addr = 0; !err && vma_from(parent, addr, &vma); addr = vma.end)
 		err = copy_vma(parent, child, &vma);
 	gather_close(&parent->gather);
+	if (err)
+		space_ends(child);
 	space_unlock(child);
 	space_unlock(parent);
 	if (err)

@@ -283,7 +283,7 @@ bool vas_next_present(struct vas *space, uint64_t addr, uint64_t *start, uint64_
 	space_lock(space);
 	pagemap_walk(&space->pages, align_down(addr, page), vas_task_size(space), note_first,
 	             &first);
-	space_unlock(space);
+	space_let_go(space);
 	*start = first.start;
 	*end = first.end;
 	return first.found;
@@ -334,6 +334,6 @@ unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VA
 			.rights = e.rights,
 		};
 	}
-	space_unlock(space);
+	space_let_go(space);
 	return n;
 }

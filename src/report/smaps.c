@@ -266,7 +266,7 @@ void vas_smaps(struct vas *space, vas_sink *out, void *ctx)
 		found = vma_from(space, vma.end, &vma);
 		if (found)
 			print_vma(&text, space, &vma);
-		space_unlock(space);
+		space_let_go(space);
 	}
 	text_flush(&text);
 }
@@ -288,7 +288,7 @@ void vas_smaps_rollup(struct vas *space, vas_sink *out, void *ctx)
 			end = vma.end;
 			tally_vma(&tally, &vma);
 		}
-		space_unlock(space);
+		space_let_go(space);
 	}
 	report_range(&text, start, end);
 	text_string(&text, "---p 00000000 00:00 0 ");
@@ -354,7 +354,7 @@ static void count_residents(struct vas *space, struct residents *residents)
 	while (more) {
 		space_lock(space);
 		more = count_some_residents(space, residents);
-		space_unlock(space);
+		space_let_go(space);
 	}
 }
 
@@ -403,7 +403,7 @@ void vas_status_text(struct vas *space, vas_sink *out, void *ctx)
 	count_residents(space, &residents);
 	space_lock(space);
 	print_status(space, &residents, lines);
-	space_unlock(space);
+	space_let_go(space);
 	for (unsigned i = 0; i < STATUS_LINES; i++) {
 		text_string(&text, lines[i].name);
 		text_right(&text, (lines[i].npages * space_page_size(space)) >> 10, 8);
@@ -505,7 +505,7 @@ int64_t vas_pagemap(struct vas *space, uint64_t addr, uint64_t npages, uint64_t 
 	while (done < npages) {
 		space_lock(space);
 		done += pagemap_some(space, addr + done * page, npages - done, words + done);
-		space_unlock(space);
+		space_let_go(space);
 	}
 	return (int64_t)npages;
 }

@@ -290,6 +290,7 @@ void vas_destroy(struct vas *space)
 		vas_tlb_unregister(space->gather.tlbs);
 
 	space_lock(space);
+	space_ends(space);
 	pagemap_destroy(&space->pages);
 	gather_note(&space->gather, 0, system->format->task_size, 0,
 	            GATHER_LEAVES | GATHER_TABLES | GATHER_SPACE);
@@ -308,6 +309,7 @@ void vas_destroy(struct vas *space)
 	if (--system->nspaces == 0)
 		release_zeros(system);
 	write_unlock(&system->port, &system->spaces_lock);
+	system_verify(system);
 }
 
 int64_t vas_tlb_register(struct vas *space, struct vas_tlb *tlb)

@@ -52,6 +52,9 @@ struct vas_system {
 	uint64_t space_ids;        /* and ids of spaces */
 	uint64_t inodes;           /* inode numbers given to shared anonymous memory */
 	uint64_t huge_reserved[3]; /* pages of the huge page pool promised to mappings, by level */
+#ifdef VAS_CHECKED
+	uint64_t audit_credit;
+#endif
 };
 
 /* Invariants (verified by vas_check):
@@ -97,6 +100,11 @@ struct vas {
 	uint64_t peak;     /* the highest size there was */
 	uint64_t rss_peak; /* the most pages present that a report has seen */
 	uint64_t leaked;   /* what Linux's locked counter is too high by, see leak_locked */
+
+#ifdef VAS_CHECKED
+	uint64_t check_credit, check_cost; /* see check.c */
+	bool ends;                         /* it is half taken apart: not checked */
+#endif
 };
 
 /* The guard gap below a growsdown vma, in pages. */
@@ -137,11 +145,45 @@ static inline void space_lock_child(struct vas *child)
 	write_lock(&child->system->port, &child->lock, LOCK_CHILD);
 }
 
+/* The checking build looks whether the invariants hold whenever an exclusive lock is let go of; and
+ * at the end of a space whether all frames are accounted for. */
+#ifdef VAS_CHECKED
+VAS_INTERNAL void space_verify(struct vas *space);
+VAS_INTERNAL void system_verify(struct vas_system *system);
+
+static inline void space_ends(struct vas *space)
+{
+	space->ends = true;
+}
+#else
+static inline void space_ends(struct vas *space)
+{
+	(void)space;
+}
+
+static inline void space_verify(struct vas *space)
+{
+	(void)space;
+}
+
+static inline void system_verify(struct vas_system *system)
+{
+	(void)system;
+}
+#endif
+
+/* Who has only looked lets go as it is. */
+static inline void space_let_go(struct vas *space)
+{
+	write_unlock(&space->system->port, &space->lock);
+}
+
 static inline void space_unlock(struct vas *space)
 {
 	if (gather_is_open(&space->gather))
 		gather_close(&space->gather);
-	write_unlock(&space->system->port, &space->lock);
+	space_verify(space);
+	space_let_go(space);
 }
 
 /* For what is done under it, of which no part takes it. */

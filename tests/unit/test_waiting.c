@@ -1,6 +1,6 @@
 /* test_waiting.c - threads that are in a software TLB and call vas: whatever they call, nobody
- * waits for ever. Each test ends only if all threads get through their steps. And locks that are
- * taken out of order are found in the checking build.
+ * waits for ever. Each test ends only if all threads get through their steps. And what the checking
+ * build finds: locks out of order, invariants that do not hold.
  *
  * SPDX-License-Identifier: MIT */
 #include <pthread.h>
@@ -233,6 +233,38 @@ static void unlock_of_what_is_free(struct vas *space)
 	space_unlock(space);
 }
 
+/* A counter that is wrong: found by some call soon after, whatever it is. */
+static void miscount(struct vas *space)
+{
+	space->size++;
+	for (unsigned i = 0; i < 100; i++)
+		vas_mprotect(space, at(0), UNIT_PAGE, VAS_PROT_READ);
+}
+
+/* A frame that nobody has: found when some space ends. */
+static void lose_a_frame(struct vas *space)
+{
+	struct vas_system *system = space->system;
+
+	frame_alloc(&system->frames, FRAME_NONE, 0);
+	for (unsigned i = 0; i < 100; i++) {
+		struct vas *other;
+
+		vas_create(system, NULL, &other);
+		vas_destroy(other);
+	}
+}
+
+static void broken_promises_are_found(void **state)
+{
+	(void)state;
+#ifndef VAS_CHECKED
+	skip();
+#endif
+	assert_true(is_stopped(miscount));
+	assert_true(is_stopped(lose_a_frame));
+}
+
 static void locks_out_of_order_are_found(void **state)
 {
 	(void)state;
@@ -251,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_owner_may_make_any_call),
 		cmocka_unit_test(locks_out_of_order_are_found),
+		cmocka_unit_test(broken_promises_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,8 +3,8 @@
  * The words of an answer are those that stand beside the structures.
  *
  * SPDX-License-Identifier: MIT */
-#include "calls/calls.h"
 #include "space/mapped.h"
+#include "space/vma.h"
 
 /* ---- A space -------------------------------------------------------------------------------- */
 
@@ -87,13 +87,11 @@ static const char *census_counters(struct census *census)
 	return NULL;
 }
 
-const char *vas_check(struct vas *space)
+/* The space is locked exclusively, or nobody else has it. */
+static const char *check(struct vas *space)
 {
 	struct census census = {.space = space};
-	const char *broken;
-
-	space_lock(space);
-	broken = range_tree_check(&space->tree);
+	const char *broken = range_tree_check(&space->tree);
 
 	if (!broken)
 		broken = mapped_check(space);
@@ -105,7 +103,16 @@ const char *vas_check(struct vas *space)
 		pagemap_walk(&space->pages, 0, vas_task_size(space), census_leaf, &census);
 		broken = census.broken;
 	}
-	space_unlock(space);
+	return broken;
+}
+
+const char *vas_check(struct vas *space)
+{
+	const char *broken;
+
+	space_lock(space);
+	broken = check(space);
+	space_let_go(space);
 	return broken;
 }
 
@@ -232,3 +239,34 @@ const char *vas_audit(struct vas_system *system)
 		broken = audit_groups(system);
 	return broken ? broken : audit_committed(system);
 }
+
+/* ---- After each call ------------------------------------------------------------------------ */
+
+#ifdef VAS_CHECKED
+
+/* What a check looks at, in words or records, may on the average be so much for each call: those of
+ * an empty space are checked after every eighth, of larger ones the more seldom. */
+#define CHECK_CREDIT 256u
+#define AUDIT_CREDIT 256u
+
+void space_verify(struct vas *space)
+{
+	space->check_credit += CHECK_CREDIT;
+	if (space->ends || space->check_credit < space->check_cost)
+		return;
+	vas_assert(check(space) == NULL);
+	space->check_credit = 0;
+	space->check_cost = space->tree.count * 8 + pagemap_count_tables(&space->pages) *
+	                                                    format_entries(space->system->format);
+}
+
+void system_verify(struct vas_system *system)
+{
+	system->audit_credit += AUDIT_CREDIT;
+	if (system->port.threads || system->audit_credit < system->frames.count)
+		return;
+	system->audit_credit = 0;
+	vas_assert(vas_audit(system) == NULL);
+}
+
+#endif
