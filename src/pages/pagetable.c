@@ -339,12 +339,13 @@ static bool walk_extent(const struct walk *walk, struct extent extent, unsigned 
 	const struct pagetable *pt = walk->pt;
 
 	for (struct slots s = slots_of(pt, &extent); slots_more(&s); slots_next(&s)) {
+		uint64_t word = word_look(s.spot.word);
 		struct entry e;
 		bool go_on = true;
 
-		if (*s.spot.word == 0)
+		if (word == 0)
 			continue;
-		e = word_decode(pt, *s.spot.word, extent.level);
+		e = word_decode(pt, word, extent.level);
 		if (e.kind == ENTRY_TABLE) {
 			go_on = walk_extent(walk, slots_below(pt, &s), writable & e.rights);
 		} else {

@@ -241,18 +241,22 @@ struct table_census {
 static void check_table(struct table_census *census, uint32_t table, unsigned level)
 {
 	const struct pagetable *pt = census->pt;
-	const struct frame *f = &pt->frames->frame[table];
+	const uint64_t *words = table_words(pt, table);
+	unsigned live = 0, counted = pt->frames->frame[table].live;
+	uint32_t refs = frame_refs(pt->frames, table);
 
-	if (f->live != live_words(table_words(pt, table), table_entries(pt, table)))
+	for (unsigned i = 0; i < table_entries(pt, table); i++)
+		live += word_look(&words[i]) != 0;
+	if (counted != live)
 		census->broken = "live is the number of a table's words that are not zero";
-	if (f->live == 0 && table != pt->root)
+	if (live == 0 && table != pt->root)
 		census->broken = "no table but the root is empty";
-	if (f->refs == 0)
+	if (refs == 0)
 		census->broken = "a table holds a reference on its frame";
-	if (f->refs > 1 && table == pt->root)
+	if (refs > 1 && table == pt->root)
 		census->broken = "nobody shares a root";
 	for (unsigned i = 0; level > 0 && i < table_entries(pt, table); i++) {
-		uint64_t word = table_words(pt, table)[i];
+		uint64_t word = words[i];
 
 		if (!is_table(pt, word, level))
 			continue;

@@ -25,6 +25,13 @@ static inline uint64_t *table_words(const struct pagetable *pt, uint32_t table)
 	return frame_host(pt->frames, table);
 }
 
+/* A word that others may be writing: faults that share the space's lock, one at a time, and in a
+ * table that is shared those who take rights from it. */
+static inline uint64_t word_look(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
 static inline struct entry word_decode(const struct pagetable *pt, uint64_t word, unsigned level)
 {
 	return pt->format->decode(word, level);
