@@ -6,6 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+STEPS ?= 10000000
 JUDGES ?= 5.10 6.1 6.12.43 6.12 6.16 6.17 6.18.5 6.18 6.19 7.0 7.1 7.2 7.3
 JUDGE_OPS ?= 100000
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
@@ -19,7 +20,7 @@ define build
 endef
 
 .PHONY: kernel all help demo test fuzz tidy format bench bench-instr single install deps clean
-.PHONY: bench-realloc bench-kernel worst dev asan tsan release freestanding static judges
+.PHONY: bench-realloc bench-kernel worst stress dev asan tsan release freestanding static judges
 
 all: release
 
@@ -56,6 +57,12 @@ worst: ## the worst that a guest can make of each call, into docs/worst-cases.md
 	$(call build,release,,--target vas_cli)
 	@build/vas bench --worst all >build/worst-cases.md
 	@mv build/worst-cases.md docs/worst-cases.md
+
+stress: ## STEPS calls in threads beside a shadow of every page, over both kinds of page maps
+	@scripts/deps
+	$(call build,release,,--target test_shadow)
+	@VAS_SHADOW_STEPS=$(STEPS) build/release/tests/test_shadow
+	@VAS_SOFTWARE=1 VAS_SHADOW_STEPS=$(STEPS) build/release/tests/test_shadow
 
 bench-instr: ## instructions of the hot paths, into tests/instructions/record.txt
 	@scripts/deps instr

@@ -277,9 +277,12 @@ uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty)
 {
 	uint32_t node, frame = FRAME_NONE;
 	uint64_t *word;
+	bool gone;
 
 	lock_object(object);
-	word = is_in_hole(object, index) ? NULL : find_word(object, index, &node);
+	/* What is being truncated, or punched, is still there for those who have not been visited. */
+	gone = index >= object_npages(object) || is_in_hole(object, index);
+	word = gone ? NULL : find_word(object, index, &node);
 	if (word && *word) {
 		frame = word_frame(*word);
 		frame_get(pool_of(object), frame);
