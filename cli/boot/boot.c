@@ -26,7 +26,7 @@
 static char mark[64], token[20];
 
 struct options {
-	const char *arch, *disk;
+	const char *arch, *disk, *walk;
 	unsigned cpus, memory, seconds, levels;
 	bool check, count;
 	char *file[64]; /* FROM=NAME */
@@ -49,6 +49,9 @@ static const char usage[] =
 	"the\n"
 	"                      end, and say which calls were not there\n"
 	"  --count             the machine's clock counts instructions, a nanosecond each\n"
+	"  --walk SOCKET       at the program's end show each page that vas's walk finds, then "
+	"hold the\n"
+	"                      machine, with QEMU's monitor at SOCKET\n"
 	"  --timeout SECONDS   stop the machine after that time (default 0: never)\n\n"
 	"Exit status: the program's (128 and the signal, if one killed it); 125 the machine ended\n"
 	"without telling one; 2 usage; 77 QEMU or the kernel is not there.\n";
@@ -147,8 +150,8 @@ static bool words_pack(struct pack *pack, const struct options *o, const char *n
 
 	if (!out)
 		return false;
-	fprintf(out, "%u\n%u\n%d\n%lld\n%s\n/%s\n", o->memory, o->cpus, o->check,
-	        (long long)time(NULL), token, name);
+	fprintf(out, "%u\n%u\n%d\n%lld\n%s\n/%s\n", o->memory, o->cpus,
+	        o->check | (o->walk ? 2 : 0), (long long)time(NULL), token, name);
 	for (char **arg = argv; *arg; arg++) {
 		if (strchr(*arg, '\n')) {
 			fprintf(stderr,
@@ -225,7 +228,7 @@ static void qemu_exec(const struct arch *arch, const struct options *o, const ch
 {
 	const char *argv[64] = {arch->qemu,   "-accel",  "tcg",   "-nodefaults", "-display", "none",
 	                        "-no-reboot", "-serial", "stdio", "-kernel",     kernel};
-	char memory[16], cpus[16], loader[300], levels[100], drive[600];
+	char memory[16], cpus[16], loader[300], levels[100], drive[600], monitor[160];
 	unsigned n = 11;
 
 	for (unsigned i = 0; arch->argv[i]; i++)
@@ -240,6 +243,10 @@ static void qemu_exec(const struct arch *arch, const struct options *o, const ch
 		snprintf(levels, sizeof(levels), "loader,addr=0x83fff000,data=%u,data-len=8",
 		         o->levels);
 		argv[n++] = "-device", argv[n++] = levels;
+	}
+	if (o->walk) {
+		snprintf(monitor, sizeof(monitor), "unix:%s,server=on,wait=off", o->walk);
+		argv[n++] = "-monitor", argv[n++] = monitor;
 	}
 	if (o->count)
 		argv[n++] = "-icount", argv[n++] = "shift=0";
@@ -381,6 +388,8 @@ static int run(const struct arch *arch, const struct options *o, const char *ker
 		return told;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED)
 		return EXIT_SKIPPED;
+	if (o->walk && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return EXIT_SAME; /* who held the monitor has let it go */
 	fprintf(stderr, "vas boot: the machine stopped without telling how the program ended\n");
 	return EXIT_NO_END;
 }
@@ -428,6 +437,15 @@ static bool option_take(struct options *o, int c)
 	case 'i':
 		o->count = true;
 		return true;
+	case 'w':
+		o->walk = optarg;
+		if (strchr(optarg, ',') || strlen(optarg) > 100) {
+			fprintf(stderr,
+			        "vas boot: --walk takes a path without commas, of at most 100 "
+			        "bytes\n");
+			return false;
+		}
+		return true;
 	case 'f':
 		if (o->nfiles == sizeof(o->file) / sizeof(o->file[0])) {
 			fprintf(stderr, "vas boot: more than %u files\n", o->nfiles);
@@ -440,10 +458,10 @@ static bool option_take(struct options *o, int c)
 }
 
 static const struct option options[] = {
-	{"arch", 1, NULL, 'a'},   {"smp", 1, NULL, 's'},   {"memory", 1, NULL, 'm'},
-	{"levels", 1, NULL, 'l'}, {"file", 1, NULL, 'f'},  {"disk", 1, NULL, 'd'},
-	{"check", 0, NULL, 'c'},  {"count", 0, NULL, 'i'}, {"timeout", 1, NULL, 't'},
-	{"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0}};
+	{"arch", 1, NULL, 'a'},    {"smp", 1, NULL, 's'},   {"memory", 1, NULL, 'm'},
+	{"levels", 1, NULL, 'l'},  {"file", 1, NULL, 'f'},  {"disk", 1, NULL, 'd'},
+	{"check", 0, NULL, 'c'},   {"count", 0, NULL, 'i'}, {"walk", 1, NULL, 'w'},
+	{"timeout", 1, NULL, 't'}, {"help", 0, NULL, 'h'},  {NULL, 0, NULL, 0}};
 
 static int boot(const struct options *o, const char *program, char **argv)
 {

@@ -205,6 +205,27 @@ int64_t copy_string(char *to, uint64_t addr, size_t max)
 	return (size_t)len == max ? -ENAMETOOLONG : len;
 }
 
+/* What vas says the MMU sees of `mm`, a line a page, for a reader of QEMU's monitor; then the
+ * machine stands still, with these tables loaded. */
+_Noreturn void memory_walk(struct mm *mm)
+{
+	struct vas_walk_step step[VAS_LEVELS_MAX];
+	struct vas_region region;
+	uint64_t phys = 0;
+
+	for (uint64_t at = 0; vas_next_region(mm->space, at, &region); at = region.end)
+		for (at = region.start; at < region.end; at += PAGE) {
+			const unsigned rights = vas_lookup(mm->space, at, &phys, NULL),
+				       n = vas_walk(mm->space, at, step);
+
+			if (n && rights) /* a page without rights is none to the MMU */
+				print("walk: %lx %lx %lx %u\n", at, phys, step[n - 1].word, rights);
+		}
+	print("walk: the end\n");
+	for (;;)
+		arch_idle();
+}
+
 /* Every frame is back when the last process has ended: but for the pages that files hold. */
 void memory_report(void)
 {

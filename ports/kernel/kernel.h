@@ -67,6 +67,7 @@ void mm_put(struct mm *mm);
 void mm_load(struct mm *mm);   /* on this CPU; NULL: the kernel's own half alone */
 bool mm_ready(struct mm *mm);  /* whether this CPU may go to user mode; if not, it has flushed */
 void mm_sync_code(struct mm *mm); /* code was written: no CPU runs the old */
+_Noreturn void memory_walk(struct mm *mm); /* what the MMU should see, to the console */
 void memory_report(void);      /* to the console; what the system's audit says */
 extern struct vas_system *vas_of_kernel;
 
@@ -294,6 +295,7 @@ void cpu_main(void);
 extern unsigned boot_cpus;
 extern uint64_t boot_time; /* nanoseconds since 1970 when the machine started */
 extern bool boot_checks; /* vas_check after each call */
+extern bool boot_walks;  /* memory_walk when the first process ends */
 
 static inline void *direct_map(uint64_t phys)
 {

@@ -1,14 +1,14 @@
 /* main.c - from the boot code to the first process.
  *
  * The boot archive lies at ARCH_ARCHIVE. Its file ".boot" says, a word a line: memory in MiB, CPUs,
- * whether to check, the time, a word for the last line, which no program knows, the program's
- * path, then its arguments (from argv[0] on).
+ * whether to check (1) and to show the first process's walk at its end (2), the time, a word for
+ * the last line, which no program knows, the program's path, then its arguments (from argv[0] on).
  *
  * SPDX-License-Identifier: MIT */
 #include "kernel.h"
 
 unsigned boot_cpus = 1;
-bool boot_checks;
+bool boot_checks, boot_walks;
 uint64_t boot_time;
 static uint64_t boot_memory = 128;
 static char *boot_argv[64], *boot_program = "/init", *boot_token = "";
@@ -64,7 +64,7 @@ static void read_boot_words(char *text)
 		else if (n == 1)
 			boot_cpus = (unsigned)number(word);
 		else if (n == 2)
-			boot_checks = number(word);
+			boot_checks = number(word) & 1, boot_walks = number(word) & 2;
 		else if (n == 3)
 			boot_time = number(word) * 1000000000;
 		else if (n == 4)

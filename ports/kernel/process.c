@@ -470,6 +470,8 @@ _Noreturn void process_exit(int status)
 {
 	struct process *p = current()->process;
 
+	if (boot_walks && p->pid == 1)
+		memory_walk(p->mm);
 	big_lock();
 	if (!p->exiting) {
 		p->exiting = true;
