@@ -86,6 +86,20 @@ static void check_thp(struct run *run)
 	run->machine.settings.thp_enabled = thp_number(wanted);
 }
 
+static void check_shmem(struct run *run)
+{
+	const char *wanted = run->script->needs_shmem;
+	if (!wanted[0])
+		return;
+	if (strcmp(wanted, run->machine.shmem_thp) != 0)
+		skip(run->skipped_kernel, "shmem_enabled is \"%s\" on this machine",
+		     run->machine.shmem_thp);
+	else
+		return;
+	run->machine.settings.shmem_thp = shmem_is_huge(wanted);
+	run->machine.settings.shmem_sizes = 0;
+}
+
 /* What can be said before a process has been made. */
 static void choose_sides(struct run *run)
 {
@@ -100,6 +114,7 @@ static void choose_sides(struct run *run)
 	if (script->needs_root && geteuid() != 0)
 		skip(run->skipped_kernel, "needs root");
 	check_thp(run);
+	check_shmem(run);
 	check_version(run->skipped_kernel, script, run->machine.version);
 	if (version) {
 		check_version(run->skipped_vas, script, version);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -173,6 +174,63 @@ static bool zero_page_used(void)
 	return access(path, R_OK) < 0 || !read_number(path, &used) || used;
 }
 
+bool shmem_is_huge(const char *word)
+{
+	return strcmp(word, "always") == 0 || strcmp(word, "within_size") == 0 ||
+	       strcmp(word, "advise") == 0 || strcmp(word, "force") == 0;
+}
+
+/* Each size has a word of its own, that may be to inherit the one for all; two of those for all
+ * override the sizes'. */
+static void read_shmem_sizes(struct machine *machine)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+	const char *all = machine->shmem_thp;
+	char path[96], word[16];
+	if (strcmp(all, "deny") == 0 || strcmp(all, "force") == 0)
+		return;
+	for (unsigned i = 1; i < 20; i++) {
+		(void)snprintf(path, sizeof(path),
+		               "/sys/kernel/mm/transparent_hugepage/hugepages-%llukB/shmem_enabled",
+		               (unsigned long long)page << i);
+		read_choice(path, word, sizeof(word));
+		if (shmem_is_huge(word) || (strcmp(word, "inherit") == 0 && shmem_is_huge(all)))
+			machine->settings.shmem_sizes |= 1u << i;
+	}
+}
+
+/* Whether the mount on that device was made with huge=..., as mountinfo has it. */
+static bool mount_is_huge(dev_t dev)
+{
+	char line[1024], *at;
+	unsigned major_number, minor_number;
+	bool huge = false;
+	FILE *stream = fopen("/proc/self/mountinfo", "re");
+	while (stream && fgets(line, sizeof(line), stream)) {
+		if (sscanf(line, "%*u %*u %u:%u ", &major_number, &minor_number) != 2 ||
+		    major_number != major(dev) || minor_number != minor(dev) ||
+		    !(at = strstr(line, "huge=")))
+			continue;
+		at += strlen("huge=");
+		at[strcspn(at, ", \n")] = '\0';
+		huge = shmem_is_huge(at);
+	}
+	if (stream)
+		(void)fclose(stream);
+	return huge;
+}
+
+/* Memory files and the like lie on a mount of the kernel's own, on which the first device's number
+ * is. */
+bool machine_aligns_memory(const struct machine *machine, dev_t dev)
+{
+	if (strcmp(machine->shmem_thp, "deny") == 0)
+		return false;
+	if (strcmp(machine->shmem_thp, "force") == 0 || dev == makedev(0, 1))
+		return machine->settings.shmem_thp;
+	return mount_is_huge(dev);
+}
+
 /* What the pools of huge pages have to give: free, and promised to nobody. What can be made beyond
  * that is not modelled. */
 static void read_pools(struct vas_settings *settings)
@@ -212,6 +270,8 @@ bool machine_read(struct machine *machine)
 	read_choice("/sys/kernel/mm/transparent_hugepage/shmem_enabled", machine->shmem_thp,
 	            sizeof(machine->shmem_thp));
 	settings->thp = machine->thp[0] != '\0';
+	settings->shmem_thp = shmem_is_huge(machine->shmem_thp);
+	read_shmem_sizes(machine);
 	settings->thp_enabled = thp_number(machine->thp);
 	settings->thp_zero_page = zero_page_used();
 	settings->leak_locked = true; /* who is compared with a kernel imitates its mistakes, too */
@@ -238,6 +298,7 @@ char *machine_changes(const struct machine *before)
 		{"vm.admin_reserve_kbytes", a->admin_reserve_kbytes, b->admin_reserve_kbytes},
 		{"vm.user_reserve_kbytes", a->user_reserve_kbytes, b->user_reserve_kbytes},
 		{"pages of swap", a->swap_pages, b->swap_pages},
+		{"sizes of shmem_enabled", a->shmem_sizes, b->shmem_sizes},
 	};
 	if (!out)
 		return NULL;

@@ -84,6 +84,15 @@ static bool take_thp(const struct reader *reader, const char *at)
 	return true;
 }
 
+static bool take_shmem(const struct reader *reader, const char *at)
+{
+	if (!shmem_is_huge(at) && strcmp(at, "never") != 0 && strcmp(at, "deny") != 0)
+		return fail(reader, at,
+		            "expected always, within_size, advise, force, never or deny");
+	(void)snprintf(reader->script->needs_shmem, sizeof(reader->script->needs_shmem), "%s", at);
+	return true;
+}
+
 /* Ids of linux-behaviour.md: a capital, a number, perhaps a dot and more. */
 static bool take_facts(const struct reader *reader, const char *at)
 {
@@ -127,8 +136,11 @@ static bool take_need(const struct reader *reader, const char *at)
 		return take_cap(reader, at);
 	if (word(&at, "thp"))
 		return take_thp(reader, at);
+	if (word(&at, "shmem"))
+		return take_shmem(reader, at);
 	return fail(reader, at,
-	            "a script can need root, sysctl NAME=NUMBER, cap CAP_X or thp WORD");
+	            "a script can need root, sysctl NAME=NUMBER, cap CAP_X, thp WORD or "
+	            "shmem WORD");
 }
 
 static bool take_directive(const struct reader *reader, const char *at)

@@ -26,6 +26,7 @@ struct script {
 	struct version_range range; /* the Linux versions it holds for */
 	bool needs_root;
 	char needs_thp[16];  /* the word of transparent_hugepage/enabled; "": any */
+	char needs_shmem[16]; /* of .../shmem_enabled, likewise */
 	uint32_t needs_caps; /* VAS_CAP_* */
 	struct call needs_sysctl[SCRIPT_MAX_SYSCTLS]; /* as calls of sysctl() */
 	unsigned sysctls;

@@ -10,6 +10,7 @@
 #define VAS_CLI_TARGET_H
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "strace/strace.h"
 #include "target/version.h"
@@ -54,6 +55,13 @@ char *machine_changes(const struct machine *before);
 
 /* "always", "madvise" or "never" as an enum vas_thp; never, if it is none of them. */
 uint32_t thp_number(const char *word);
+
+/* Whether shmem_enabled's word gives shared memory huge pages. */
+bool shmem_is_huge(const char *word);
+
+/* Whether the machine aligns mappings of a file in memory, on such a device, so that huge pages
+ * fit: as the mount says, or shmem_enabled. */
+bool machine_aligns_memory(const struct machine *machine, dev_t dev);
 
 /* The kernel side. Its process is a child, traced. NULL: a message has been printed. */
 struct target *target_kernel_create(void);

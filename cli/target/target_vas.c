@@ -481,9 +481,7 @@ struct target *target_vas_create(const struct machine *machine, struct target *l
 		start = *target_kernel_start(like);
 	vas->target.ops = &ops;
 	vas->may_raise = !like || has_sys_resource();
-	vas->shmem_aligns = strcmp(machine->shmem_thp, "always") == 0 ||
-	                    strcmp(machine->shmem_thp, "within_size") == 0 ||
-	                    strcmp(machine->shmem_thp, "force") == 0;
+	vas->machine = machine;
 	if (take_memory(vas) && make_space(vas, machine, &start.params) && descriptors_start(vas) &&
 	    import_maps(vas, like ? start.maps : maps))
 		return &vas->target;

@@ -54,13 +54,16 @@ static struct node *node_find(struct vas_target *vas, const char *path)
 
 /* What the file system at `path` does to mappings of its files. vas makes holes (MADV_REMOVE) only
  * in files of its `own`. */
-static uint32_t filesystem_mode(const char *path, bool own)
+static uint32_t filesystem_mode(const struct vas_target *vas, const char *path, bool own)
 {
 	const struct filesystem *fs = vas_host_filesystem_at(path);
 	uint32_t mode = vas_host_noexec_at(path) ? VAS_FILE_NOEXEC : 0;
+	struct stat info;
 	if (!fs)
 		return mode;
-	return mode | (fs->aligns ? VAS_FILE_THP_ALIGN : 0) |
+	bool aligns = fs->aligns || (fs->memory && stat(path, &info) == 0 &&
+	                             machine_aligns_memory(vas->machine, info.st_dev));
+	return mode | (aligns ? VAS_FILE_THP_ALIGN : 0) |
 	       (fs->memory || (own && fs->punches) ? VAS_FILE_SHMEM : 0);
 }
 
@@ -95,7 +98,7 @@ static struct node *open_host(struct vas_target *vas, const char *path, int64_t 
 		(void)close(fd);
 		return NULL;
 	}
-	node->mode = filesystem_mode(path, false);
+	node->mode = filesystem_mode(vas, path, false);
 	node->major = major(info.st_dev);
 	node->minor = minor(info.st_dev);
 	node->inode = info.st_ino;
@@ -214,7 +217,7 @@ int64_t descriptor_memfd(struct vas_target *vas, const char *name, uint64_t flag
 	node = node_create(vas, path, NULL, NULL, 0);
 	if (!node)
 		return -VAS_ENOMEM;
-	node->mode = VAS_FILE_SHMEM | (vas->shmem_aligns ? VAS_FILE_THP_ALIGN : 0);
+	node->mode = VAS_FILE_SHMEM | (vas->machine->settings.shmem_thp ? VAS_FILE_THP_ALIGN : 0);
 	number = descriptor_take(vas, node, VAS_FILE_READ | VAS_FILE_WRITE);
 	if (number < 0)
 		node_forget(node);
@@ -247,7 +250,7 @@ static struct node *resolve(struct vas_target *vas, const char *path, uint64_t f
 	*error = -VAS_ENOMEM;
 	node = node_create(vas, path, NULL, NULL, 0);
 	if (node) {
-		node->mode = filesystem_mode("/tmp", true);
+		node->mode = filesystem_mode(vas, "/tmp", true);
 		node->named = true;
 	}
 	return node;

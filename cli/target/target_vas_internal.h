@@ -43,7 +43,7 @@ struct vas_target {
 	struct vas_process *now;                     /* whose turn it is */
 	struct vas *space;                           /* its space */
 	bool may_raise;                              /* hard limits may be raised */
-	bool shmem_aligns; /* memory files are mapped 2 MiB aligned (shmem_enabled) */
+	const struct machine *machine;
 	struct node *nodes;
 	uint64_t last_inode;
 };

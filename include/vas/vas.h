@@ -212,6 +212,9 @@ struct vas_settings {
 	bool thp;                   /* transparent huge pages built in: 2 MiB aligned addresses */
 	uint32_t thp_enabled;       /* anonymous memory gets them: enum vas_thp */
 	bool thp_zero_page;         /* a read maps zeros that all share: .../use_zero_page */
+	bool shmem_thp;             /* shmem_enabled gives them to shared memory: 2 MiB aligned */
+	uint32_t shmem_sizes;       /* bit n: shared anonymous memory is given 2^n pages at once
+	                               (hugepages-N/shmem_enabled); mmap aligns it to the largest */
 	uint64_t hugepages[2];      /* vm.nr_hugepages: pages of 2 MiB, of 1 GiB */
 	uint32_t placement;         /* of what nobody placed: enum vas_placement */
 	bool ignore_rlimit_data;    /* kernel parameter of that name */

@@ -124,10 +124,11 @@ static int64_t search(const struct vas *space, const struct place *place)
 
 /* The address congruent with `offset` modulo the huge size, in a hole with as much to spare; 0:
  * none. */
-static int64_t search_huge(const struct vas *space, const struct place *place, uint64_t offset)
+static int64_t search_huge(const struct vas *space, const struct place *place, uint64_t huge,
+                           uint64_t offset)
 {
 	struct place padded = *place;
-	uint64_t huge = huge_size(space), shift;
+	uint64_t shift;
 	int64_t addr;
 
 	padded.len = place->len + huge;
@@ -144,12 +145,13 @@ static int64_t search_huge(const struct vas *space, const struct place *place, u
 	return addr + (int64_t)shift;
 }
 
-/* Whether [offset, offset + len) holds a whole aligned block. */
+/* Whether [offset, offset + len) holds a whole aligned block: as Linux counts, whose offsets have a
+ * sign. Just below 2^63 the next block is one beyond all, and always there. */
 static bool has_block(uint64_t offset, uint64_t len, uint64_t size)
 {
 	uint64_t end = offset + len, block = align_up(offset, size);
 
-	return end > block && end - block >= size;
+	return (int64_t)end > (int64_t)block && end - block >= size;
 }
 
 /* Whether anonymous memory of this length is placed so that huge pages fit. */
@@ -230,9 +232,39 @@ static int64_t search_roomy(const struct vas *space, const struct place *place)
 	return addr;
 }
 
+/* The size of which shared anonymous memory is given pages, or 0. */
+static uint64_t shmem_size(const struct vas *space)
+{
+	const struct vas_settings *settings = &space->system->settings;
+	uint64_t size = space_page_size(space);
+
+	if (!settings->shmem_sizes)
+		return settings->shmem_thp ? huge_size(space) : 0;
+	for (uint32_t sizes = settings->shmem_sizes; sizes > 1; sizes >>= 1)
+		size *= 2;
+	return size;
+}
+
+/* To what Linux aligns the address so that huge pages fit; 0: it does not. */
+static uint64_t alignment_of(const struct vas *space, const struct place *place)
+{
+	uint64_t size = huge_size(space);
+
+	if (!space->system->settings.thp)
+		return 0;
+	if (!place->file && !place->shared)
+		return !place->hint && has_huge_alignment(space, place->len) ? size : 0;
+	if (!place->file)
+		size = shmem_size(space);
+	else if (!(place->file->info.mode & VAS_FILE_THP_ALIGN))
+		return 0;
+	return size && has_block(place->offset, place->len, size) ? size : 0;
+}
+
 static int64_t search_aligned(const struct vas *space, const struct place *place)
 {
 	int64_t addr = -VAS_ENOMEM;
+	uint64_t huge;
 
 	if (place->level > 0)
 		return search_hugetlb(space, place);
@@ -242,15 +274,9 @@ static int64_t search_aligned(const struct vas *space, const struct place *place
 	if (addr >= 0)
 		return addr;
 	addr = 0;
-	if (!space->system->settings.thp)
-		return search(space, place);
-	if (place->file) {
-		if ((place->file->info.mode & VAS_FILE_THP_ALIGN) &&
-		    has_block(place->offset, place->len, huge_size(space)))
-			addr = search_huge(space, place, place->offset);
-	} else if (!place->shared && !place->hint && has_huge_alignment(space, place->len)) {
-		addr = search_huge(space, place, 0);
-	}
+	huge = alignment_of(space, place);
+	if (huge)
+		addr = search_huge(space, place, huge, place->file ? place->offset : 0);
 	return addr ? addr : search(space, place);
 }
 

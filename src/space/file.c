@@ -112,7 +112,8 @@ struct vas_file *file_shared_anon(struct vas_system *system, struct slab_cache *
                                   uint64_t npages)
 {
 	const struct vas_file_info info = {
-		.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM,
+		.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM |
+	                (system->settings.shmem_thp ? VAS_FILE_THP_ALIGN : 0),
 		.minor = 1,
 		.inode = system_next(system, &system->inodes),
 		.path = "/dev/zero (deleted)",

@@ -18,6 +18,7 @@ static void machine_for(const struct script *script, struct machine *machine)
 	memset(machine, 0, sizeof(*machine));
 	vas_settings_default(&machine->settings, (uint64_t)4 << 20);
 	machine->version = version_within(&script->range, VAS_LINUX_LATEST);
+	machine->settings.shmem_thp = shmem_is_huge(script->needs_shmem);
 	if (!strcmp(script->needs_thp, "always"))
 		machine->settings.thp_enabled = VAS_THP_ALWAYS;
 	else if (!strcmp(script->needs_thp, "madvise"))

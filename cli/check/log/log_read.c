@@ -348,6 +348,16 @@ static bool take_version(struct log_reader *reader, uint32_t *version)
 	return true;
 }
 
+/* The last key, which is there if it is not 0; and what a word means. */
+static bool take_shmem(struct log_reader *reader, struct machine *m)
+{
+	static const char key[] = " shmem_sizes=";
+	m->settings.shmem_thp = shmem_is_huge(m->shmem_thp);
+	m->settings.shmem_sizes = 0;
+	return strncmp(reader->at, key, strlen(key)) != 0 ||
+	       take_key32(reader, key, &m->settings.shmem_sizes);
+}
+
 static bool take_machine(struct log_reader *reader, struct event *event)
 {
 	struct machine *m = &reader->machine;
@@ -374,7 +384,8 @@ static bool take_machine(struct log_reader *reader, struct event *event)
 	       take_key_bool(reader, " ignore_rlimit_data=", &s->ignore_rlimit_data) &&
 	       take_key_bool(reader, " anon_vma_name=", &s->anon_vma_name) &&
 	       take_key_bool(reader, " ksm=", &s->ksm) &&
-	       take_key_bool(reader, " memory_failure=", &s->memory_failure) && expect_end(reader);
+	       take_key_bool(reader, " memory_failure=", &s->memory_failure) &&
+	       take_shmem(reader, m) && expect_end(reader);
 }
 
 static bool take_file(struct log_reader *reader, struct event *event)

@@ -98,9 +98,12 @@ static void put_machine(FILE *file, const struct machine *machine)
 	fprintf(file,
 	        " admin_reserve_kbytes=%" PRIu64 " user_reserve_kbytes=%" PRIu64
 	        " committed_elsewhere=%" PRIu64 " thp_built_in=%d ignore_rlimit_data=%d"
-	        " anon_vma_name=%d ksm=%d memory_failure=%d\n",
+	        " anon_vma_name=%d ksm=%d memory_failure=%d",
 	        s->admin_reserve_kbytes, s->user_reserve_kbytes, s->committed_elsewhere, s->thp,
 	        s->ignore_rlimit_data, s->anon_vma_name, s->ksm, s->memory_failure);
+	if (s->shmem_sizes)
+		fprintf(file, " shmem_sizes=%" PRIu32, s->shmem_sizes);
+	putc('\n', file);
 }
 
 static void put_file(const struct log_writer *writer, const struct event *event)

@@ -28,10 +28,11 @@
 /* ---- Descriptors that are files ------------------------------------------------------------- */
 
 /* What an object of vas's is to be. VAS_FILE_SHMEM says there that MADV_REMOVE makes holes. */
-static uint32_t mode_of(const struct filesystem *fs)
+static uint32_t mode_of(const struct tracer *tracer, const struct filesystem *fs, dev_t dev)
 {
-	return (fs->aligns ? VAS_FILE_THP_ALIGN : 0) |
-	       (fs->memory || fs->punches ? VAS_FILE_SHMEM : 0);
+	bool aligns = fs->aligns ||
+	              (fs->memory && machine_aligns_memory(model_machine(tracer->model), dev));
+	return (aligns ? VAS_FILE_THP_ALIGN : 0) | (fs->memory || fs->punches ? VAS_FILE_SHMEM : 0);
 }
 
 static void link_text(int fd, char *text, size_t size)
@@ -50,7 +51,7 @@ static uint32_t access_mode(int fd)
 	return modes[fcntl(fd, F_GETFL) & O_ACCMODE];
 }
 
-static void classify_regular(struct pending_file *file)
+static void classify_regular(const struct tracer *tracer, struct pending_file *file)
 {
 	const struct filesystem *fs = vas_host_filesystem(file->fd);
 	struct statfs unknown = {.f_type = 0};
@@ -65,7 +66,7 @@ static void classify_regular(struct pending_file *file)
 	else if (seals > 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		snprintf(file->opaque, sizeof(file->opaque), "mmap of a write-sealed memfd");
 	else
-		file->mode |= mode_of(fs);
+		file->mode |= mode_of(tracer, fs, file->stat.st_dev);
 	if (vas_host_noexec(file->fd))
 		file->mode |= VAS_FILE_NOEXEC;
 }
@@ -96,18 +97,27 @@ static bool is_shared_zero(const struct task *task)
 	       access_mode(task->file.fd) == (VAS_FILE_READ | VAS_FILE_WRITE);
 }
 
+/* Linux places it as shared anonymous memory. Of sizes below 2 MiB vas has no flag for a file. */
+static bool machine_aligns_zero(const struct machine *machine)
+{
+	const struct vas_settings *settings = &machine->settings;
+	return settings->shmem_sizes ? settings->shmem_sizes >> 9 != 0 : settings->shmem_thp;
+}
+
 /* What a device or an anonymous inode does in its mmap only it knows. What has no path lies on a
  * mount of the kernel's own, from which nothing may be executed. */
-static void classify(struct task *task)
+static void classify(const struct tracer *tracer, struct task *task)
 {
 	struct pending_file *file = &task->file;
 	char link[64];
 	file->mode = access_mode(file->fd);
 	link_text(file->fd, link, sizeof(link));
 	if (S_ISREG(file->stat.st_mode)) {
-		classify_regular(file);
+		classify_regular(tracer, file);
 	} else if (is_shared_zero(task)) {
-		file->mode |= VAS_FILE_SHMEM;
+		file->mode |= VAS_FILE_SHMEM | (machine_aligns_zero(model_machine(tracer->model))
+		                                        ? VAS_FILE_THP_ALIGN
+		                                        : 0);
 		file->single = true;
 		file->stat.st_size = (off_t)((task->args[1] + PAGE - 1) & ~(PAGE - 1));
 	} else if (is_unmappable(file, link)) {
@@ -171,7 +181,7 @@ void file_resolve(struct tracer *tracer, struct task *task, int fd)
 		file->fd = -1;
 		return;
 	}
-	classify(task);
+	classify(tracer, task);
 }
 
 void file_forget(struct pending_file *file)
@@ -272,7 +282,8 @@ uint32_t file_define(struct tracer *tracer, struct task *task, int64_t answer)
 
 /* Size and mode of what a line of the map shows. Without a size no access to the mapping could be
  * judged, so if it cannot be had the file counts as endless. */
-static void inspect_line(struct task *task, const struct map_line *line, struct event *event)
+static void inspect_line(struct tracer *tracer, struct task *task, const struct map_line *line,
+                         struct event *event)
 {
 	char path[96];
 	struct stat file;
@@ -290,7 +301,7 @@ static void inspect_line(struct task *task, const struct map_line *line, struct 
 	event->number = S_ISREG(file.st_mode) ? (uint64_t)file.st_size : (uint64_t)1 << 40;
 	const struct filesystem *fs = S_ISREG(file.st_mode) ? vas_host_filesystem_at(by) : NULL;
 	if (fs)
-		event->info.mode |= mode_of(fs);
+		event->info.mode |= mode_of(tracer, fs, file.st_dev);
 }
 
 uint32_t file_from_line(struct tracer *tracer, struct task *task, const struct map_line *line)
@@ -300,7 +311,7 @@ uint32_t file_from_line(struct tracer *tracer, struct task *task, const struct m
 	                                    .minor = line->minor,
 	                                    .inode = line->inode,
 	                                    .path = line->name};
-	inspect_line(task, line, &event);
+	inspect_line(tracer, task, line, &event);
 	emit(tracer, &event);
 	keep(tracer, &event, -1, NULL);
 	return event.id;
