@@ -48,6 +48,7 @@
 #include "calls/mseal.c"
 #include "calls/msync.c"
 #include "calls/munmap.c"
+#include "calls/prctl.c"
 #include "calls/rmap.c"
 #include "report/report.c"
 #include "report/smaps.c"

@@ -34,6 +34,8 @@ enum call_name {
 	CALL_MSYNC,
 	CALL_MINCORE,
 	CALL_MSEAL,
+	CALL_REMAP_FILE_PAGES,
+	CALL_PRCTL, /* prctl(PR_SET_MDWE, 1) = 0   or PR_SET_MEMORY_MERGE */
 	CALL_MEMFD_CREATE, /* memfd_create("name", flags) = fd */
 	CALL_OPEN,         /* open("path", flags[, mode]) = fd: docs/notation.md lists the paths */
 	CALL_FTRUNCATE,

@@ -55,6 +55,8 @@ SET(rlimit, "RLIMIT_???", CHOICE_ONLY, NULL, {"RLIMIT_AS", LINUX_RLIMIT_AS},
     {"RLIMIT_MEMLOCK", LINUX_RLIMIT_MEMLOCK});
 SET(cap, "CAP_???", CHOICE_ONLY, NULL, {"CAP_IPC_LOCK", LINUX_CAP_IPC_LOCK},
     {"CAP_SYS_RAWIO", LINUX_CAP_SYS_RAWIO}, {"CAP_SYS_ADMIN", LINUX_CAP_SYS_ADMIN});
+SET(prctl, "PR_???", CHOICE_ONLY, NULL, {"PR_SET_MDWE", VAS_PR_SET_MDWE},
+    {"PR_SET_MEMORY_MERGE", VAS_PR_SET_MEMORY_MERGE});
 const struct name_set names_empty = {"", 0, NULL, (const struct name[]){{NULL, 0}}};
 
 bool name_find(const struct name_set *set, const char *text, size_t len, uint64_t *value)

@@ -27,7 +27,8 @@ struct name_set {
 #define CHOICE_ONLY (~(uint64_t)0) /* the whole value is one choice */
 
 extern const struct name_set names_prot, names_map, names_mremap, names_madvise, names_mlock,
-	names_mcl, names_ms, names_mfd, names_open, names_rlimit, names_cap, names_empty;
+	names_mcl, names_ms, names_mfd, names_open, names_rlimit, names_cap, names_prctl,
+	names_empty;
 
 /* Looks a name of `len` bytes up. */
 bool name_find(const struct name_set *set, const char *text, size_t len, uint64_t *value);

@@ -255,7 +255,7 @@ size_t call_print(char *buf, size_t size, const struct call *call, const struct 
 		put(&out, "[%u] ", call->process);
 	put(&out, "%s(", shape->text);
 	for (unsigned i = 0; shape->arg[i].kind != ARG_END; i++) {
-		if (i >= shape->required && slot >= call->nargs)
+		if (i >= shape->required && (slot >= call->nargs || shape->arg[i].kind == ARG_SKIP))
 			break;
 		put(&out, "%s", i ? ", " : "");
 		slot += put_arg(&out, &shape->arg[i], call, slot, answer);

@@ -45,6 +45,44 @@ MAKE0(munlockall)
 MAKE(msync, a[0], a[1], a[2])
 MAKE(mincore, a[0], a[1], a[2])
 MAKE(mseal, a[0], a[1], a[2])
+MAKE(prctl, a[0], a[1])
+
+/* Whether [start, end) is mapped from one file, shared and in one piece. */
+static bool is_one_shared(struct vas *space, uint64_t start, uint64_t end, struct vas_region *first)
+{
+	struct vas_region next;
+	uint64_t at = start;
+	if (!vas_next_region(space, start, first) || first->start > start ||
+	    !(first->flags & VAS_VM_SHARED) || !first->file)
+		return false;
+	for (next = *first; next.end < end; at = next.end)
+		if (!vas_next_region(space, next.end, &next) || next.start > at ||
+		    next.file != first->file || next.flags != first->flags)
+			return false;
+	return true;
+}
+
+/* Linux makes of it an mmap of the same file; vas has no call for it. */
+static int64_t make_remap_file_pages(struct vas *space, const uint64_t *a, struct vas_file *f)
+{
+	const uint64_t page = vas_page_size(space), limit = ~(uint64_t)0 / page;
+	uint64_t start = a[0] & ~(page - 1), len = a[1] & ~(page - 1);
+	struct vas_region region;
+	(void)f;
+	if (a[2] || start + len <= start || a[3] + len / page < a[3] ||
+	    !is_one_shared(space, start, start + len, &region))
+		return -VAS_EINVAL;
+	if (a[3] > limit - len / page)
+		return -VAS_EOVERFLOW;
+	uint64_t flags = VAS_MAP_SHARED | VAS_MAP_FIXED | VAS_MAP_POPULATE |
+	                 (a[4] & VAS_MAP_NONBLOCK) |
+	                 (region.flags & VAS_VM_LOCKED ? VAS_MAP_LOCKED : 0);
+	uint64_t prot = (region.flags & VAS_VM_READ ? VAS_PROT_READ : 0) |
+	                (region.flags & VAS_VM_WRITE ? VAS_PROT_WRITE : 0) |
+	                (region.flags & VAS_VM_EXEC ? VAS_PROT_EXEC : 0);
+	int64_t result = vas_mmap(space, start, len, prot, flags, region.file, a[3] * page);
+	return result < 0 ? result : 0;
+}
 
 static const struct row {
 	long number;
@@ -65,6 +103,8 @@ static const struct row {
 	[CALL_MSYNC] = {NUMBER(msync), make_msync, ARG(2)},
 	[CALL_MINCORE] = {NUMBER(mincore), make_mincore, 0},
 	[CALL_MSEAL] = {NUMBER(mseal), make_mseal, 0},
+	[CALL_REMAP_FILE_PAGES] = {NUMBER(remap_file_pages), make_remap_file_pages, 0},
+	[CALL_PRCTL] = {NUMBER(prctl), make_prctl, ARG(0)},
 	/* calls that no space answers, but a target: those of descriptors */
 	[CALL_FTRUNCATE] = {NUMBER(ftruncate), NULL, 0},
 	[CALL_CLOSE] = {NUMBER(close), NULL, 0},

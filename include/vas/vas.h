@@ -355,6 +355,8 @@ struct vas_params {
 	uint64_t data_len;    /* bytes of the program's own data, which RLIMIT_DATA counts in brk */
 	uint64_t start_stack; /* the vma holding it is called [stack] */
 	uint32_t capabilities; /* VAS_CAP_* */
+	uint32_t mdwe;        /* VAS_MDWE_*, vas_prctl's, that exec left */
+	bool merges_all;      /* likewise PR_SET_MEMORY_MERGE; what is imported is left as it is */
 	struct vas_limit limit[VAS_NRLIMITS];
 	struct vas_group *group; /* who is charged for its frames; NULL: nobody */
 };
@@ -428,7 +430,8 @@ void vas_object_put(struct vas_object *object);
 #define VAS_FILE_THP_ALIGN 0x8u /* its filesystem asks for 2 MiB aligned addresses (ext4, xfs) */
 #define VAS_FILE_NOMAP 0x10u    /* cannot be mapped: mmap answers ENODEV */
 #define VAS_FILE_SHMEM 0x20u    /* shmem-like: MADV_REMOVE works */
-#define VAS_FILE_OWN_AREA 0x40u /* its driver chooses addresses: no part of a multi-vma mremap */
+#define VAS_FILE_OWN_AREA 0x40u /* its driver knows each mapping: they never merge, and are no part
+                                   of a multi-vma mremap (System V segments) */
 
 struct vas_file_info {
 	uint32_t mode;           /* VAS_FILE_* */
@@ -512,6 +515,20 @@ int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags
 
 /* mincore(2). `vec` is an address in the space. EINVAL, ENOMEM (gap), EFAULT (vec). */
 int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec);
+
+/* prctl(2) for what belongs to memory. A child of fork has what its parent has.
+ *   VAS_PR_SET_MDWE: arg is VAS_MDWE_REFUSE_EXEC_GAIN, or with it VAS_MDWE_NO_INHERIT (a child of
+ *     fork has none of it). From now on mmap and mprotect answer EACCES where memory is to be
+ *     writable and executable, or to become executable. 0 asks for nothing. EPERM: it is set
+ *     otherwise already. Since Linux 6.3
+ *   VAS_PR_SET_MEMORY_MERGE: not 0: all memory that MADV_MERGEABLE takes is marked, what is there
+ *     and what comes; 0: none any more. Since Linux 6.4
+ * EINVAL: another option or arg, or an older Linux. */
+#define VAS_PR_SET_MDWE 65u
+#define VAS_PR_SET_MEMORY_MERGE 67u
+#define VAS_MDWE_REFUSE_EXEC_GAIN 1u
+#define VAS_MDWE_NO_INHERIT 2u
+int64_t vas_prctl(struct vas *space, uint64_t option, uint64_t arg);
 
 /* mseal(2). EINVAL, ENOMEM (gap: nothing sealed; a split that exceeds max_map_count: what lies
  * before it is sealed). Before Linux 6.10: ENOSYS. */

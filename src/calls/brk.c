@@ -39,6 +39,7 @@ static bool grow_heap(struct vas *space, uint64_t old_end, uint64_t end, struct 
 		return false;
 	if (!space_reserve(space) || !space_charge(space, npages))
 		return false;
+	vma.flags |= prctl_merges(space, &vma);
 	vma.pgoff = space_pages(space, old_end);
 	if (elsewhere_map(space, &vma, HEAP_MAP)) {
 		space_uncharge(space, npages);

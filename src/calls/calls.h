@@ -112,6 +112,11 @@ VAS_INTERNAL void huge_unmap(struct vas *space, const struct vma *vma, uint64_t 
 VAS_INTERNAL int64_t huge_collapse(struct vas *space, struct vma *vma, uint64_t start,
                                    uint64_t end);
 
+/* ---- madvise.c ---- */
+
+/* Whether MADV_MERGEABLE takes such memory. */
+VAS_INTERNAL bool madvise_can_be_ksm(const struct vma *vma);
+
 /* ---- mmap.c ---- */
 
 /* The rights a call asks for, as vma flags. */
@@ -126,5 +131,14 @@ VAS_INTERNAL int64_t rmap_punch(struct vas_object *object, uint64_t first, uint6
 /* Writes the dirty ones of pages [first, last) back to the file; whoever writes to one afterwards
  * faults first. 0 or the first error, after which the others are written too. No lock is held. */
 VAS_INTERNAL int64_t rmap_sync(struct vas_object *object, uint64_t first, uint64_t last);
+
+/* ---- prctl.c ---- */
+
+/* Whether PR_SET_MDWE forbids that a vma's flags become `flags`, of which it had `old`. New memory
+ * counts as if it had been executable: only writable and executable is forbidden. */
+VAS_INTERNAL bool prctl_refuses_exec(const struct vas *space, uint64_t old, uint64_t flags);
+
+/* VAS_VM_MERGEABLE, if PR_SET_MEMORY_MERGE gives it to such a new vma, or 0. */
+VAS_INTERNAL uint64_t prctl_merges(const struct vas *space, const struct vma *vma);
 
 #endif

@@ -57,6 +57,8 @@ static void inherit(struct vas *child, const struct vas *parent)
 	child->data_len = parent->data_len;
 	child->start_stack = parent->start_stack;
 	child->capabilities = parent->capabilities;
+	child->mdwe = parent->mdwe & VAS_MDWE_NO_INHERIT ? 0 : parent->mdwe;
+	child->merges_all = parent->merges_all;
 	for (unsigned i = 0; i < VAS_NRLIMITS; i++)
 		child->limit[i] = parent->limit[i];
 }

@@ -20,7 +20,7 @@ static bool vma_is_kernels(const struct vma *vma)
 	return vma->flags & (VMA_KERNELS | VAS_VM_SPECIAL);
 }
 
-static bool vma_can_be_ksm(const struct vma *vma)
+bool madvise_can_be_ksm(const struct vma *vma)
 {
 	return !vma_is_kernels(vma) && !(vma->flags & (VAS_VM_SHARED | VAS_VM_MAYSHARE |
 	                                               VAS_VM_HUGETLB | VAS_VM_DROPPABLE));
@@ -70,7 +70,7 @@ static int64_t advised_flags(const struct vma *vma, uint64_t advice, uint64_t *o
 		flags &= ~VAS_VM_DONTDUMP;
 		break;
 	case VAS_MADV_MERGEABLE:
-		if (vma_can_be_ksm(vma))
+		if (madvise_can_be_ksm(vma))
 			flags |= VAS_VM_MERGEABLE;
 		break;
 	case VAS_MADV_UNMERGEABLE:

@@ -464,6 +464,7 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 		.file = file,
 	};
 	int64_t err = space_is_aligned(space, offset) ? 0 : -VAS_EINVAL;
+	struct vma vma;
 	bool locked;
 
 	if (!err)
@@ -483,6 +484,10 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 		return err;
 	if ((flags & VAS_MAP_NORESERVE) && space->system->settings.overcommit_memory != 2)
 		m.flags |= VAS_VM_NORESERVE;
+	if (prctl_refuses_exec(space, VAS_VM_EXEC, m.flags))
+		return -VAS_EACCES;
+	vma = new_vma(&m);
+	m.flags |= prctl_merges(space, &vma);
 	locked = m.flags & VAS_VM_LOCKED;
 	err = map_region(&m);
 	if (err)

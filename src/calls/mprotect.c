@@ -97,6 +97,8 @@ static int64_t protect_range(struct protection *p)
 		flags = (vma.flags & ~(uint64_t)VMA_ACCESS) | p->prot;
 		if (flags & ~(flags >> VMA_MAY_SHIFT) & VMA_ACCESS)
 			return -VAS_EACCES;
+		if (prctl_refuses_exec(p->space, vma.flags, flags))
+			return -VAS_EACCES;
 		err = protect_part(p, &vma, end, flags);
 		p->start = end;
 	}

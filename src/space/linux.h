@@ -271,6 +271,18 @@ static inline bool linux_mseal(const struct vas *space)
 	return linux_since(space, 6, 10);
 }
 
+/* ---- prctl ---- */
+
+static inline bool linux_mdwe(const struct vas *space)
+{
+	return linux_since(space, 6, 3);
+}
+
+static inline bool linux_memory_merge(const struct vas *space)
+{
+	return linux_since(space, 6, 4);
+}
+
 /* ---- madvise ---- */
 
 static inline bool linux_madv_free(const struct vas *space)

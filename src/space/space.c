@@ -182,6 +182,8 @@ static void configure(struct vas *space, const struct vas_params *params)
 	space->brk = params->brk ? params->brk : params->start_brk;
 	space->data_len = params->data_len;
 	space->start_stack = params->start_stack;
+	space->mdwe = (uint8_t)params->mdwe;
+	space->merges_all = params->merges_all;
 }
 
 /* Everything but its place in the list. NULL: no memory. */

@@ -90,6 +90,8 @@ struct vas {
 	uint64_t place_low, place_high; /* what vas chooses lies in here */
 	uint64_t start_brk, data_len, start_stack;
 	uint32_t capabilities;
+	uint8_t mdwe;    /* VAS_MDWE_*, 0: memory may become executable */
+	bool merges_all; /* what can be is VAS_VM_MERGEABLE */
 	struct vas_limit limit[VAS_NRLIMITS];
 
 	uint64_t brk;       /* bytes */

@@ -11,6 +11,12 @@
 
 /* ---- Which neighbours are one --------------------------------------------------------------- */
 
+/* Whose driver is told of each mapping: those stay as they were cut. */
+static inline bool file_has_own_area(const struct vas_file *file)
+{
+	return file && (file->info.mode & VAS_FILE_OWN_AREA);
+}
+
 /* The same kind of memory, consecutive, so that only identity can keep them apart. */
 static inline bool is_continued_by(const struct vas *space, const struct vma *low,
                                    const struct vma *high)
@@ -19,7 +25,7 @@ static inline bool is_continued_by(const struct vas *space, const struct vma *lo
 	                       VAS_VM_UFFD;
 
 	return low->end == high->start && !((low->flags ^ high->flags) & ~(uint64_t)VMA_STICKY) &&
-	       low->file == high->file && !(low->flags & never) &&
+	       low->file == high->file && !(low->flags & never) && !file_has_own_area(low->file) &&
 	       vma_pgoff(space, low, low->end) == high->pgoff;
 }
 

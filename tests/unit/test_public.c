@@ -439,6 +439,12 @@ static void run_vas_mincore(struct worker *w)
 	vas_mincore(w->space, common(w), some(w), w->own + 64);
 }
 
+static void run_vas_prctl(struct worker *w)
+{
+	vas_prctl(w->space, VAS_PR_SET_MEMORY_MERGE, w->own >> 12 & 1);
+	vas_prctl(w->space, VAS_PR_SET_MDWE, 0);
+}
+
 static void run_vas_mseal(struct worker *w)
 {
 	struct vas *space;
@@ -684,6 +690,7 @@ static void (*const calls[])(struct worker *) = {
 	run_vas_madvise,
 	run_vas_msync,
 	run_vas_mincore,
+	run_vas_prctl,
 	run_vas_mseal,
 	run_vas_fork,
 	run_vas_fault,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "check/log/log.h"
+#include "target/calls.h"
 
 struct log_reader {
 	const char *text, *end; /* what is left */
@@ -418,6 +419,15 @@ static bool take_limit(struct log_reader *reader, const char *key, struct vas_li
 	       take_number(reader, 16, UINT64_MAX, &limit->hard);
 }
 
+/* Keys that are there if one is not 0. */
+static bool take_prctl(struct log_reader *reader, struct vas_params *params)
+{
+	static const char key[] = " mdwe=";
+	return strncmp(reader->at, key, strlen(key)) != 0 ||
+	       (take_key32(reader, key, &params->mdwe) &&
+	        take_key_bool(reader, " merges=", &params->merges_all));
+}
+
 static bool take_image(struct log_reader *reader, struct event *event)
 {
 	struct vas_params *p = &event->params;
@@ -434,7 +444,7 @@ static bool take_image(struct log_reader *reader, struct event *event)
 	       take_limit(reader, " data=", &p->limit[VAS_RLIMIT_DATA]) &&
 	       take_limit(reader, " stack=", &p->limit[VAS_RLIMIT_STACK]) &&
 	       take_limit(reader, " memlock=", &p->limit[VAS_RLIMIT_MEMLOCK]) &&
-	       take_lines(reader, event);
+	       take_prctl(reader, p) && take_lines(reader, event);
 }
 
 static bool take_digest(struct log_reader *reader, struct event *event)
@@ -460,7 +470,7 @@ static bool take_call(struct log_reader *reader, struct event *event)
 	enum answer_kind kind = event->answer.kind;
 	answer_free(&event->answer);
 	event->answer.kind = kind;
-	if (event->call.name > CALL_MSEAL && event->call.name != CALL_TOUCH &&
+	if (!call_is_of_space(event->call.name) && event->call.name != CALL_TOUCH &&
 	    event->call.name != CALL_SETRLIMIT)
 		return fail(reader, "not a call that a log may have");
 	if (kind != ANSWER_VALUE)

@@ -137,6 +137,8 @@ static void put_image(const struct log_writer *writer, const struct event *event
 	put_limit(file, "data", p->limit[VAS_RLIMIT_DATA]);
 	put_limit(file, "stack", p->limit[VAS_RLIMIT_STACK]);
 	put_limit(file, "memlock", p->limit[VAS_RLIMIT_MEMLOCK]);
+	if (p->mdwe || p->merges_all)
+		fprintf(file, " mdwe=%" PRIu32 " merges=%d", p->mdwe, p->merges_all);
 	fprintf(file, " vmas=%zu\n", event->lines.n);
 	put_lines(writer, event);
 }

@@ -132,6 +132,17 @@ static void set_pool(struct model *model, const struct call *call, int64_t answe
 	settings->hugepages[0] = settings->hugepages[1] = empty ? 0 : POOL_PAGES;
 }
 
+/* Kept for a space that is made anew. */
+static int64_t make_prctl(struct space *space, const struct call *call)
+{
+	int64_t result = call_make(space->vas, call, NULL);
+	if (result == 0 && call->arg[0] == VAS_PR_SET_MDWE)
+		space->params.mdwe = (uint32_t)call->arg[1];
+	else if (result == 0)
+		space->params.merges_all = call->arg[1] != 0;
+	return result;
+}
+
 static int64_t make(struct model *model, struct space *space, const struct call *call)
 {
 	struct vas_file *file = NULL;
@@ -139,6 +150,8 @@ static int64_t make(struct model *model, struct space *space, const struct call 
 		return set_limit(space, call);
 	if (!call_is_of_space(call->name))
 		return -VAS_ENOSYS;
+	if (call->name == CALL_PRCTL)
+		return make_prctl(space, call);
 	if (call->name != CALL_MMAP)
 		return call_make(space->vas, call, NULL);
 	if ((int64_t)call->arg[4] > 0 && call->arg[4] <= model->nfiles)

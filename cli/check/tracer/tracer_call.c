@@ -68,6 +68,15 @@ static bool meets_opaque_huge(struct tracer *tracer, const struct task *task)
 	return false;
 }
 
+/* Arguments that have no meaning must be 0: vas has no such arguments. */
+static void choose_prctl(struct task *task)
+{
+	const uint64_t *arg = task->args;
+	bool plain = !arg[2] && !arg[3] && !arg[4];
+	task->follow = plain ? FOLLOW_SAME : FOLLOW_PASS;
+	task->call = (struct call){.name = CALL_PRCTL, .nargs = 2, .arg = {arg[0], arg[1]}};
+}
+
 /* Some calls are followed or not by their arguments. Returns why it ends the following, or NULL. */
 static const char *choose(struct tracer *tracer, struct task *task)
 {
@@ -102,10 +111,12 @@ static const char *choose(struct tracer *tracer, struct task *task)
 			task->follow = FOLLOW_FILTER;
 		if (arg[0] == PR_SET_MM)
 			return "prctl(PR_SET_MM)";
-		if (arg[0] == 65)
-			return "prctl(PR_SET_MDWE)";
-		if (arg[0] == 67)
-			return "prctl(PR_SET_MEMORY_MERGE)";
+		if (arg[0] == VAS_PR_SET_MDWE || arg[0] == VAS_PR_SET_MEMORY_MERGE)
+			choose_prctl(task);
+		return NULL;
+	case SYS_process_madvise:
+		if (!parts_advised(tracer, task))
+			task->follow = FOLLOW_PASS;
 		return NULL;
 	default:
 		return NULL;
@@ -157,6 +168,8 @@ static void look_before(struct tracer *tracer, struct task *task)
 	case CALL_MUNLOCKALL:
 		touch_all(tracer, task);
 		break;
+	case CALL_PRCTL:
+		break;
 	default:
 		touch_near(tracer, task, arg[0], arg[1]);
 		break;
@@ -191,6 +204,13 @@ static void prepare(struct tracer *tracer, struct task *task)
 	case FOLLOW_ADOPT:
 		touch_all(tracer, task);
 		break;
+	case FOLLOW_ATTACH:
+		if (task->args[1])
+			touch_near(tracer, task, task->args[1], PAGE);
+		break;
+	case FOLLOW_ADVISE:
+		parts_advise_look(tracer, task);
+		break;
 	case FOLLOW_EXEC:
 		if (task->mm->procs == 1) {
 			image_compare(tracer, task, true);
@@ -216,15 +236,21 @@ static struct proc *proc_of_limits(struct tracer *tracer, struct task *task)
 static struct mm *turn_of(struct tracer *tracer, struct task *task)
 {
 	struct proc *proc;
+	struct task *other;
 	switch (task->follow) {
 	case FOLLOW_SAME:
 	case FOLLOW_MMAP:
 	case FOLLOW_LOOK:
 	case FOLLOW_SIZE:
+	case FOLLOW_ATTACH:
+	case FOLLOW_DETACH:
 	case FOLLOW_ADOPT:
 	case FOLLOW_FORK:
 	case FOLLOW_EXEC:
 		return task->mm;
+	case FOLLOW_ADVISE: /* whoever is advised */
+		other = parts_advised(tracer, task);
+		return other ? other->mm : NULL;
 	case FOLLOW_LIMITS: /* of any process */
 		proc = proc_of_limits(tracer, task);
 		return proc ? proc->mm : NULL;
@@ -326,8 +352,7 @@ void call_stop(struct tracer *tracer, struct task *task)
 
 /* ---- After it -------------------------------------------------------------------------------- */
 
-static void emit_call(struct tracer *tracer, struct task *task, const struct call *call,
-                      int64_t value)
+void call_emit(struct tracer *tracer, struct task *task, const struct call *call, int64_t value)
 {
 	struct event *event = &tracer->event;
 	*event = (struct event){.kind = EVENT_CALL, .pid = task->proc->pid, .call = *call};
@@ -347,7 +372,7 @@ static void bring_rights(struct tracer *tracer, struct task *task)
 		struct call call = {.name = CALL_SETRLIMIT,
 		                    .nargs = 3,
 		                    .arg = {limit_rows[i].number, limit->soft, limit->hard}};
-		emit_call(tracer, task, &call, 0);
+		call_emit(tracer, task, &call, 0);
 	}
 	if (mm->caps != task->caps) {
 		mm->caps = task->caps;
@@ -378,7 +403,25 @@ static void note_growsdown(struct tracer *tracer, struct task *task, int64_t val
 		task->mm->growsdown = true;
 }
 
-static void same_call(struct tracer *tracer, struct task *task, int64_t value)
+static void note_prctl(struct task *task)
+{
+	if (task->args[0] == VAS_PR_SET_MDWE)
+		task->mm->mdwe = (uint32_t)task->args[1];
+	else
+		task->mm->merges = task->args[1] != 0;
+}
+
+void call_after(struct tracer *tracer, struct task *task)
+{
+	if (model_adrift(tracer->model, task->proc->pid))
+		image_resync(tracer, task);
+	else if (task->follow != FOLLOW_LOOK)
+		image_maybe_compare(tracer, task);
+	if (tracer->files_dirty)
+		files_sweep(tracer);
+}
+
+void call_same(struct tracer *tracer, struct task *task, int64_t value)
 {
 	enum call_name name = task->call.name;
 	struct late_touch late = {{0, 0}};
@@ -395,16 +438,14 @@ static void same_call(struct tracer *tracer, struct task *task, int64_t value)
 		return;
 	}
 	bring_rights(tracer, task);
-	emit_call(tracer, task, &task->call, value);
+	call_emit(tracer, task, &task->call, value);
 	touch_late(tracer, task, &late);
 	note_growsdown(tracer, task, value);
-	if (model_adrift(tracer->model, task->proc->pid))
-		image_resync(tracer, task);
-	else if (task->follow != FOLLOW_LOOK)
-		image_maybe_compare(tracer, task);
-	if (tracer->files_dirty &&
-	    (name == CALL_MMAP || name == CALL_MUNMAP || name == CALL_MREMAP))
-		files_sweep(tracer);
+	if (name == CALL_PRCTL && value == 0)
+		note_prctl(task);
+	tracer->files_dirty = tracer->files_dirty &&
+	                      (name == CALL_MMAP || name == CALL_MUNMAP || name == CALL_MREMAP);
+	call_after(tracer, task);
 }
 
 static void mmap_call(struct tracer *tracer, struct task *task, int64_t value)
@@ -425,7 +466,7 @@ static void mmap_call(struct tracer *tracer, struct task *task, int64_t value)
 	task->call.arg[4] = id ? id : (uint64_t)-1;
 	if (value >= 0 && (task->args[3] & VAS_MAP_GROWSDOWN))
 		task->mm->growsdown = true;
-	same_call(tracer, task, value);
+	call_same(tracer, task, value);
 }
 
 static void limits_changed(struct tracer *tracer, struct task *task)
@@ -470,6 +511,16 @@ static void hide_filter(struct task *task, int64_t value)
 		       offsetof(struct user, regs) + offsetof(struct user_regs_struct, rax), 0l);
 }
 
+/* It may have done a part of what it was to do. */
+static void interrupted(struct tracer *tracer, struct task *task)
+{
+	if (task->follow == FOLLOW_MMAP)
+		file_forget(&task->file);
+	if (task->follow == FOLLOW_SAME || task->follow == FOLLOW_MMAP ||
+	    task->follow == FOLLOW_ADOPT)
+		image_adopt(tracer, task, "an interrupted call");
+}
+
 void call_answer(struct tracer *tracer, struct task *task, int64_t value)
 {
 	bool good = value >= 0 || value < -4095;
@@ -479,17 +530,13 @@ void call_answer(struct tracer *tracer, struct task *task, int64_t value)
 		return;
 	}
 	if (value == -EINTR || (value <= -ERESTART_FIRST && value >= -ERESTART_LAST)) {
-		if (task->follow == FOLLOW_MMAP)
-			file_forget(&task->file);
-		if (task->follow == FOLLOW_SAME || task->follow == FOLLOW_MMAP ||
-		    task->follow == FOLLOW_ADOPT)
-			image_adopt(tracer, task, "an interrupted call");
+		interrupted(tracer, task);
 		return;
 	}
 	switch (task->follow) {
 	case FOLLOW_SAME:
 	case FOLLOW_LOOK:
-		same_call(tracer, task, value);
+		call_same(tracer, task, value);
 		break;
 	case FOLLOW_MMAP:
 		mmap_call(tracer, task, value);
@@ -497,6 +544,18 @@ void call_answer(struct tracer *tracer, struct task *task, int64_t value)
 	case FOLLOW_SIZE:
 		if (good)
 			file_truncated(tracer, task, (int)task->args[0]);
+		break;
+	case FOLLOW_ATTACH:
+		if (good)
+			parts_attach(tracer, task, (uint64_t)value);
+		break;
+	case FOLLOW_DETACH:
+		if (good)
+			parts_detach(tracer, task);
+		break;
+	case FOLLOW_ADVISE:
+		if (good)
+			parts_advise(tracer, task, (uint64_t)value);
 		break;
 	case FOLLOW_ADOPT:
 		if (good)

@@ -317,6 +317,27 @@ uint32_t file_from_line(struct tracer *tracer, struct task *task, const struct m
 	return event.id;
 }
 
+uint32_t file_of_segment(struct tracer *tracer, struct task *task, const struct map_line *line,
+                         bool read_only)
+{
+	struct event event = {.kind = EVENT_FILE, .id = tracer->file_ids + 1};
+	event.info = (struct vas_file_info){.major = line->major,
+	                                    .minor = line->minor,
+	                                    .inode = line->inode,
+	                                    .path = line->name};
+	if (strncmp(line->name, "/SYSV", 5) != 0)
+		return 0;
+	inspect_line(tracer, task, line, &event);
+	if (!(event.info.mode & VAS_FILE_SHMEM))
+		return 0;
+	if (read_only)
+		event.info.mode &= ~VAS_FILE_WRITE;
+	tracer->file_ids++;
+	emit(tracer, &event);
+	keep(tracer, &event, -1, NULL);
+	return event.id;
+}
+
 void file_truncated(struct tracer *tracer, struct task *task, int fd)
 {
 	file_resolve(tracer, task, fd);

@@ -71,6 +71,16 @@ static void add_state(struct tracer *tracer, struct task *task, struct map_line 
 	                touch_find(task->mm, line->start, line->end, &page);
 }
 
+/* Whether vas has the segment there as a mapping of its own. */
+static bool is_attached(struct tracer *tracer, struct task *task, const struct map_line *line)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region region;
+	return vas && vas_next_region(vas, line->start, &region) && region.start <= line->start &&
+	       region.file && vas_file_info(region.file)->inode == line->inode &&
+	       !(region.flags & VAS_VM_POLICY);
+}
+
 static void prepare(struct tracer *tracer, struct task *task)
 {
 	for (size_t i = 0; i < tracer->lines.n; i++) {
@@ -81,9 +91,10 @@ static void prepare(struct tracer *tracer, struct task *task)
 		if (line->flags & (VAS_VM_PFNMAP | VAS_VM_IO | VAS_VM_MIXEDMAP | VAS_VM_HUGETLB) &&
 		    !(line->flags & VAS_VM_SPECIAL))
 			line->flags |= VAS_VM_OPAQUE;
-		/* Named memory, for which vas has no names, and SysV segments, of which each vma
-		 * is an attachment, do not merge. POLICY does nothing else in vas. */
-		if (strncmp(line->name, "[anon", 5) == 0 || strncmp(line->name, "/SYSV", 5) == 0)
+		/* Named memory, for which vas has no names, and SysV segments that vas has not seen
+		 * attached, do not merge. POLICY does nothing else in vas. */
+		if (strncmp(line->name, "[anon", 5) == 0 ||
+		    (strncmp(line->name, "/SYSV", 5) == 0 && !is_attached(tracer, task, line)))
 			line->flags |= VAS_VM_POLICY;
 		if (map_line_has_file(line))
 			find_file(tracer, task, i);
@@ -163,6 +174,8 @@ void image_emit(struct tracer *tracer, struct task *task)
 		return;
 	}
 	fill_params(tracer, task, &event.params);
+	event.params.mdwe = mm->mdwe;
+	event.params.merges_all = mm->merges;
 	/* The former image's space must not be asked about this one. */
 	struct event old = {.kind = EVENT_EXIT, .pid = task->proc->pid};
 	if (model_known(tracer->model, task->proc->pid))

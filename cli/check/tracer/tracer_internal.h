@@ -31,6 +31,9 @@ enum follow {
 	FOLLOW_MMAP,  /* the same, once it is known what the descriptor means */
 	FOLLOW_LOOK,  /* the same; changes no mapping */
 	FOLLOW_SIZE,  /* ftruncate */
+	FOLLOW_ATTACH, /* shmat, shmdt, process_madvise: as other calls on vas (tracer_parts.c) */
+	FOLLOW_DETACH,
+	FOLLOW_ADVISE,
 	FOLLOW_ADOPT, /* vas has no such call: what it did is taken over from the kernel's map */
 	FOLLOW_FORK,
 	FOLLOW_EXEC,
@@ -85,6 +88,8 @@ struct mm {
 	bool brk_guessed;                     /* it began in the middle: brk is a page's end */
 	struct vas_limit limit[VAS_NRLIMITS]; /* that the model knows */
 	uint32_t caps;
+	uint32_t mdwe;         /* argument of PR_SET_MDWE */
+	bool merges;           /* of PR_SET_MEMORY_MERGE */
 	bool growsdown; /* has such vmas besides the stack */
 	int64_t credit; /* lines of map that may be read before more calls must come */
 	size_t lines;   /* of its map, when last read */
@@ -183,6 +188,16 @@ void call_answer(struct tracer *tracer, struct task *task, int64_t value);
 void call_done(struct tracer *tracer, struct task *task); /* its turn is over: the next one's */
 void call_next(struct tracer *tracer, struct mm *mm);
 void call_leave_queue(struct task *task);
+void call_emit(struct tracer *tracer, struct task *task, const struct call *call, int64_t value);
+void call_same(struct tracer *tracer, struct task *task, int64_t value); /* task->call on vas */
+void call_after(struct tracer *tracer, struct task *task); /* maps compared, files let go of */
+
+/* tracer_parts.c: calls that come to others on vas. */
+void parts_attach(struct tracer *tracer, struct task *task, uint64_t addr);
+void parts_detach(struct tracer *tracer, struct task *task);
+struct task *parts_advised(struct tracer *tracer, const struct task *task); /* whom, or NULL */
+void parts_advise_look(struct tracer *tracer, struct task *task);
+void parts_advise(struct tracer *tracer, struct task *task, uint64_t done);
 
 /* tracer_clone.c: CLONE_UNTRACED, hidden from the kernel at the call's seccomp stop. */
 enum clone_end {
@@ -236,6 +251,9 @@ bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *pag
 void file_resolve(struct tracer *tracer, struct task *task, int fd);
 uint32_t file_define(struct tracer *tracer, struct task *task, int64_t answer);
 uint32_t file_from_line(struct tracer *tracer, struct task *task, const struct map_line *line);
+/* Of a segment that has just been attached; 0: of huge pages. */
+uint32_t file_of_segment(struct tracer *tracer, struct task *task, const struct map_line *line,
+                         bool read_only);
 void file_forget(struct pending_file *file);
 bool file_update_size(struct tracer *tracer, uint32_t id); /* true: it has changed */
 void file_truncated(struct tracer *tracer, struct task *task, int fd);
@@ -252,6 +270,8 @@ struct proc_stat {
 };
 bool proc_stat(pid_t tid, struct proc_stat *stat);
 void proc_comm(pid_t tid, char *name, size_t size);
+/* "field: value" in a file of /proc/TID. */
+bool proc_field(pid_t tid, const char *file, const char *field, unsigned base, uint64_t *value);
 bool proc_status(pid_t tid, const char *field, unsigned base, uint64_t *value);
 uint64_t proc_personality(pid_t tid);
 void proc_limits(struct proc *proc);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -69,6 +70,16 @@ static struct mm *mm_new(void)
 	mm->maps_fd = mm->pagemap_fd = -1;
 	mm->procs = 1;
 	return mm;
+}
+
+/* What fork and exec leave of prctl's settings. The first process has ours. */
+static void inherit(struct mm *mm, const struct task *from)
+{
+	int mdwe = from->mm ? (int)from->mm->mdwe : prctl(66 /* PR_GET_MDWE */, 0, 0, 0, 0);
+	int merges = from->mm ? (int)from->mm->merges
+	                      : prctl(68 /* PR_GET_MEMORY_MERGE */, 0, 0, 0, 0);
+	mm->mdwe = mdwe > 0 && !(mdwe & (int)VAS_MDWE_NO_INHERIT) ? (uint32_t)mdwe : 0;
+	mm->merges = merges > 0;
 }
 
 static void enter(struct task *task, struct proc *proc, struct mm *mm)
@@ -290,6 +301,7 @@ static void born_copying(struct tracer *tracer, struct task *parent, struct task
 	mm->brk = old->brk;
 	mm->brk_guessed = old->brk_guessed;
 	mm->caps = old->caps;
+	inherit(mm, parent);
 	memcpy(mm->limit, old->limit, sizeof(mm->limit));
 	mm->growsdown = old->growsdown;
 	mm->credit = old->credit;
@@ -395,9 +407,11 @@ void life_exec(struct tracer *tracer, pid_t tid)
 	struct task *task = take_leadership(tracer, tid);
 	if (!task) /* cannot be: it has stopped before */
 		task = task_new(tracer, tid, TASK_RUNNING);
+	struct mm *mm = mm_new();
+	inherit(mm, task);
 	struct proc *proc = leave_space(tracer, task, tid);
 	task->state = TASK_RUNNING;
-	enter(task, proc, mm_new());
+	enter(task, proc, mm);
 	if (is_foreign(tid))
 		stop_at_once(tracer, task, "a 32-bit program: not supported");
 	else

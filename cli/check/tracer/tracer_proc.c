@@ -104,11 +104,11 @@ void proc_comm(pid_t tid, char *name, size_t size)
 	name[strcspn(name, "\n")] = '\0';
 }
 
-bool proc_status(pid_t tid, const char *field, unsigned base, uint64_t *value)
+bool proc_field(pid_t tid, const char *file, const char *field, unsigned base, uint64_t *value)
 {
 	char text[8192];
 	size_t len = strlen(field);
-	read_small(tid, "status", text, sizeof(text));
+	read_small(tid, file, text, sizeof(text));
 	for (char *line = text; *line; line += strcspn(line, "\n") + 1) {
 		if (strncmp(line, field, len) == 0 && line[len] == ':') {
 			*value = strtoull(line + len + 1, NULL, (int)base);
@@ -118,6 +118,11 @@ bool proc_status(pid_t tid, const char *field, unsigned base, uint64_t *value)
 			break;
 	}
 	return false;
+}
+
+bool proc_status(pid_t tid, const char *field, unsigned base, uint64_t *value)
+{
+	return proc_field(tid, "status", field, base, value);
 }
 
 uint64_t proc_personality(pid_t tid)

@@ -40,8 +40,8 @@ static const struct {
 	{__NR_prctl,
          0,
          BPF_JEQ,
-         {0x53564d41 /* PR_SET_VMA */, PR_GET_SECCOMP, 35 /* PR_SET_MM */, 65 /* PR_SET_MDWE */,
-          67 /* PR_SET_MEMORY_MERGE */}},
+         {0x53564d41 /* PR_SET_VMA */, PR_GET_SECCOMP, 35 /* PR_SET_MM */, VAS_PR_SET_MDWE,
+          VAS_PR_SET_MEMORY_MERGE}},
 	{__NR_arch_prctl, 0, BPF_JEQ, {0x5001 /* ARCH_SHSTK_ENABLE */}},
 	{__NR_wait4, 2, BPF_JSET, {__WALL}},
 };

@@ -48,9 +48,9 @@ const struct traced_call traced_calls[] = {
 	AS(setuid, CAPS),
 	AS(setreuid, CAPS),
 	AS(setresuid, CAPS),
-	AS(shmat, ADOPT),
-	AS(shmdt, ADOPT),
-	AS(remap_file_pages, ADOPT),
+	AS(shmat, ATTACH),
+	AS(shmdt, DETACH),
+	SAME(remap_file_pages, REMAP_FILE_PAGES, 5),
 	AS(mbind, ADOPT),
 	AS(set_mempolicy_home_node, ADOPT),
 	AS(io_setup, ADOPT),
@@ -60,7 +60,7 @@ const struct traced_call traced_calls[] = {
 	AS(sched_setaffinity, CPUS),
 	AS(ptrace, PTRACE),
 	AS(wait4, PASS), /* only with __WALL, for tracer_inner.c */
-	AS(process_madvise, NOTE),
+	AS(process_madvise, ADVISE),
 	AS(userfaultfd, NOTE),
 	AS(ioctl, ADOPT),      /* only userfaultfd's; the filter sorts them out */
 	AS(prctl, ADOPT),      /* only some options: likewise */
