@@ -449,6 +449,10 @@ void vas_file_put(struct vas_file *file);
 void vas_file_get(struct vas_file *file);
 const struct vas_file_info *vas_file_info(const struct vas_file *file);
 
+/* How many references there are: the callers', and one for each vma. Who holds the only one knows
+ * that nothing maps it (as long as no other thread maps, splits or unmaps). */
+uint32_t vas_file_references(const struct vas_file *file);
+
 /* The object a file was opened on; NULL: vas has none (an imported region's). */
 struct vas_object *vas_file_object(const struct vas_file *file);
 

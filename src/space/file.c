@@ -68,6 +68,11 @@ void vas_file_get(struct vas_file *file)
 	file_get(file);
 }
 
+uint32_t vas_file_references(const struct vas_file *file)
+{
+	return (uint32_t)__atomic_load_n(&file->refs, __ATOMIC_RELAXED);
+}
+
 struct vas_object *vas_file_object(const struct vas_file *file)
 {
 	return file->object;

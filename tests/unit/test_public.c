@@ -352,6 +352,11 @@ static void run_vas_file_info(struct worker *w)
 	expect(w, vas_file_info(w->file)->mode & VAS_FILE_WRITE);
 }
 
+static void run_vas_file_references(struct worker *w)
+{
+	expect(w, vas_file_references(w->file) > 0);
+}
+
 static void run_vas_file_object(struct worker *w)
 {
 	expect(w, vas_file_object(w->file) == w->object);
@@ -677,6 +682,7 @@ static void (*const calls[])(struct worker *) = {
 	run_vas_file_get,
 	run_vas_file_info,
 	run_vas_file_object,
+	run_vas_file_references,
 	run_vas_mmap,
 	run_vas_munmap,
 	run_vas_mremap,

@@ -106,9 +106,11 @@ void model_destroy(struct model *model)
 		free(model->files[i]->path);
 		free(model->files[i]);
 	}
-	for (struct object *object = model->objects, *next; object; object = next) {
-		next = object->next;
-		free(object);
+	for (size_t i = 0; i < FILE_BUCKETS; i++) {
+		for (struct object *object = model->objects[i], *next; object; object = next) {
+			next = object->next;
+			free(object);
+		}
 	}
 	for (struct report *report = model->reports, *next; report; report = next) {
 		next = report->next;
@@ -277,10 +279,15 @@ static int64_t read_zeros(void *ctx, uint64_t index, void *page)
 
 static const struct vas_object_ops zeros = {.read_page = read_zeros};
 
+static struct object **object_bucket(struct model *model, uint64_t inode)
+{
+	return &model->objects[inode % FILE_BUCKETS];
+}
+
 static struct object *object_get(struct model *model, const struct event *event)
 {
 	const struct vas_file_info *info = &event->info;
-	struct object *object = model->objects;
+	struct object **bucket = object_bucket(model, info->inode), *object = *bucket;
 	while (object && (object->inode != info->inode || object->major != info->major ||
 	                  object->minor != info->minor))
 		object = object->next;
@@ -296,14 +303,14 @@ static struct object *object_get(struct model *model, const struct event *event)
 		free(object);
 		return NULL;
 	}
-	object->next = model->objects;
-	model->objects = object;
+	object->next = *bucket;
+	*bucket = object;
 	return object;
 }
 
 static void object_put(struct model *model, struct object *object)
 {
-	struct object **at = &model->objects;
+	struct object **at = object_bucket(model, object->inode);
 	if (--object->files)
 		return;
 	while (*at != object)
@@ -326,6 +333,9 @@ static struct file *file_new(struct model *model, struct object *object, const c
 	file->object = object;
 	file->path = must(strdup(path));
 	file->next = model->open;
+	file->at = &model->open;
+	if (file->next)
+		file->next->at = &file->next;
 	model->open = file;
 	object->files++;
 	return file;
@@ -365,12 +375,12 @@ static bool apply_resize(struct model *model, const struct event *event, char wh
 
 static bool apply_close(struct model *model, const struct event *event, char why[MODEL_WHY])
 {
-	struct file *file = model->files[event->id - 1], **at = &model->open;
+	struct file *file = model->files[event->id - 1], **at;
 	if (!file->vas)
 		return wrong(why, "the file has been closed");
-	while (*at != file)
-		at = &(*at)->next;
-	*at = file->next;
+	*file->at = file->next;
+	if (file->next)
+		file->next->at = file->at;
 	at = bucket_of(model, file->vas);
 	while (*at != file)
 		at = &(*at)->same_bucket;
@@ -389,30 +399,12 @@ uint32_t model_file_id(struct model *model, const struct vas_file *vas)
 	return file ? file->id : 0;
 }
 
-/* Marks in `used` the files that a space maps. */
-static void mark_files(struct model *model, struct vas *vas, bool *used)
-{
-	struct vas_region region;
-	const struct vas_file *last = NULL;
-	for (uint64_t at = 0; vas_next_region(vas, at, &region); at = region.end) {
-		if (!region.file || region.file == last)
-			continue;
-		last = region.file;
-		used[model_file_id(model, last)] = true;
-	}
-}
-
 size_t model_unused_files(struct model *model, uint32_t *ids, size_t max)
 {
 	size_t n = 0;
-	bool *used = must(calloc(model->nfiles + 1, sizeof(*used)));
-	for (struct process *process = model->processes; process; process = process->next)
-		if (process->space->vas)
-			mark_files(model, process->space->vas, used);
 	for (struct file *file = model->open; file && n < max; file = file->next)
-		if (!used[file->id])
+		if (vas_file_references(file->vas) == 1) /* ours */
 			ids[n++] = file->id;
-	free(used);
 	return n;
 }
 

@@ -16,7 +16,7 @@ struct object {
 };
 
 struct file {
-	struct file *next; /* of those not closed */
+	struct file *next, **at; /* of those not closed, and what points here */
 	struct file *same_bucket; /* likewise */
 	uint32_t id;
 	struct vas_file *vas; /* NULL: closed */
@@ -53,7 +53,7 @@ struct model {
 	void *memory; /* vas's */
 	struct vas_system *system;
 	struct process *processes;
-	struct object *objects;
+	struct object *objects[FILE_BUCKETS]; /* by inode */
 	struct file **files; /* by id, from 1 */
 	size_t nfiles, files_room;
 	struct file *open; /* those not closed */

@@ -211,12 +211,14 @@ static void raise_files_limit(void)
 
 static void release(struct tracer *tracer)
 {
-	while (tracer->files) {
-		struct kept_file *kept = tracer->files;
-		tracer->files = kept->next;
-		if (kept->fd >= 0)
-			close(kept->fd);
-		free(kept);
+	for (size_t i = 0; i < FILE_BUCKETS; i++) {
+		while (tracer->files[i]) {
+			struct kept_file *kept = tracer->files[i];
+			tracer->files[i] = kept->next;
+			if (kept->fd >= 0)
+				close(kept->fd);
+			free(kept);
+		}
 	}
 	map_lines_free(&tracer->lines);
 	free(tracer->text.at);

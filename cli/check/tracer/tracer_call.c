@@ -213,7 +213,7 @@ static void prepare(struct tracer *tracer, struct task *task)
 		break;
 	case FOLLOW_EXEC:
 		if (task->mm->procs == 1) {
-			image_compare(tracer, task, true);
+			image_compare_last(tracer, task);
 			if (model_adrift(tracer->model, task->proc->pid))
 				image_resync(tracer, task);
 		}

@@ -150,12 +150,17 @@ static bool same_description(int a, int b)
 	return syscall(SYS_kcmp, self, self, KCMP_FILE, a, b) == 0;
 }
 
+static struct kept_file **ino_bucket(struct tracer *tracer, ino_t ino)
+{
+	return &tracer->inodes[ino % FILE_BUCKETS];
+}
+
 static struct kept_file *find_kept(struct tracer *tracer, const struct pending_file *file)
 {
-	struct kept_file *kept = tracer->files;
+	struct kept_file *kept = *ino_bucket(tracer, file->stat.st_ino);
 	while (kept && (kept->fd < 0 || kept->ino != file->stat.st_ino ||
 	                kept->dev != file->stat.st_dev || !same_description(kept->fd, file->fd)))
-		kept = kept->next;
+		kept = kept->same_ino;
 	return kept;
 }
 
@@ -208,8 +213,10 @@ static struct kept_file *keep(struct tracer *tracer, const struct event *event, 
 		kept->dev = stat->st_dev;
 		kept->ino = stat->st_ino;
 	}
-	kept->next = tracer->files;
-	tracer->files = kept;
+	kept->next = tracer->files[kept->id % FILE_BUCKETS];
+	tracer->files[kept->id % FILE_BUCKETS] = kept;
+	kept->same_ino = *ino_bucket(tracer, kept->ino);
+	*ino_bucket(tracer, kept->ino) = kept;
 	return kept;
 }
 
@@ -226,7 +233,7 @@ static bool update_size(struct tracer *tracer, struct kept_file *kept)
 
 bool file_update_size(struct tracer *tracer, uint32_t id)
 {
-	struct kept_file *kept = tracer->files;
+	struct kept_file *kept = tracer->files[id % FILE_BUCKETS];
 	while (kept && kept->id != id)
 		kept = kept->next;
 	return id && kept && update_size(tracer, kept);
@@ -342,7 +349,8 @@ void file_truncated(struct tracer *tracer, struct task *task, int fd)
 {
 	file_resolve(tracer, task, fd);
 	const struct stat *stat = &task->file.stat; /* zero if the descriptor is bad */
-	for (struct kept_file *kept = tracer->files; kept && stat->st_ino; kept = kept->next)
+	struct kept_file *kept = *ino_bucket(tracer, stat->st_ino);
+	for (; kept && stat->st_ino; kept = kept->same_ino)
 		if (kept->ino == stat->st_ino && kept->dev == stat->st_dev)
 			update_size(tracer, kept);
 	file_forget(&task->file);
@@ -354,13 +362,17 @@ void files_sweep(struct tracer *tracer)
 	uint32_t ids[64];
 	size_t n = model_unused_files(tracer->model, ids, 64);
 	for (size_t i = 0; i < n; i++) {
-		struct kept_file **at = &tracer->files;
+		struct kept_file **at = &tracer->files[ids[i] % FILE_BUCKETS];
 		while (*at && (*at)->id != ids[i])
 			at = &(*at)->next;
 		struct kept_file *kept = *at;
 		if (!kept)
 			continue;
 		*at = kept->next;
+		at = ino_bucket(tracer, kept->ino);
+		while (*at != kept)
+			at = &(*at)->same_ino;
+		*at = kept->same_ino;
 		if (kept->fd >= 0)
 			close(kept->fd);
 		free(kept);

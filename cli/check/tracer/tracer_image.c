@@ -14,6 +14,7 @@
  * large ones every few calls. */
 #define CREDIT_START 100000
 #define CREDIT_CALL 64
+#define CREDIT_CHILD 4 /* maps: of its start, and of its end, which has more to be read */
 
 /* ---- Lines of smaps made ready for vas ------------------------------------------------------- */
 
@@ -236,16 +237,54 @@ void image_compare(struct tracer *tracer, struct task *task, bool last)
 	emit(tracer, &event);
 }
 
+static bool is_due(const struct tracer *tracer, const struct mm *mm)
+{
+	return tracer->options.every || mm->credit >= (int64_t)mm->lines;
+}
+
+static void compare_for_credit(struct tracer *tracer, struct task *task, bool last)
+{
+	image_compare(tracer, task, last);
+	task->mm->credit -= (int64_t)task->mm->lines;
+	if (model_adrift(tracer->model, task->proc->pid))
+		image_resync(tracer, task);
+}
+
+/* Before it is copied. */
+void image_compare_due(struct tracer *tracer, struct task *task)
+{
+	if (is_due(tracer, task->mm))
+		compare_for_credit(tracer, task, false);
+}
+
 void image_maybe_compare(struct tracer *tracer, struct task *task)
 {
 	struct mm *mm = task->mm;
 	mm->credit += CREDIT_CALL;
-	if (!tracer->options.every && mm->credit < (int64_t)mm->lines)
-		return;
-	image_compare(tracer, task, false);
-	mm->credit -= (int64_t)mm->lines;
-	if (model_adrift(tracer->model, task->proc->pid))
-		image_resync(tracer, task);
+	if (is_due(tracer, mm))
+		compare_for_credit(tracer, task, false);
+}
+
+/* Of a program always, of a copy if it has the credit: there may be thousands, each with a map as
+ * large as the program's. */
+void image_compare_last(struct tracer *tracer, struct task *task)
+{
+	if (!task->mm->forked || is_due(tracer, task->mm))
+		image_compare(tracer, task, true);
+}
+
+/* The copy and what was copied; the copy gets the credit for its first and its last map. */
+void image_forked(struct tracer *tracer, struct task *parent, struct task *child)
+{
+	struct mm *old = parent->mm, *mm = child->mm;
+	int64_t share = CREDIT_CHILD * (int64_t)old->lines;
+	mm->lines = old->lines;
+	if (old->credit < share)
+		share = 0;
+	old->credit -= share;
+	mm->credit = share;
+	if (is_due(tracer, mm))
+		compare_for_credit(tracer, child, false);
 }
 
 /* ---- Taking over ----------------------------------------------------------------------------- */

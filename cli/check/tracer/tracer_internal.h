@@ -57,7 +57,8 @@ struct traced_call {
 
 /* An open file description that is mapped somewhere. */
 struct kept_file {
-	struct kept_file *next;
+	struct kept_file *next;    /* of the same bucket by id */
+	struct kept_file *same_ino; /* and by inode */
 	uint32_t id;
 	int fd;    /* our own reference to it, or -1: known from a map only */
 	dev_t dev; /* as fstat has it */
@@ -91,6 +92,7 @@ struct mm {
 	uint32_t mdwe;         /* argument of PR_SET_MDWE */
 	bool merges;           /* of PR_SET_MEMORY_MERGE */
 	bool growsdown; /* has such vmas besides the stack */
+	bool forked;    /* it began as a copy, not with an exec */
 	int64_t credit; /* lines of map that may be read before more calls must come */
 	size_t lines;   /* of its map, when last read */
 };
@@ -143,6 +145,7 @@ struct task {
 };
 
 #define TASK_BUCKETS 256
+#define FILE_BUCKETS 4096
 
 struct tracer {
 	struct tracer_options options;
@@ -152,7 +155,8 @@ struct tracer {
 	struct task *tasks[TASK_BUCKETS];
 	unsigned nheld; /* of them, in TASK_HELD */
 	struct proc *procs;
-	struct kept_file *files;
+	struct kept_file *files[FILE_BUCKETS];  /* by id */
+	struct kept_file *inodes[FILE_BUCKETS]; /* and by inode */
 	uint32_t file_ids;
 	bool files_dirty;                  /* some file may be mapped no more */
 	uint64_t policy_start, policy_end; /* range whose policy a call has just set or (policy */
@@ -233,6 +237,9 @@ void image_resync(struct tracer *tracer, struct task *task);
 void image_compare(struct tracer *tracer, struct task *task, bool last);
 void image_growth(struct tracer *tracer, struct task *task);
 void image_maybe_compare(struct tracer *tracer, struct task *task);
+void image_compare_due(struct tracer *tracer, struct task *task); /* before it is copied */
+void image_compare_last(struct tracer *tracer, struct task *task);
+void image_forked(struct tracer *tracer, struct task *parent, struct task *child);
 
 /* tracer_touch.c: which private mappings were written: around a call's range before it, beside its
  * result after it. */

@@ -132,7 +132,7 @@ static void leave_proc(struct tracer *tracer, struct task *task, bool readable)
 		                     .pid = proc->pid,
 		                     .text = "killed before its last map could be read"};
 		if (readable)
-			image_compare(tracer, task, true);
+			image_compare_last(tracer, task);
 		else
 			emit(tracer, &note);
 	}
@@ -304,24 +304,21 @@ static void born_copying(struct tracer *tracer, struct task *parent, struct task
 	inherit(mm, parent);
 	memcpy(mm->limit, old->limit, sizeof(mm->limit));
 	mm->growsdown = old->growsdown;
-	mm->credit = old->credit;
+	mm->forked = true;
 	mm->followed = old->followed;
 	enter(child, proc, mm);
 	if (!model_known(tracer->model, parent->proc->pid))
 		return;
 	if (old->followed) {
 		touch_all(tracer, parent);
-		image_compare(tracer, parent, false);
-		if (model_adrift(tracer->model, parent->proc->pid))
-			image_resync(tracer, parent);
+		image_compare_due(tracer, parent);
 	}
 	emit(tracer, &event);
 	mm->followed = mm->followed && model_space(tracer->model, proc->pid);
 	if (mm->followed && !proc_open(mm, child->tid))
 		life_stop_following(tracer, child, "its map in /proc cannot be read");
-	image_compare(tracer, child, false);
-	if (mm->followed && model_adrift(tracer->model, proc->pid))
-		image_resync(tracer, child);
+	if (mm->followed)
+		image_forked(tracer, parent, child);
 }
 
 void life_forked(struct tracer *tracer, struct task *parent, int event)

@@ -5,9 +5,11 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "check/tracer/tracer_internal.h"
@@ -55,8 +57,48 @@ bool proc_smaps(struct tracer *tracer, struct mm *mm)
 	return good;
 }
 
+/* linux/fs.h of Linux 6.11: one line of maps without the others. */
+struct procmap_query {
+	uint64_t size, query_flags, query_addr;
+	uint64_t start, end, flags, page_size, offset, inode;
+	uint32_t major, minor, name_size, build_id_size;
+	uint64_t name_addr, build_id_addr;
+};
+#define PROCMAP_QUERY _IOWR('f', 17, struct procmap_query)
+
+/* 1: *line is the one that holds addr, its name in tracer->text; 0: there is none; -1: an older
+ * kernel. */
+static int query_line(struct tracer *tracer, const struct mm *mm, uint64_t addr,
+                      struct map_line *line)
+{
+	enum { NAME_SIZE = 4096 };
+	if (!text_reserve(&tracer->text, NAME_SIZE))
+		return -1;
+	struct procmap_query query = {.size = sizeof(query),
+	                              .query_addr = addr,
+	                              .name_size = NAME_SIZE,
+	                              .name_addr = (uintptr_t)tracer->text.at};
+	tracer->text.at[0] = '\0';
+	if (ioctl(mm->maps_fd, PROCMAP_QUERY, &query) < 0)
+		return errno == ENOENT || errno == ESRCH ? 0 : -1;
+	*line = (struct map_line){.start = query.start,
+	                          .end = query.end,
+	                          .offset = query.offset,
+	                          .major = query.major,
+	                          .minor = query.minor,
+	                          .inode = query.inode,
+	                          .name = query.name_size ? tracer->text.at : ""};
+	snprintf(line->perms, sizeof(line->perms), "%c%c%c%c", query.flags & 1 ? 'r' : '-',
+	         query.flags & 2 ? 'w' : '-', query.flags & 4 ? 'x' : '-',
+	         query.flags & 8 ? 's' : 'p');
+	return 1;
+}
+
 bool proc_line_at(struct tracer *tracer, struct mm *mm, uint64_t addr, struct map_line *line)
 {
+	int found = query_line(tracer, mm, addr, line);
+	if (found >= 0)
+		return found > 0;
 	if (!proc_maps(tracer, mm))
 		return false;
 	for (size_t i = 0; i < tracer->lines.n; i++) {
