@@ -3,9 +3,12 @@
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "cli.h"
 #include "check/model/process_model_report.h"
@@ -13,8 +16,11 @@
 
 static const char usage[] =
 	"usage: vas check [options] -- COMMAND [ARGUMENT...]\n"
+	"       vas check [options] --attach PID\n"
 	"Runs COMMAND, follows every memory call that it and its children make, makes the same\n"
 	"calls on vas, and compares each answer and the maps.\n"
+	"  --attach PID   follow a process that runs already, until it ends or SIGINT comes\n"
+	"  --call N       show the map of the first program before and after its call N\n"
 	"  --linux X.Y.Z  the Linux that vas answers as (default: the running one)\n"
 	"  --record LOG   also write what happened to LOG, for `vas replay`\n"
 	"  --full-paths   in LOG; else it has only the last part of file names\n"
@@ -37,6 +43,7 @@ struct check_options {
 	struct report_style style;
 	bool picture, exit_status, all;
 	const char *record, *output;
+	uint64_t call;          /* to be shown; 0: none */
 	uint32_t linux_version; /* 0: the machine's */
 	char **command;
 };
@@ -52,6 +59,27 @@ static bool take_value(int argc, char **argv, int *i, const char **value)
 	return true;
 }
 
+static bool take_pid(const char *text, int *pid)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+	*pid = (int)value;
+	if (*text && !*end && value > 0 && value <= INT_MAX)
+		return true;
+	fprintf(stderr, "vas check: --attach takes the number of a process, not '%s'\n", text);
+	return false;
+}
+
+static bool take_call(const char *text, uint64_t *number)
+{
+	char *end;
+	*number = strtoull(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && !*end && *number > 0)
+		return true;
+	fprintf(stderr, "vas check: --call takes the number of a call, from 1, not '%s'\n", text);
+	return false;
+}
+
 static bool take_option(struct check_options *options, int argc, char **argv, int *i)
 {
 	const char *option = argv[*i];
@@ -61,6 +89,10 @@ static bool take_option(struct check_options *options, int argc, char **argv, in
 		       linux_parse(option, &options->linux_version);
 	if (strcmp(option, "--record") == 0)
 		return take_value(argc, argv, i, &options->record);
+	if (strcmp(option, "--attach") == 0)
+		return take_value(argc, argv, i, &option) && take_pid(option, &tracer->attach);
+	if (strcmp(option, "--call") == 0)
+		return take_value(argc, argv, i, &option) && take_call(option, &options->call);
 	if (strcmp(option, "--output") == 0)
 		return take_value(argc, argv, i, &options->output);
 	if (strcmp(option, "--full-paths") == 0)
@@ -96,7 +128,7 @@ static bool take_options(struct check_options *options, int argc, char **argv)
 			return false;
 	if (i < argc && strcmp(argv[i], "--") == 0)
 		i++;
-	if (i >= argc) {
+	if ((i >= argc) != (options->tracer.attach != 0)) {
 		fputs(usage, stderr);
 		return false;
 	}
@@ -131,11 +163,33 @@ static const char *describe_end(int status, char *text, size_t size)
 	return text;
 }
 
+static double seconds_of(struct timeval time)
+{
+	return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+/* What the program used, and what checking it did. Of what was only attached to the kernel does not
+ * tell. */
+static void tell_cost(struct report_style *style, const struct timespec *start)
+{
+	struct timespec now;
+	struct rusage program, own;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	getrusage(RUSAGE_CHILDREN, &program);
+	getrusage(RUSAGE_SELF, &own);
+	style->seconds = (double)(now.tv_sec - start->tv_sec) +
+	                 (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+	style->program_cpu = seconds_of(program.ru_utime) + seconds_of(program.ru_stime);
+	style->check_cpu = seconds_of(own.ru_utime) + seconds_of(own.ru_stime);
+}
+
 static int run(struct check_options *options)
 {
 	struct machine machine;
 	char ending[80];
+	struct timespec start;
 	int status = 0;
+	clock_gettime(CLOCK_MONOTONIC, &start);
 	if (!machine_read(&machine))
 		return EXIT_UNFOLLOWED;
 	if (options->linux_version)
@@ -147,13 +201,22 @@ static int run(struct check_options *options)
 		model_keep_all(model);
 	if (options->picture)
 		model_draw(model);
+	if (options->call)
+		model_show_call(model, options->call);
 	enum tracer_end end = tracer_run(&options->tracer, model, options->command, &status);
 	int result = EXIT_UNFOLLOWED;
 	if (end != TRACER_FAILED) {
 		char *changes = report_differences(model) ? machine_changes(&machine) : NULL;
 		options->style.changes = changes;
-		report_print(&options->style, model, describe_end(status, ending, sizeof(ending)));
-		if (end == TRACER_DONE || report_status(model) == EXIT_DIFFERENT)
+		if (options->tracer.attach)
+			snprintf(ending, sizeof(ending), "%s",
+			         end == TRACER_LEFT ? "goes on" : "has ended");
+		else
+			describe_end(status, ending, sizeof(ending));
+		tell_cost(&options->style, &start);
+		report_print(&options->style, model, ending);
+		if (end == TRACER_DONE || end == TRACER_LEFT ||
+		    report_status(model) == EXIT_DIFFERENT)
 			result = report_status(model);
 		if (result == EXIT_SAME && options->exit_status)
 			result = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

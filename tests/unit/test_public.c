@@ -447,7 +447,6 @@ static void run_vas_mincore(struct worker *w)
 static void run_vas_prctl(struct worker *w)
 {
 	vas_prctl(w->space, VAS_PR_SET_MEMORY_MERGE, w->own >> 12 & 1);
-	vas_prctl(w->space, VAS_PR_SET_MDWE, 0);
 }
 
 static void run_vas_mseal(struct worker *w)
@@ -462,8 +461,7 @@ static void run_vas_mseal(struct worker *w)
 static void run_vas_fork(struct worker *w)
 {
 	struct vas *child;
-	uint64_t word = 7;
-	uint64_t back = 0;
+	uint64_t word = 7, back = 0;
 	expect(w, vas_fork(w->space, &child) == 0);
 	expect(w, vas_write(child, w->own, &word, 8, NULL) == 0);
 	expect(w, vas_read(child, &back, w->own, 8, NULL) == 0 && back == 7);
@@ -586,8 +584,7 @@ static void run_vas_present(struct worker *w)
 
 static void run_vas_next_present(struct worker *w)
 {
-	uint64_t start;
-	uint64_t end;
+	uint64_t start, end;
 	vas_next_present(w->space, COMMON, &start, &end);
 }
 

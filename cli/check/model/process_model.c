@@ -123,6 +123,8 @@ void model_destroy(struct model *model)
 	map_lines_free(&model->lines);
 	free(model->text.at);
 	free(model->picture);
+	free(model->shown.call);
+	free(model->shown.maps);
 	free(model->files);
 	munmap(model->memory, MEMORY_LEN); /* vas's own things all lie in there */
 	free(model);
@@ -131,6 +133,16 @@ void model_destroy(struct model *model)
 void model_keep_all(struct model *model)
 {
 	model->keeps_all = true;
+}
+
+void model_show_call(struct model *model, uint64_t number)
+{
+	model->shown.number = number;
+}
+
+const struct shown_call *model_shown_call(const struct model *model)
+{
+	return model->shown.number ? &model->shown : NULL;
 }
 
 void model_draw(struct model *model)
@@ -457,6 +469,20 @@ static bool apply_followed(struct model *model, struct process *process, const s
 	}
 }
 
+static bool apply_shown(struct model *model, struct process *process, const struct event *event,
+                        char why[MODEL_WHY])
+{
+	struct map_lines before = {NULL, 0, 0};
+	struct text text = {NULL, 0, 0};
+	model_show_before(process->space->vas, &before, &text);
+	bool good = apply_followed(model, process, event, why);
+	if (good)
+		model_show_after(model, process, &before);
+	map_lines_free(&before);
+	free(text.at);
+	return good;
+}
+
 static bool apply_process(struct model *model, const struct event *event, char why[MODEL_WHY])
 {
 	struct process *process = process_find(model, event->pid);
@@ -492,7 +518,10 @@ static bool apply_process(struct model *model, const struct event *event, char w
 		process->report->skipped += call;
 		return true;
 	}
-	return apply_followed(model, process, event, why);
+	bool shown = call && process->pid == model->drawn && !model->shown.call &&
+	             process->report->calls == model->shown.number;
+	return shown ? apply_shown(model, process, event, why)
+	             : apply_followed(model, process, event, why);
 }
 
 static bool apply(struct model *model, const struct event *event, char why[MODEL_WHY])

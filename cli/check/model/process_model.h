@@ -61,6 +61,15 @@ const char *model_broken(const struct model *model);
 /* From now on every difference is kept, not only the first of each program. */
 void model_keep_all(struct model *model);
 
+/* Call `number` of the first program is shown: what it was, and the lines of the map around what it
+ * changes. */
+struct shown_call {
+	uint64_t number;
+	char *call, *maps; /* NULL: there was none; it changed nothing */
+};
+void model_show_call(struct model *model, uint64_t number);
+const struct shown_call *model_shown_call(const struct model *model); /* NULL: not asked for */
+
 /* From now on the space of the first process is drawn when it ends (or execs). */
 void model_draw(struct model *model);
 const char *model_picture(const struct model *model); /* NULL: none */

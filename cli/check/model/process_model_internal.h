@@ -64,6 +64,7 @@ struct model {
 	const char *broken; /* why no event may come any more, or NULL */
 	bool keeps_all;
 	bool draws;
+	struct shown_call shown; /* number 0: none is asked for */
 	int32_t drawn; /* the process that is: the first */
 	char *picture; /* of its space when it was looked at last */
 	struct text text; /* behind lines */
@@ -87,6 +88,10 @@ void model_difference(struct model *model, struct process *process, const char *
 /* process_model_maps.c: whole maps, compared with the kernel's and taken over from it. */
 void model_compare_maps(struct model *model, struct process *process, const struct event *event);
 void model_compare_digest(struct model *model, struct process *process, const struct event *event);
+/* Before and after a call that is to be shown. */
+void model_show_before(struct vas *vas, struct map_lines *before, struct text *text);
+void model_show_after(struct model *model, const struct process *process,
+                      struct map_lines *before);
 void model_start(struct model *model, struct process *process, const struct event *event);
 void model_adopt(struct model *model, struct process *process, const struct event *event);
 void model_resync(struct model *model, struct process *process, const struct event *event);

@@ -127,6 +127,25 @@ void model_compare_digest(struct model *model, struct process *process, const st
 	process->space->since = 0;
 }
 
+/* ---- A call shown ---------------------------------------------------------------------------- */
+
+void model_show_before(struct vas *vas, struct map_lines *before, struct text *text)
+{
+	text_clear(text);
+	vas_maps(vas, text_sink, text);
+	if (!map_lines_parse(before, text->at))
+		fputs("vas: vas_maps printed what is not a map\n", stderr);
+}
+
+void model_show_after(struct model *model, const struct process *process, struct map_lines *before)
+{
+	char text[1024];
+	call_print(text, sizeof(text), &process->space->last, &process->space->last_answer);
+	model->shown.call = strdup(text);
+	read_own_map(model, process->space->vas, false);
+	model->shown.maps = show_difference(before, &model->lines);
+}
+
 /* ---- Taking over ----------------------------------------------------------------------------- */
 
 /* `before`: what vas had at that place, or NULL. */

@@ -168,6 +168,22 @@ static void put_verdict(FILE *file, const struct total *total, const char *broke
 	fputs(".\n", file);
 }
 
+/* What --call asked for. */
+static void put_shown(FILE *file, const struct shown_call *shown)
+{
+	if (!shown)
+		return;
+	if (!shown->call) {
+		fprintf(file, "There was no call %" PRIu64 ".\n", shown->number);
+		return;
+	}
+	fprintf(file, "Call %" PRIu64 ":\n  ", shown->number);
+	put_escaped(file, shown->call, strlen(shown->call));
+	fputs(shown->maps ? "\n  maps, - before, + after:\n" : "\n  changes no map.\n", file);
+	if (shown->maps)
+		put_indented(file, shown->maps);
+}
+
 static void put_text(const struct report_style *style, const struct model *model,
                      const char *ending)
 {
@@ -195,6 +211,12 @@ static void put_text(const struct report_style *style, const struct model *model
 	fputs(".\n", file);
 	if (ending && !style->quiet)
 		fprintf(file, "The program %s.\n", ending);
+	if (style->seconds > 0 && !style->quiet)
+		fprintf(file,
+		        "It took %.1f s: %.1f s of the processor for the program, %.1f s for "
+		        "checking it.\n",
+		        style->seconds, style->program_cpu, style->check_cpu);
+	put_shown(file, model_shown_call(model));
 	if (model_picture(model))
 		fprintf(file, "\n%s\n", model_picture(model));
 	if (style->changes)
@@ -279,6 +301,17 @@ static void put_report_json(FILE *file, const struct report *r)
 	fputs("]}\n", file);
 }
 
+static void put_shown_json(FILE *file, const struct shown_call *shown)
+{
+	if (!shown)
+		return;
+	fprintf(file, ",\"shown_call\":{\"number\":%" PRIu64 ",\"call\":", shown->number);
+	put_string(file, shown->call);
+	fputs(",\"maps\":", file);
+	put_string(file, shown->maps);
+	putc('}', file);
+}
+
 static void put_json(const struct report_style *style, const struct model *model,
                      const char *ending)
 {
@@ -301,6 +334,10 @@ static void put_json(const struct report_style *style, const struct model *model
 	fprintf(file, ",\"version\":\"%s\",\"verified\":%s,\"ending\":",
 	        version_text(machine->version, version), machine->vas_verified ? "true" : "false");
 	put_string(file, ending);
+	if (style->seconds > 0)
+		fprintf(file, ",\"seconds\":%.3f,\"program_cpu\":%.3f,\"check_cpu\":%.3f",
+		        style->seconds, style->program_cpu, style->check_cpu);
+	put_shown_json(file, model_shown_call(model));
 	fputs(",\"machine_changes\":", file);
 	put_string(file, style->changes);
 	fputs("}\n", file);

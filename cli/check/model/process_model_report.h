@@ -13,6 +13,8 @@ struct report_style {
 	bool json;  /* one object per line: the processes, then the total */
 	bool quiet; /* only processes with differences, and the total */
 	const char *changes; /* of the machine meanwhile (machine_changes), or NULL */
+	double seconds; /* that it took; 0: not known (replay) */
+	double program_cpu, check_cpu; /* of these, the processor's: the program's, and ours */
 };
 
 /* Differences over all processes. */

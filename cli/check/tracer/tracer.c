@@ -90,7 +90,7 @@ void resume(struct task *task, int signal)
 {
 	if (task->stopper)
 		ptrace(PTRACE_INTERRUPT, task->tid, NULL, NULL);
-	ptrace(PTRACE_CONT, task->tid, NULL, (long)signal);
+	ptrace(task->every_call ? PTRACE_SYSCALL : PTRACE_CONT, task->tid, NULL, (long)signal);
 }
 
 void resume_call(struct task *task)
@@ -102,7 +102,8 @@ void resume_stopped(struct task *task, int signal)
 {
 	bool stopping = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN ||
 	                signal == SIGTTOU;
-	ptrace(stopping ? PTRACE_LISTEN : PTRACE_CONT, task->tid, NULL, NULL);
+	enum __ptrace_request go_on = task->every_call ? PTRACE_SYSCALL : PTRACE_CONT;
+	ptrace(stopping ? PTRACE_LISTEN : go_on, task->tid, NULL, NULL);
 }
 
 /* ---- Stops ----------------------------------------------------------------------------------- */
@@ -122,7 +123,20 @@ static void call_ended(struct tracer *tracer, struct task *task)
 	call_done(tracer, task);
 }
 
-static void stopped(struct tracer *tracer, pid_t tid, int status)
+/* A stop at a call, of a task without a filter. */
+static void call_begins_or_ends(struct tracer *tracer, struct task *task)
+{
+	struct __ptrace_syscall_info info;
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0 ||
+	    info.op != PTRACE_SYSCALL_INFO_ENTRY)
+		call_ended(tracer, task);
+	else if (start_wants((long)info.entry.nr, (const uint64_t *)info.entry.args))
+		call_stop(tracer, task);
+	else
+		resume(task, 0);
+}
+
+void tracer_stopped(struct tracer *tracer, pid_t tid, int status)
 {
 	struct task *task = task_find(tracer, tid);
 	int signal = WSTOPSIG(status), event = status >> 16;
@@ -158,7 +172,9 @@ static void stopped(struct tracer *tracer, pid_t tid, int status)
 		resume(task, 0);
 		return;
 	}
-	if (signal == SYSCALL_STOP)
+	if (signal == SYSCALL_STOP && task->every_call)
+		call_begins_or_ends(tracer, task);
+	else if (signal == SYSCALL_STOP)
 		call_ended(tracer, task);
 	else
 		resume(task, signal);
@@ -169,12 +185,18 @@ static void loop(struct tracer *tracer)
 	int status;
 	for (;;) {
 		pid_t tid = waitpid(-1, &status, __WALL);
+		if (attach_asked_to_end()) {
+			if (tid > 0 && WIFSTOPPED(status))
+				tracer_stopped(tracer, tid, status);
+			attach_end(tracer);
+			return;
+		}
 		if (tid < 0 && errno == EINTR)
 			continue;
 		if (tid < 0)
 			return; /* ECHILD: all have ended */
 		if (WIFSTOPPED(status))
-			stopped(tracer, tid, status);
+			tracer_stopped(tracer, tid, status);
 		else
 			life_gone(tracer, tid, status);
 		show_progress(tracer);
@@ -225,11 +247,31 @@ static void release(struct tracer *tracer)
 	free(tracer);
 }
 
+static bool start_log(struct tracer *tracer)
+{
+	struct event machine = {.kind = EVENT_MACHINE, .machine = model_machine(tracer->model)};
+	if (tracer->log.file) {
+		log_begin(&tracer->log);
+		log_write(&tracer->log, &machine);
+	}
+	return true;
+}
+
+static bool start(struct tracer *tracer, char **argv, int *report)
+{
+	tracer->first = tracer_start(tracer, argv, report);
+	signal(SIGINT, SIG_IGN); /* not before: the program has the dispositions that we had */
+	signal(SIGQUIT, SIG_IGN);
+	if (tracer->first > 0 && life_start(tracer, tracer->first))
+		return start_log(tracer);
+	fprintf(stderr, "vas check: cannot trace a program: %s\n", strerror(errno));
+	return false;
+}
+
 enum tracer_end tracer_run(const struct tracer_options *options, struct model *model, char **argv,
                            int *status)
 {
 	struct tracer *tracer = calloc(1, sizeof(*tracer));
-	struct event machine = {.kind = EVENT_MACHINE, .machine = model_machine(model)};
 	int report = -1;
 	if (!tracer) {
 		fputs("vas check: out of memory\n", stderr);
@@ -238,26 +280,21 @@ enum tracer_end tracer_run(const struct tracer_options *options, struct model *m
 	tracer->options = *options;
 	tracer->model = model;
 	tracer->log = (struct log_writer){options->log, options->full_paths};
-	tracer->first = tracer_start(tracer, argv, &report);
-	signal(SIGINT, SIG_IGN); /* not before: the program has the dispositions that we had */
-	signal(SIGQUIT, SIG_IGN);
-	bool started = tracer->first > 0 && life_start(tracer, tracer->first);
+	bool started = options->attach ? start_log(tracer) && attach_start(tracer, options->attach)
+	                               : start(tracer, argv, &report);
 	if (!started) {
-		fprintf(stderr, "vas check: cannot trace a program: %s\n", strerror(errno));
 		release(tracer);
 		return TRACER_FAILED;
 	}
 	raise_files_limit();
-	if (options->log) {
-		log_begin(&tracer->log);
-		log_write(&tracer->log, &machine);
-	}
 	loop(tracer);
 	if (options->progress)
 		fputs("\r\033[K", stderr);
 	*status = tracer->first_status;
-	enum tracer_end end = tracer->blind ? TRACER_BLIND : TRACER_DONE;
-	if (!was_run(report, argv))
+	enum tracer_end end = tracer->blind           ? TRACER_BLIND
+	                      : attach_asked_to_end() ? TRACER_LEFT
+	                                              : TRACER_DONE;
+	if (report >= 0 && !was_run(report, argv))
 		end = TRACER_FAILED;
 	release(tracer);
 	return end;

@@ -17,16 +17,19 @@ struct tracer_options {
 	bool full_paths; /* in the log */
 	bool every;      /* compare the whole map after every call */
 	bool progress;   /* show on stderr how far it is */
+	int attach;      /* a process that runs already is followed; 0: a program is run */
 	bool all_cpus;   /* do not keep program and tracer on one CPU */
 };
 
 enum tracer_end {
 	TRACER_DONE,   /* the program has run to its end */
+	TRACER_LEFT,   /* it was let go of, and runs on */
 	TRACER_BLIND,  /* it has, but could not be followed all the way (message printed) */
 	TRACER_FAILED, /* it could not be started (message printed) */
 };
 
-/* Runs argv. *status is the wait status of the first process. */
+/* Runs argv, or follows a process until it ends or SIGINT comes. *status is the wait status of the
+ * first process. */
 enum tracer_end tracer_run(const struct tracer_options *options, struct model *model, char **argv,
                            int *status);
 

@@ -320,7 +320,8 @@ void call_stop(struct tracer *tracer, struct task *task)
 	}
 	for (int i = 0; i < 6; i++)
 		task->args[i] = info.seccomp.args[i];
-	ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &said);
+	if (!task->every_call) /* which has no filter: only native calls come here */
+		ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &said);
 	if (said == FILTER_NATIVE && inner_takes(tracer, task, info.seccomp.nr))
 		return;
 	if (!mm || !mm->followed || tracer->blind) {

@@ -126,6 +126,8 @@ struct task {
 	enum task_state state;
 	struct proc *proc; /* NULL: not followed yet */
 	struct mm *mm;
+	bool every_call; /* it has no filter: it stops at each call */
+	int left_with;   /* the signal with which it is let go of; -1: it has gone */
 	bool at_exit;    /* its first stop was its last: killed before it ran */
 	bool placed;     /* has chosen its CPUs itself, or has inherited such a choice */
 	struct mm *turn; /* what it has the turn of or is queued for, mostly its mm; or NULL */
@@ -151,6 +153,7 @@ struct tracer {
 	struct tracer_options options;
 	struct model *model;
 	struct log_writer log;
+	bool attached; /* to a process that ran already */
 	bool blind; /* the model gave up: everything is let through */
 	struct task *tasks[TASK_BUCKETS];
 	unsigned nheld; /* of them, in TASK_HELD */
@@ -177,7 +180,16 @@ void resume(struct task *task, int signal); /* to the next stop */
 void resume_call(struct task *task);        /* to the call's end */
 void resume_stopped(struct task *task, int signal); /* from PTRACE_EVENT_STOP with this signal */
 
+void tracer_stopped(struct tracer *tracer, pid_t tid, int status);
+
+/* tracer_attach.c */
+bool attach_start(struct tracer *tracer, pid_t pid); /* false: a message has been printed */
+bool attach_asked_to_end(void);
+void attach_end(struct tracer *tracer); /* lets all go on without a tracer */
+
 /* tracer_start.c */
+/* Whether a call would stop a program that has the filter. */
+bool start_wants(long nr, const uint64_t args[6]);
 pid_t tracer_start(struct tracer *tracer, char **argv, int *report);
 
 /* tracer_table.c: the calls that are traced. */
@@ -220,6 +232,7 @@ void inner_gone(struct tracer *tracer, struct task *task);
 
 /* tracer_life.c: birth, exec and death. */
 bool life_start(struct tracer *tracer, pid_t tid);
+void life_attach(struct tracer *tracer, pid_t pid, const pid_t *tids, size_t n); /* all stopped */
 void life_first_stop(struct tracer *tracer, struct task *task, pid_t tid, int event);
 void life_forked(struct tracer *tracer, struct task *parent, int event);
 void life_exec(struct tracer *tracer, pid_t tid);

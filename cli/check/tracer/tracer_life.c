@@ -41,6 +41,7 @@ static struct task *task_new(struct tracer *tracer, pid_t tid, enum task_state s
 	task->tid = tid;
 	task->state = state;
 	task->file.fd = -1;
+	task->every_call = tracer->attached;
 	task->next = *bucket;
 	*bucket = task;
 	return task;
@@ -258,6 +259,19 @@ static void free_orphans(struct tracer *tracer)
 bool life_start(struct tracer *tracer, pid_t tid)
 {
 	return task_new(tracer, tid, TASK_RUNNING) != NULL;
+}
+
+void life_attach(struct tracer *tracer, pid_t pid, const pid_t *tids, size_t n)
+{
+	struct proc *proc = proc_new(tracer, pid);
+	struct task *first = task_new(tracer, tids[0], TASK_RUNNING);
+	enter(first, proc, mm_new());
+	image_emit(tracer, first);
+	for (size_t i = 1; i < n; i++) {
+		struct task *task = task_new(tracer, tids[i], TASK_RUNNING);
+		proc_caps(task);
+		born_thread(tracer, proc, task);
+	}
 }
 
 void life_first_stop(struct tracer *tracer, struct task *task, pid_t tid, int event)

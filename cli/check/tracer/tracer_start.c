@@ -92,6 +92,21 @@ static bool is_chosen(long nr)
 	return false;
 }
 
+bool start_wants(long nr, const uint64_t args[6])
+{
+	for (size_t i = 0; i < sizeof(chosen) / sizeof(chosen[0]); i++) {
+		if (chosen[i].nr != nr)
+			continue;
+		for (int k = 0; k < CHOSEN_VALUES && chosen[i].values[k]; k++) {
+			uint32_t value = chosen[i].values[k], arg = (uint32_t)args[chosen[i].arg];
+			if (chosen[i].test == BPF_JSET ? arg & value : arg == value)
+				return true;
+		}
+		return false;
+	}
+	return traced_find(nr) != NULL;
+}
+
 /* Memory calls, and the making of children that are to have no tracer (tracer_clone.c). */
 static void filter_foreign(struct program *program)
 {
