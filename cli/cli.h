@@ -22,6 +22,7 @@ int cmd_shell(int argc, char **argv);
 int cmd_fuzz(int argc, char **argv);
 int cmd_judge(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_boot(int argc, char **argv);
 
 /* Which sides are wanted. */

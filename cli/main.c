@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{"shell", cmd_shell, "[--on vas|kernel|both]", "calls typed at a prompt"},
 	{"fuzz", cmd_fuzz, "[--seed N] [--ops N] [--jobs N]", "random calls on both sides"},
 	{"judge", cmd_judge, "[OPTION]... VERSION...", "another kernel judges, under QEMU"},
+	{"run", cmd_run, "[OPTION]... -- CMD [ARG]...", "runs a program, its memory served by vas"},
 	{"boot", cmd_boot, "[OPTION]... PROGRAM [ARG]...", "runs a program on a kernel of its own"},
 	{"bench", cmd_bench, "[--only ROW] [--json FILE]", "vas and the kernel side by side"},
 };

@@ -5,18 +5,18 @@
 
 static struct process_file **bucket_of(uint64_t device, uint64_t inode)
 {
-	return &the_process.buckets[(inode ^ device * 31) % PROCESS_BUCKETS];
+	return &the_process->files->buckets[(inode ^ device * 31) % PROCESS_BUCKETS];
 }
 
 static struct process_file *file_alloc(void)
 {
-	struct process *p = &the_process;
-	struct process_file *file = p->free_files;
+	struct process_files *files = the_process->files;
+	struct process_file *file = files->free;
 
 	if (file)
-		p->free_files = file->next;
-	else if (p->nfiles < PROCESS_FILES)
-		file = &p->files[p->nfiles++];
+		files->free = file->next;
+	else if (files->nfiles < PROCESS_FILES)
+		file = &files->files[files->nfiles++];
 	return file;
 }
 
@@ -31,8 +31,8 @@ static void file_release(void *ctx)
 		*at = file->next;
 	if (file->fd >= 0)
 		host_close(file->fd);
-	file->next = the_process.free_files;
-	the_process.free_files = file;
+	file->next = the_process->files->free;
+	the_process->files->free = file;
 }
 
 static const struct vas_object_ops file_ops = {.release = file_release};
@@ -57,7 +57,7 @@ static int64_t file_make(const struct process_file *what, uint64_t size, struct 
 	}
 	*file = *what;
 	file->next = NULL;
-	err = vas_object_create(the_process.system, &file_ops, file, size, &object);
+	err = vas_object_create(the_process->system, &file_ops, file, size, &object);
 	if (err) {
 		file_release(file);
 		return err;
@@ -94,7 +94,7 @@ int64_t process_file_open(int fd, struct vas_file **out)
 	what.device = host.device;
 	what.inode = host.inode;
 	what.mode = host.mode;
-	if (the_process.portable) {
+	if (the_process->portable) {
 		int64_t copy = host_duplicate(fd);
 
 		if (copy < 0)
@@ -106,7 +106,6 @@ int64_t process_file_open(int fd, struct vas_file **out)
 
 int64_t process_file_shared(uint64_t len, struct vas_file **out, int *fd)
 {
-	static uint64_t numbers;
 	struct process_file what = {.mode = VAS_FILE_READ | VAS_FILE_WRITE | VAS_FILE_SHMEM};
 	int64_t copy = host_shared_memory(len);
 
@@ -114,7 +113,7 @@ int64_t process_file_shared(uint64_t len, struct vas_file **out, int *fd)
 		return copy;
 	what.fd = *fd = (int)copy;
 	what.device = UINT64_MAX; /* no host file is like it: it is never found again */
-	what.inode = ++numbers;
+	what.inode = ++the_process->files->numbers;
 	return file_make(&what, len, out);
 }
 

@@ -1,8 +1,9 @@
 /* host.h - what is asked of the host, and nothing else: each answers a result or a negative errno
  * (in vas's numbers, which are Linux's).
  *
- * host_linux.c makes system calls, so that it can stand behind functions named mmap and in a
- * program without a C library; host_posix.c calls a C library, for other systems.
+ * host_linux.c and host_linux_self.c make system calls, so that they can stand behind functions
+ * named mmap; host_posix.c calls a C library, for other systems; cli/run has calls made by another
+ * process.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_PROCESS_HOST_H
@@ -29,6 +30,13 @@ int64_t host_mremap(uint64_t old_addr, uint64_t old_len, uint64_t new_len, uint6
                     uint64_t new_addr);
 int64_t host_madvise(uint64_t addr, uint64_t len, uint64_t advice);
 
+/* Copies whole pages; a page that is as the target's is already (zeros, or the file's) is not
+ * written, so that it costs no memory. */
+int64_t host_copy(uint64_t from, uint64_t to, uint64_t len);
+
+/* Has pages come into memory, for reading or for writing. */
+int64_t host_touch(uint64_t start, uint64_t end, bool write);
+
 /* What an open file is. */
 struct host_file {
 	uint64_t device, inode, size;
@@ -37,6 +45,11 @@ struct host_file {
 int64_t host_identify(int fd, struct host_file *file);
 int64_t host_duplicate(int fd);
 void host_close(int fd);
+
+/* What host_duplicate and host_shared_memory have given may be no descriptor of the process that
+ * maps: *fd becomes one (-1 stays), until it is taken back. False: it cannot. */
+bool host_lend(int *fd);
+void host_take_back(int fd, int lent);
 
 /* A file without a name for shared memory: a descriptor. */
 int64_t host_shared_memory(uint64_t len);

@@ -167,7 +167,7 @@ static int64_t enter(struct host_signals *signals)
 
 	host_block_signals(signals);
 	process_lock();
-	if (the_process.begun)
+	if (the_process->begun)
 		return 0;
 	return read_environment(&options) ? begin(&options) : -VAS_EINVAL;
 }
@@ -185,7 +185,7 @@ int vas_process_begin(const struct vas_process_options *options)
 
 	host_block_signals(&signals);
 	process_lock();
-	if (the_process.begun)
+	if (the_process->begun)
 		err = -VAS_EBUSY;
 	else if (options->linux_version && options->linux_version < OLDEST)
 		err = -VAS_EINVAL;
@@ -266,7 +266,7 @@ int vas_mprotect_host(void *addr, size_t len, int prot)
 
 int vas_madvise_host(void *addr, size_t len, int advice)
 {
-	return as_int(SERVED(process_madvise(number(addr), len, (unsigned)advice)));
+	return as_int(SERVED(process_advise(number(addr), len, (unsigned)advice)));
 }
 
 int vas_mlock_host(const void *addr, size_t len)
@@ -332,7 +332,7 @@ void *vas_sbrk_host(intptr_t increment)
 
 static int64_t copy_stats(struct vas_process_stats *stats)
 {
-	*stats = *the_process.stats;
+	*stats = *the_process->stats;
 	return 0;
 }
 
@@ -344,7 +344,7 @@ void vas_process_stats(struct vas_process_stats *stats)
 
 static int64_t set_fail_after(int64_t n)
 {
-	the_process.fail_after = n < 0 ? -1 : n;
+	the_process->fail_after = n < 0 ? -1 : n;
 	return 0;
 }
 
@@ -355,7 +355,7 @@ void vas_process_fail_after(int64_t n)
 
 static int64_t check(const char **words)
 {
-	*words = vas_check(the_process.space);
+	*words = vas_check(the_process->space);
 	return 0;
 }
 

@@ -14,26 +14,28 @@
 /* How often a call is made again past something foreign. */
 enum { FOREIGN_TRIES = 64 };
 
-struct process the_process = {.fd = -1, .fail_after = -1};
+static struct process_files first_files;
+static struct process first = {.fd = -1, .fail_after = -1, .files = &first_files};
+struct process *the_process = &first;
 
 /* ---- The lock -------------------------------------------------------------------------------- */
 
 void process_lock(void)
 {
-	while (__atomic_exchange_n(&the_process.lock, 1, __ATOMIC_ACQUIRE))
+	while (__atomic_exchange_n(&the_process->lock, 1, __ATOMIC_ACQUIRE))
 		host_yield();
 }
 
 void process_unlock(void)
 {
-	__atomic_store_n(&the_process.lock, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&the_process->lock, 0, __ATOMIC_RELEASE);
 }
 
 /* ---- Beginning ------------------------------------------------------------------------------- */
 
 int64_t process_begin(const struct process_setup *setup)
 {
-	struct process *p = &the_process;
+	struct process *p = the_process;
 	uint64_t page_size = host_page_size();
 	struct vas_config config = {
 		.linux_version = setup->version,
@@ -72,7 +74,7 @@ int64_t process_begin(const struct process_setup *setup)
 
 bool process_become_child(void)
 {
-	struct process *p = &the_process;
+	struct process *p = the_process;
 	struct vas *child;
 
 	if (!p->begun)
@@ -88,7 +90,7 @@ bool process_become_child(void)
 
 static uint64_t pages_of(uint64_t len)
 {
-	uint64_t mask = the_process.page_size - 1;
+	uint64_t mask = the_process->page_size - 1;
 
 	return (len + mask) & ~mask;
 }
@@ -101,25 +103,25 @@ static bool is_known(uint64_t addr, uint64_t len)
 
 	if (end <= addr)
 		end = addr + 1;
-	return vas_next_region(the_process.space, addr, &region) && region.start < end;
+	return vas_next_region(the_process->space, addr, &region) && region.start < end;
 }
 
 static bool is_served(uint64_t addr, uint64_t len)
 {
-	const struct process *p = &the_process;
+	const struct process *p = the_process;
 
 	return p->complete || (addr >= p->own_low && addr < p->own_high) || is_known(addr, len);
 }
 
 static int64_t pass(int64_t answer)
 {
-	process_count(&the_process.stats->passed, 1);
+	process_count(&the_process->stats->passed, 1);
 	return answer;
 }
 
 static void begin_call(uint64_t len)
 {
-	struct process *p = &the_process;
+	struct process *p = the_process;
 
 	process_count(&p->stats->calls, 1);
 	vas_system_settings(p->system)->placement = len >= ROOMY_FROM ? VAS_PLACE_ROOMY
@@ -130,14 +132,33 @@ static void begin_call(uint64_t len)
 /* Writes down that [start, end), where the books have nothing, is nobody's: never chosen. */
 static bool note_foreign(uint64_t start, uint64_t end)
 {
-	const struct vas_region region = {.start = start, .end = end, .flags = VAS_VM_OPAQUE};
+	return process_note(start, end, VAS_VM_READ | VAS_VM_WRITE);
+}
 
-	return vas_import(the_process.space, &region) == 0;
+bool process_note(uint64_t start, uint64_t end, uint64_t flags)
+{
+	const struct vas_region region = {
+		.start = start,
+		.end = end,
+		.flags = flags | VAS_VM_OPAQUE | VAS_VM_MAYREAD | VAS_VM_MAYWRITE | VAS_VM_MAYEXEC,
+	};
+
+	return vas_import(the_process->space, &region) == 0;
+}
+
+bool process_forget(uint64_t start, uint64_t end)
+{
+	int64_t err;
+
+	the_process->muted = true;
+	err = vas_munmap(the_process->space, start, end - start);
+	the_process->muted = false;
+	return err == 0;
 }
 
 static int64_t end_call(int64_t result)
 {
-	struct process *p = &the_process;
+	struct process *p = the_process;
 	struct vas_status status;
 
 	if (p->left_over)
@@ -152,7 +173,7 @@ static int64_t end_call(int64_t result)
 /* Whether to make the call again: its hook found something that is written down now. */
 static bool is_to_be_made_again(int64_t result, unsigned *tries)
 {
-	struct process *p = &the_process;
+	struct process *p = the_process;
 
 	if (result != -VAS_EEXIST || !p->found_foreign || (*tries)++ == FOREIGN_TRIES)
 		return false;
@@ -162,15 +183,15 @@ static bool is_to_be_made_again(int64_t result, unsigned *tries)
 
 int64_t process_foreign(uint64_t start, uint64_t end)
 {
-	the_process.found_foreign = true;
-	the_process.foreign_start = start;
-	the_process.foreign_end = end;
+	the_process->found_foreign = true;
+	the_process->foreign_start = start;
+	the_process->foreign_end = end;
 	return -VAS_EEXIST;
 }
 
 int64_t process_fault_injected(void)
 {
-	struct process *p = &the_process;
+	struct process *p = the_process;
 
 	if (p->fail_after < 0)
 		return 0;
@@ -187,12 +208,10 @@ static int64_t map_unserved(uint64_t addr, uint64_t len, uint64_t prot, uint64_t
 
 	if (answer < 0)
 		return pass(answer);
-	if (is_known((uint64_t)answer, len)) {
-		the_process.muted = true;
-		vas_munmap(the_process.space, (uint64_t)answer, len);
-		the_process.muted = false;
-	}
-	note_foreign((uint64_t)answer, (uint64_t)answer + pages_of(len));
+	if (is_known((uint64_t)answer, len))
+		process_forget((uint64_t)answer, (uint64_t)answer + pages_of(len));
+	process_note((uint64_t)answer, (uint64_t)answer + pages_of(len),
+	             prot & (VAS_VM_READ | VAS_VM_WRITE | VAS_VM_EXEC));
 	return pass(answer);
 }
 
@@ -201,7 +220,7 @@ static int64_t map_unserved(uint64_t addr, uint64_t len, uint64_t prot, uint64_t
 static int64_t map_file(uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
                         struct vas_file *file, uint64_t offset)
 {
-	struct process *p = &the_process;
+	struct process *p = the_process;
 	unsigned tries = 0;
 	int64_t result;
 
@@ -218,7 +237,7 @@ static int64_t map_file(uint64_t addr, uint64_t len, uint64_t prot, uint64_t fla
 int64_t process_mmap(uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, int fd,
                      uint64_t offset)
 {
-	struct process *p = &the_process;
+	struct process *p = the_process;
 	bool anonymous = flags & VAS_MAP_ANONYMOUS;
 	struct vas_file *file = NULL;
 	int64_t result = 0;
@@ -251,7 +270,7 @@ int64_t process_munmap(uint64_t addr, uint64_t len)
 	if (!is_served(addr, len))
 		return pass(host_munmap(addr, len));
 	begin_call(0);
-	return end_call(vas_munmap(the_process.space, addr, len));
+	return end_call(vas_munmap(the_process->space, addr, len));
 }
 
 int64_t process_mremap(uint64_t old_addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
@@ -261,13 +280,14 @@ int64_t process_mremap(uint64_t old_addr, uint64_t old_len, uint64_t new_len, ui
 	int64_t result;
 
 	if (!is_served(old_addr, old_len ? old_len : 1))
-		return pass(the_process.portable
+		return pass(the_process->portable
 		                    ? -VAS_ENOSYS
 		                    : host_mremap(old_addr, old_len, new_len, flags, new_addr));
 	begin_call(new_len);
-	process_count(&the_process.stats->mremaps, 1);
+	process_count(&the_process->stats->mremaps, 1);
 	do
-		result = vas_mremap(the_process.space, old_addr, old_len, new_len, flags, new_addr);
+		result = vas_mremap(the_process->space, old_addr, old_len, new_len, flags,
+		                    new_addr);
 	while (is_to_be_made_again(result, &tries));
 	return end_call(result);
 }
@@ -277,20 +297,20 @@ int64_t process_mprotect(uint64_t addr, uint64_t len, uint64_t prot)
 	if (!is_served(addr, len))
 		return pass(host_mprotect(addr, len, prot));
 	begin_call(0);
-	return end_call(vas_mprotect(the_process.space, addr, len, prot));
+	return end_call(vas_mprotect(the_process->space, addr, len, prot));
 }
 
-int64_t process_madvise(uint64_t addr, uint64_t len, uint64_t advice)
+int64_t process_advise(uint64_t addr, uint64_t len, uint64_t advice)
 {
 	if (!is_served(addr, len))
 		return pass(host_madvise(addr, len, advice));
 	begin_call(0);
-	return end_call(vas_madvise(the_process.space, addr, len, advice));
+	return end_call(vas_madvise(the_process->space, addr, len, advice));
 }
 
 int64_t process_mlock(uint64_t addr, uint64_t len, uint64_t flags)
 {
-	struct vas *space = the_process.space;
+	struct vas *space = the_process->space;
 
 	if (!is_served(addr, len))
 		return pass(host_mlock(addr, len, flags & VAS_MLOCK_ONFAULT));
@@ -303,7 +323,7 @@ int64_t process_munlock(uint64_t addr, uint64_t len)
 	if (!is_served(addr, len))
 		return pass(host_munlock(addr, len));
 	begin_call(0);
-	return end_call(vas_munlock(the_process.space, addr, len));
+	return end_call(vas_munlock(the_process->space, addr, len));
 }
 
 /* All of the process is locked by the host; the books follow. */
@@ -314,9 +334,9 @@ int64_t process_mlockall(uint64_t flags)
 	begin_call(0);
 	result = host_mlockall(flags);
 	if (!result) {
-		the_process.muted = true;
-		result = vas_mlockall(the_process.space, flags);
-		the_process.muted = false;
+		the_process->muted = true;
+		result = vas_mlockall(the_process->space, flags);
+		the_process->muted = false;
 	}
 	return end_call(result);
 }
@@ -328,9 +348,9 @@ int64_t process_munlockall(void)
 	begin_call(0);
 	result = host_munlockall();
 	if (!result) {
-		the_process.muted = true;
-		result = vas_munlockall(the_process.space);
-		the_process.muted = false;
+		the_process->muted = true;
+		result = vas_munlockall(the_process->space);
+		the_process->muted = false;
 	}
 	return end_call(result);
 }
@@ -342,7 +362,7 @@ int64_t process_msync(uint64_t addr, uint64_t len, uint64_t flags)
 	if (!is_served(addr, len))
 		return pass(host_msync(addr, len, flags));
 	begin_call(0);
-	result = vas_msync(the_process.space, addr, len, flags);
+	result = vas_msync(the_process->space, addr, len, flags);
 	return end_call(result ? result : host_msync(addr, len, flags));
 }
 
@@ -355,11 +375,11 @@ int64_t process_mincore(uint64_t addr, uint64_t len, uint64_t vec)
 int64_t process_mseal(uint64_t addr, uint64_t len, uint64_t flags)
 {
 	begin_call(0);
-	return end_call(vas_mseal(the_process.space, addr, len, flags));
+	return end_call(vas_mseal(the_process->space, addr, len, flags));
 }
 
 int64_t process_brk(uint64_t brk)
 {
 	begin_call(0);
-	return end_call(vas_brk(the_process.space, brk));
+	return end_call(vas_brk(the_process->space, brk));
 }

@@ -1,7 +1,8 @@
-/* process.h - the memory of this process as vas keeps its books, and who carries out its decisions.
+/* process.h - the memory of a process as vas keeps its books, and who carries out its decisions.
  *
- * There is one process, so there is one `struct process`. Calls take its lock; the hooks of the
- * books (realize.c) run under it.
+ * In libmremap there is one process, the one that it is linked into, so there is one `struct
+ * process`. `vas run` (cli/run) serves many from outside: it says whose call it is, and brings a
+ * host.h of its own. Calls take the lock; the hooks of the books (realize.c) run under it.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_PROCESS_INTERNAL_H
@@ -24,6 +25,15 @@ struct process_file {
 
 enum { PROCESS_BUCKETS = 1024, PROCESS_FILES = 32768 };
 
+/* Those of one system, which forked processes share. */
+struct process_files {
+	struct process_file *buckets[PROCESS_BUCKETS];
+	struct process_file *free;
+	uint32_t nfiles; /* of `files` that were ever used */
+	uint64_t numbers; /* given to shared memory */
+	struct process_file files[PROCESS_FILES];
+};
+
 struct process {
 	uint32_t lock;
 	bool begun;
@@ -45,13 +55,11 @@ struct process {
 	bool left_over;       /* memory could not be given back: it stays, as nobody's, */
 	uint64_t left_start, left_end;       /* here */
 
-	struct process_file *buckets[PROCESS_BUCKETS];
-	struct process_file *free_files;
-	uint32_t nfiles; /* of `files` that were ever used */
-	struct process_file files[PROCESS_FILES];
+	struct process_files *files;
 };
 
-extern struct process the_process;
+/* Whose call it is. */
+extern struct process *the_process;
 
 /* How to begin; `stats` NULL: counted in the process itself. */
 struct process_setup {
@@ -69,6 +77,11 @@ int64_t process_begin(const struct process_setup *setup);
 void process_lock(void);
 void process_unlock(void);
 
+/* Bring the books to what the host has where it has done something by itself: [start, end), where
+ * they have nothing, is mapped with these flags (VAS_VM_*); or it is not mapped. False: no memory. */
+bool process_note(uint64_t start, uint64_t end, uint64_t flags);
+bool process_forget(uint64_t start, uint64_t end);
+
 /* In a child of fork, which holds the lock: the books become the child's. False: no memory for
  * them; they still say what the parent had. */
 bool process_become_child(void);
@@ -80,7 +93,7 @@ int64_t process_munmap(uint64_t addr, uint64_t len);
 int64_t process_mremap(uint64_t old_addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
                        uint64_t new_addr);
 int64_t process_mprotect(uint64_t addr, uint64_t len, uint64_t prot);
-int64_t process_madvise(uint64_t addr, uint64_t len, uint64_t advice);
+int64_t process_advise(uint64_t addr, uint64_t len, uint64_t advice);
 int64_t process_mlock(uint64_t addr, uint64_t len, uint64_t flags);
 int64_t process_munlock(uint64_t addr, uint64_t len);
 int64_t process_mlockall(uint64_t flags);

@@ -9,7 +9,7 @@
 static int64_t refused(int64_t err)
 {
 	if (err < 0 && err != -VAS_EEXIST)
-		process_count(&the_process.stats->refused, 1);
+		process_count(&the_process->stats->refused, 1);
 	return err < 0 ? err : 0;
 }
 
@@ -20,13 +20,13 @@ static int64_t hook_map(void *ctx, struct vas *space, const struct vas_region *v
 
 	(void)ctx;
 	(void)space;
-	if (the_process.muted)
+	if (the_process->muted)
 		return 0;
 	if (!(flags & VAS_MAP_FIXED))
 		flags |= VAS_MAP_FIXED_NOREPLACE;
 	err = process_fault_injected();
 	if (!err)
-		err = host_mmap(vma->start, vma->end - vma->start, rights, flags, the_process.fd,
+		err = host_mmap(vma->start, vma->end - vma->start, rights, flags, the_process->fd,
 		                vma->file ? vma->offset : 0);
 	if (err == -VAS_EEXIST && !(map & (VAS_MAP_FIXED | VAS_MAP_FIXED_NOREPLACE)))
 		return process_foreign(vma->start, vma->end);
@@ -39,7 +39,7 @@ static int64_t hook_unmap(void *ctx, struct vas *space, uint64_t start, uint64_t
 
 	(void)ctx;
 	(void)space;
-	if (the_process.muted)
+	if (the_process->muted)
 		return 0;
 	err = process_fault_injected();
 	return refused(err ? err : host_munmap(start, end - start));
@@ -50,10 +50,10 @@ static int64_t hook_protect(void *ctx, struct vas *space, const struct vas_regio
 {
 	(void)ctx;
 	(void)space;
-	if (the_process.muted)
+	if (the_process->muted)
 		return 0;
-	return refused(the_process.portable ? portable_protect(vma, start, end, flags)
-	                                    : linux_protect(vma, start, end, flags));
+	return refused(the_process->portable ? portable_protect(vma, start, end, flags)
+	                                     : linux_protect(vma, start, end, flags));
 }
 
 static int64_t hook_move(void *ctx, struct vas *space, const struct vas_move *move)
@@ -62,9 +62,9 @@ static int64_t hook_move(void *ctx, struct vas *space, const struct vas_move *mo
 
 	(void)ctx;
 	(void)space;
-	err = refused(the_process.portable ? portable_move(move) : linux_move(move));
+	err = refused(the_process->portable ? portable_move(move) : linux_move(move));
 	if (!err && move->new_addr != move->old_addr && move->old_len > 0)
-		process_count(&the_process.stats->moves, 1);
+		process_count(&the_process->stats->moves, 1);
 	return err;
 }
 
@@ -73,8 +73,8 @@ static int64_t hook_advise(void *ctx, struct vas *space, const struct vas_region
 {
 	(void)ctx;
 	(void)space;
-	return refused(the_process.portable ? portable_advise(vma, start, end, advice)
-	                                    : linux_advise(start, end, advice));
+	return refused(the_process->portable ? portable_advise(vma, start, end, advice)
+	                                     : linux_advise(start, end, advice));
 }
 
 const struct vas_pages process_pages = {

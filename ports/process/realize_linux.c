@@ -33,7 +33,7 @@ static bool is_occupied(uint64_t start, uint64_t end)
 /* The last page alone is grown: it is in one vma, whatever the rest is. */
 static int64_t grow(uint64_t addr, uint64_t len, uint64_t new_len)
 {
-	uint64_t page = the_process.page_size;
+	uint64_t page = the_process->page_size;
 	int64_t err = remap(addr, len, new_len, 0, 0);
 
 	if (err == -VAS_EFAULT && len > page)
@@ -49,7 +49,7 @@ static int64_t grow(uint64_t addr, uint64_t len, uint64_t new_len)
  * to *done. */
 static int64_t move_parts(uint64_t old, uint64_t len, uint64_t new, uint64_t flags, uint64_t *done)
 {
-	uint64_t page = the_process.page_size, half = len / 2 / page * page;
+	uint64_t page = the_process->page_size, half = len / 2 / page * page;
 	int64_t err = remap(old, len, len, flags, new);
 
 	if (err >= 0) {
@@ -112,7 +112,7 @@ int64_t linux_move(const struct vas_move *move)
 			host_munmap(move->new_addr, move->new_len);
 		return err;
 	}
-	process_count(&the_process.stats->pages_moved, move->old_len / the_process.page_size);
+	process_count(&the_process->stats->pages_moved, move->old_len / the_process->page_size);
 	return 0;
 }
 

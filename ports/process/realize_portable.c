@@ -16,8 +16,6 @@
  * does where the host moves pages: no write is lost.
  *
  * SPDX-License-Identifier: MIT */
-#include <string.h>
-
 #include "process.h"
 
 #define RIGHTS (VAS_VM_READ | VAS_VM_WRITE | VAS_VM_EXEC)
@@ -128,35 +126,17 @@ static int64_t move_shared(const struct vas_move *move)
 		return err;
 	unlock_source(move);
 	if (move->old_len > 0)
-		process_count(&the_process.stats->pages_moved,
-		              move->old_len / the_process.page_size);
+		process_count(&the_process->stats->pages_moved,
+		              move->old_len / the_process->page_size);
 	return 0;
 }
 
 /* ---- Copying --------------------------------------------------------------------------------- */
 
-/* A page that is as the target's is already (zeros, or the file's) is not written, so that it costs
- * no memory. */
-static void copy_page(uint64_t from, uint64_t to)
+static int64_t copy(uint64_t from, uint64_t to, uint64_t len)
 {
-	const void *source = (const void *)(uintptr_t)from;
-	void *target = (void *)(uintptr_t)to;
-	const uint64_t *words = source;
-	size_t n = the_process.page_size / sizeof(*words), i = 0;
-
-	while (i < n && words[i] == 0)
-		i++;
-	if (i == n && *(const uint64_t *)target == 0 &&
-	    memcmp(source, target, the_process.page_size) == 0)
-		return;
-	memcpy(target, source, the_process.page_size);
-}
-
-static void copy(uint64_t from, uint64_t to, uint64_t len)
-{
-	for (uint64_t done = 0; done < len; done += the_process.page_size)
-		copy_page(from + done, to + done);
-	process_count(&the_process.stats->bytes_copied, len);
+	process_count(&the_process->stats->bytes_copied, len);
+	return len ? host_copy(from, to, len) : 0;
 }
 
 /* Copies, and the source gives back what has been copied. */
@@ -168,7 +148,10 @@ static int64_t copy_and_give_back(const struct vas_move *move, uint64_t len)
 	for (uint64_t at = 0; at < len; at += CHUNK) {
 		uint64_t part = len - at < CHUNK ? len - at : CHUNK;
 
-		copy(old + at, move->new_addr + at, part);
+		int64_t err = copy(old + at, move->new_addr + at, part);
+
+		if (err && done == 0)
+			return err;
 		if (!gives)
 			continue;
 		gives = unmap(old + done, part) == 0;
@@ -178,9 +161,9 @@ static int64_t copy_and_give_back(const struct vas_move *move, uint64_t len)
 	}
 	if (old + done < end && (!gives || unmap(old + done, end - old - done) != 0) &&
 	    host_munmap(old + done, end - old - done) != 0) {
-		the_process.left_over = true;
-		the_process.left_start = old + done;
-		the_process.left_end = end;
+		the_process->left_over = true;
+		the_process->left_start = old + done;
+		the_process->left_end = end;
 	}
 	return 0;
 }
@@ -188,7 +171,7 @@ static int64_t copy_and_give_back(const struct vas_move *move, uint64_t len)
 /* How much of the source has bytes: a file may end before its mapping does. */
 static int64_t bytes_of(const struct vas_move *move, uint64_t *len)
 {
-	uint64_t page = the_process.page_size, end;
+	uint64_t page = the_process->page_size, end;
 	uint64_t offset = move->vma->offset + (move->old_addr - move->vma->start);
 	struct host_file file;
 	int64_t err;
@@ -240,8 +223,9 @@ static int64_t move_private(const struct vas_move *move)
 	if (!err && rights == READ_WRITE && !move->keep) {
 		err = copy_and_give_back(move, len);
 	} else if (!err) {
-		copy(move->old_addr, move->new_addr, len);
-		err = finish(move);
+		err = copy(move->old_addr, move->new_addr, len);
+		if (!err)
+			err = finish(move);
 	}
 	if (!err) {
 		unlock_source(move);
@@ -279,18 +263,6 @@ int64_t portable_protect(const struct vas_region *vma, uint64_t start, uint64_t 
 	return changed & ~hints ? -VAS_EINVAL : 0;
 }
 
-static void touch(uint64_t start, uint64_t end, bool write)
-{
-	for (uint64_t addr = start; addr < end; addr += the_process.page_size) {
-		uint8_t *byte = (uint8_t *)(uintptr_t)addr;
-
-		if (write)
-			__atomic_fetch_or(byte, 0, __ATOMIC_RELAXED);
-		else
-			(void)*(volatile uint8_t *)byte;
-	}
-}
-
 /* Fresh pages in the place of private ones; shared ones are the file's, and stay. */
 static int64_t discard(const struct vas_region *vma, uint64_t start, uint64_t end)
 {
@@ -312,8 +284,7 @@ int64_t portable_advise(const struct vas_region *vma, uint64_t start, uint64_t e
 		return discard(vma, start, end);
 	case VAS_MADV_POPULATE_READ:
 	case VAS_MADV_POPULATE_WRITE:
-		touch(start, end, advice == VAS_MADV_POPULATE_WRITE);
-		return 0;
+		return host_touch(start, end, advice == VAS_MADV_POPULATE_WRITE);
 	case VAS_MADV_FREE:
 	case VAS_MADV_WILLNEED:
 	case VAS_MADV_COLD:
