@@ -17,7 +17,7 @@ static const char usage[] =
 	"  --linux X.Y.Z  the Linux that vas answers as (default: the running one)\n"
 	"  --portable     without the kernel's mremap: memory moves by being copied or mapped "
 	"again\n"
-	"  --one-cpu      keep COMMAND on one CPU: a call costs a twentieth, threads take turns\n"
+	"  --one-cpu      keep COMMAND on one CPU: calls cost less, threads take turns\n"
 	"  --stats        then say on standard error what was done\n"
 	"Exit status: COMMAND's own, 128 and the signal's number if one killed it; 2 wrong usage,\n"
 	"126 COMMAND could not be run, 127 it was not found.\n";
