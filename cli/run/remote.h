@@ -44,8 +44,8 @@ int64_t remote_same(struct remote *remote);
 /* Ends the stop: the task goes on with this answer. */
 void remote_answer(struct remote *remote, int64_t answer);
 
-/* What wait(2) says of any task: first what has been put off while another made its calls. -1: there
- * are none left. */
+/* What wait(2) says of any task: first what has been put off while another made its calls. -1:
+ * there are none left. */
 pid_t remote_wait(int *status);
 
 /* Lets it run as far as its next stop: its status, or -1: gone. */

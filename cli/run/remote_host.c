@@ -1,5 +1,5 @@
-/* remote_host.c - what ports/process asks about its host (host.h), for a process that is served from
- * outside: its descriptors and its memory as they are seen from here.
+/* remote_host.c - what ports/process asks about its host (host.h), for a process that is served
+ * from outside: its descriptors and its memory as they are seen from here.
  *
  * A file that may have to be mapped again (portable) is held open by this process, not by the one
  * that is served, where it would be in the way. To map it there it is lent: opened by its name

@@ -78,7 +78,8 @@ void process_lock(void);
 void process_unlock(void);
 
 /* Bring the books to what the host has where it has done something by itself: [start, end), where
- * they have nothing, is mapped with these flags (VAS_VM_*); or it is not mapped. False: no memory. */
+ * they have nothing, is mapped with these flags (VAS_VM_*); or it is not mapped. False: no
+ * memory. */
 bool process_note(uint64_t start, uint64_t end, uint64_t flags);
 bool process_forget(uint64_t start, uint64_t end);
 

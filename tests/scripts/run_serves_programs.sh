@@ -11,7 +11,8 @@ fails() { # STATUS WORDS COMMAND...
 	shift 2
 	"$@" >"$dir/out" 2>"$dir/err" || status=$?
 	[ $status = "$wanted" ] || { echo "$*: status $status, not $wanted"; exit 1; }
-	[ -z "$words" ] || grep -qF -- "$words" "$dir/err" || { echo "$*: said nothing of '$words'"; exit 1; }
+	[ -z "$words" ] || grep -qF -- "$words" "$dir/err" ||
+		{ echo "$*: said nothing of '$words'"; exit 1; }
 }
 fails 2 'usage: vas run' "$VAS" run
 fails 2 'unknown option --fast' "$VAS" run --fast -- true
