@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #if defined(__linux__) && defined(__x86_64__)
 #include <asm/unistd.h>
+#include <stdio.h>
 
 #include "host.h"
 #include "process.h"
@@ -26,6 +27,13 @@ const uint32_t run_calls[] = {
 };
 const size_t run_ncalls = sizeof(run_calls) / sizeof(run_calls[0]);
 
+static void look(struct run_process *process, struct remote *remote)
+{
+	if (!run_process_look(process, remote->tid))
+		fprintf(stderr, "vas run: no memory to write down what process %d has mapped\n",
+		        remote->tid);
+}
+
 /* The host does it by itself, and the books look what it was. */
 static int64_t pass(struct run_process *process, struct remote *remote)
 {
@@ -33,7 +41,7 @@ static int64_t pass(struct run_process *process, struct remote *remote)
 
 	process_count(&process->books.stats->passed, 1);
 	if (!remote->gone)
-		(void)run_process_look(process, remote->tid);
+		look(process, remote);
 	return answer;
 }
 
@@ -123,7 +131,7 @@ void run_serve(struct run_process *process, struct remote *remote)
 	remote_args(remote, args);
 	need_scratch(process);
 	if (meets_stack(process, args))
-		(void)run_process_look(process, remote->tid);
+		look(process, remote);
 	remote_answer(remote, serve(process, remote, args));
 }
 #endif

@@ -166,23 +166,22 @@ void host_close(int fd)
 	(void)close(fd);
 }
 
-/* The name lives from one call to the next, with signals blocked: only a kill between the two
- * leaves it behind. */
+/* The name lives from one call to the next, with signals blocked. It is one for all processes of a
+ * user: nobody opens what is there, so what a process left that was killed between the two calls
+ * (or has open by now) is taken away by the next. */
 int64_t host_shared_memory(uint64_t len)
 {
-	static unsigned numbers;
 	char name[32];
 	int fd;
 
 #ifdef SHM_ANON
 	(void)name;
-	(void)numbers;
 	fd = shm_open(SHM_ANON, O_RDWR, 0600);
 #else
-	do {
-		snprintf(name, sizeof(name), "/vas-%ld-%u", (long)getpid(), numbers++);
+	snprintf(name, sizeof(name), "/vas-%ld", (long)geteuid());
+	do
 		fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-	} while (fd < 0 && errno == EEXIST);
+	while (fd < 0 && errno == EEXIST && (shm_unlink(name) == 0 || errno == ENOENT));
 	if (fd >= 0)
 		(void)shm_unlink(name);
 #endif

@@ -140,6 +140,7 @@ bool process_note(uint64_t start, uint64_t end, uint64_t flags)
 	const struct vas_region region = {
 		.start = start,
 		.end = end,
+		.name = flags & VAS_VM_MAYSHARE ? "[shared]" : NULL, /* of what file is not known */
 		.flags = flags | VAS_VM_OPAQUE | VAS_VM_MAYREAD | VAS_VM_MAYWRITE | VAS_VM_MAYEXEC,
 	};
 
@@ -273,6 +274,21 @@ int64_t process_munmap(uint64_t addr, uint64_t len)
 	return end_call(vas_munmap(the_process->space, addr, len));
 }
 
+/* Where nobody can move it: the arguments may be wrong, else there is no room for it elsewhere. */
+static int64_t remap_unserved(uint64_t old_addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
+                              uint64_t new_addr)
+{
+	int64_t answer = -VAS_ENOMEM;
+
+	if (!the_process->portable)
+		return pass(host_mremap(old_addr, old_len, new_len, flags, new_addr));
+	/* It is not in the books: with right arguments that is what they say. */
+	if (!(flags & VAS_MREMAP_FIXED))
+		answer = vas_mremap(the_process->space, old_addr, old_len, new_len, flags,
+		                    new_addr);
+	return pass(answer == -VAS_EFAULT ? -VAS_ENOMEM : answer);
+}
+
 int64_t process_mremap(uint64_t old_addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
                        uint64_t new_addr)
 {
@@ -280,9 +296,7 @@ int64_t process_mremap(uint64_t old_addr, uint64_t old_len, uint64_t new_len, ui
 	int64_t result;
 
 	if (!is_served(old_addr, old_len ? old_len : 1))
-		return pass(the_process->portable
-		                    ? -VAS_ENOSYS
-		                    : host_mremap(old_addr, old_len, new_len, flags, new_addr));
+		return remap_unserved(old_addr, old_len, new_len, flags, new_addr);
 	begin_call(new_len);
 	process_count(&the_process->stats->mremaps, 1);
 	do

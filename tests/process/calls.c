@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -399,6 +400,166 @@ static void loses_nothing_when_the_host_refuses(void)
 	CHECK(refuse_each(keep_source, RW) >= 2);
 }
 
+/* A call on six pages, of which the host's n-th call fails: 0 or -1, as the call answers. */
+typedef int refused_call(char *p, int fd);
+
+static int map_over(char *p, int fd)
+{
+	(void)fd;
+	return vas_mmap_host(p + PAGE, 2 * PAGE, RW, ANON | MAP_FIXED, -1, 0) == MAP_FAILED ? -1
+	                                                                                    : 0;
+}
+
+static int map_file_over(char *p, int fd)
+{
+	return vas_mmap_host(p, 3 * PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ? -1 : 0;
+}
+
+static int map_elsewhere(char *p, int fd)
+{
+	char *q = vas_mmap_host(NULL, 2 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, fd, 0);
+
+	if (q == MAP_FAILED)
+		return -1;
+	CHECK(q < p || q >= p + 6 * PAGE);
+	return vas_munmap_host(q, 2 * PAGE);
+}
+
+static int unmap_inside(char *p, int fd)
+{
+	(void)fd;
+	return vas_munmap_host(p + PAGE, 3 * PAGE);
+}
+
+static int protect_some(char *p, int fd)
+{
+	(void)fd;
+	return vas_mprotect_host(p, 5 * PAGE, PROT_READ);
+}
+
+static int discard_some(char *p, int fd)
+{
+	(void)fd;
+	return vas_madvise_host(p, 3 * PAGE, MADV_DONTNEED);
+}
+
+static int lock_some(char *p, int fd)
+{
+	(void)fd;
+	return vas_mlock_host(p, 4 * PAGE);
+}
+
+/* What was refused has changed no byte, and the books are the host's: all can be read, made writable
+ * and unmapped. (mprotect, mlock, madvise of several vmas keep what they have done, as on Linux.) */
+static void refuse_call(refused_call *call)
+{
+	int fd = temporary_file(8);
+	unsigned refused = 0;
+
+	for (int64_t n = 0; n < 8; n++) {
+		char *p = map(6);
+		int result;
+
+		fill(p, 6, 4);
+		CHECK(vas_mprotect_host(p + 3 * PAGE, PAGE, PROT_READ) == 0);
+		vas_process_fail_after(n);
+		result = call(p, fd);
+		CHECK(result == 0 || errno == ENOMEM);
+		vas_process_fail_after(-1);
+		refused += result != 0;
+		if (result)
+			CHECK(vas_mprotect_host(p, 6 * PAGE, RW) == 0 && holds(p, 6, 4));
+		CHECK(vas_munmap_host(p, 6 * PAGE) == 0);
+		CHECK(mmap(p, 6 * PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0) == p);
+		CHECK(munmap(p, 6 * PAGE) == 0);
+		CHECK_SOUND();
+	}
+	CHECK(refused > 0 && refused < 8 && close(fd) == 0);
+}
+
+static void changes_nothing_when_the_host_refuses(void)
+{
+	refuse_call(map_over);
+	refuse_call(map_file_over);
+	refuse_call(map_elsewhere);
+	refuse_call(unmap_inside);
+	refuse_call(protect_some);
+	refuse_call(discard_some);
+	refuse_call(lock_some);
+}
+
+/* Files: what was written to a private mapping, and to the file, is where the answer says. */
+static void refuse_files(int type)
+{
+	unsigned refused = 0;
+
+	for (int64_t n = 0; n < 12; n++) {
+		int fd = temporary_file(8);
+		char *p = vas_mmap_host(NULL, 6 * PAGE, RW, type, fd, 0), *target = map(8), *q;
+
+		CHECK(p != MAP_FAILED && close(fd) == 0);
+		fill(p, 4, 3);
+		vas_process_fail_after(n);
+		q = vas_mremap_host(p, 6 * PAGE, 7 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+		CHECK(q == target || (q == MAP_FAILED && errno == ENOMEM));
+		vas_process_fail_after(-1);
+		refused += q == MAP_FAILED;
+		q = q == MAP_FAILED ? p : q;
+		CHECK(holds(q, 4, 3) && *(size_t *)(void *)(q + 5 * PAGE + 8) == 800006);
+		*(q + 5 * PAGE) = 1;
+		CHECK(vas_munmap_host(q, 6 * PAGE) == 0);
+		CHECK(vas_munmap_host(target, 8 * PAGE) == 0);
+		CHECK_SOUND();
+	}
+	CHECK(refused > 0 && refused < 12);
+}
+
+static void loses_no_file_when_the_host_refuses(void)
+{
+	refuse_files(MAP_PRIVATE);
+	refuse_files(MAP_SHARED);
+}
+
+/* ---- Killed ---------------------------------------------------------------------------------- */
+
+static void map_and_move_for_ever(void)
+{
+	for (;;) {
+		char *p = vas_mmap_host(NULL, 4 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		char *q = vas_mremap_host(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
+		                          NULL);
+
+		CHECK(vas_munmap_host(p, 4 * PAGE) == 0 && vas_munmap_host(q, 4 * PAGE) == 0);
+	}
+}
+
+/* Nor is there anything while the process lives: a name would be there for a moment at most, and the
+ * next call takes away what a killed process has left. */
+static void leaves_nothing_behind_when_killed(void)
+{
+	DIR *directory;
+	char *p;
+
+	for (unsigned i = 0; i < 40; i++) {
+		pid_t pid = fork();
+		int status;
+
+		CHECK(pid >= 0);
+		if (pid == 0)
+			map_and_move_for_ever();
+		usleep(200 * i);
+		CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid);
+		CHECK(WIFSIGNALED(status));
+	}
+	p = vas_mmap_host(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED && vas_munmap_host(p, PAGE) == 0);
+	directory = opendir("/dev/shm");
+	for (struct dirent *entry; directory && (entry = readdir(directory));)
+		CHECK(strncmp(entry->d_name, "vas-", 4) != 0);
+	if (directory)
+		closedir(directory);
+}
+
 /* ---- Fork, threads, signals ------------------------------------------------------------------ */
 
 static void forks(void)
@@ -539,6 +700,9 @@ int main(int argc, char **argv)
 	passes_through_what_is_not_its_own();
 	loses_no_write_of_another_thread();
 	loses_nothing_when_the_host_refuses();
+	changes_nothing_when_the_host_refuses();
+	loses_no_file_when_the_host_refuses();
+	leaves_nothing_behind_when_killed();
 	forks();
 	serves_threads_and_signals();
 	respects_limits();

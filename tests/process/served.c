@@ -163,6 +163,7 @@ static void knows_what_the_kernel_does(void)
 	p = shmat(id, NULL, 0);
 	CHECK(p != (void *)-1 && shmctl(id, IPC_RMID, NULL) == 0);
 	fill(p, 4, 33);
+	CHECK(mprotect(p + PAGE, PAGE, PROT_READ) == 0 && mprotect(p + PAGE, PAGE, RW) == 0);
 	q = map(4);
 	CHECK(q != p && holds(p, 4, 33) && shmdt(p) == 0 && munmap(q, 4 * PAGE) == 0);
 }
