@@ -28,7 +28,9 @@
  *   keep=64m       pages that nobody uses are kept for the next block up to this many bytes, or a
  *                  quarter of what is in use if that is more; 0: none is kept
  *   decay=1000     ... for this many milliseconds, looked at in later calls
- *   huge=yes|no    ask for large pages in blocks of 4 MiB and more that calloc did not make
+ *   huge=auto|yes|no  ask for large pages in blocks of 4 MiB and more that calloc did not make;
+ *                  auto: but not in a guest that reports its free pages to the machine below, where
+ *                  each large page is fetched from there page by page, every time
  *   rooms=yes|no   no: no reservation. Blocks of 32 MiB and more, and of 256 KiB and more that
  *                  realloc made, are mappings that mremap grows; all others are the C library's.
  *                  So it is also where RLIMIT_AS or RLIMIT_DATA is finite when the first room is

@@ -36,13 +36,16 @@
 
 /* ---- Settings (settings.c) ---------------------------------------------------------------- */
 
+enum huge_setting { HUGE_NO, HUGE_YES, HUGE_AUTO };
+
 struct settings {
 	uint64_t from;    /* bytes */
 	uint64_t grown;   /* bytes */
 	uint64_t keep;    /* bytes */
 	uint64_t reserve; /* bytes */
 	uint32_t decay;   /* milliseconds */
-	bool huge, rooms, portable;
+	uint32_t huge;    /* enum huge_setting; auto is decided when there are rooms */
+	bool rooms, portable;
 };
 static struct settings heap_settings;
 
@@ -59,6 +62,8 @@ static bool host_discard(uint64_t addr, uint64_t len);    /* reads as zeros; pag
 static void host_huge(uint64_t addr, uint64_t len, bool); /* large pages: wanted or not */
 /* address space or commitment is limited */
 static bool host_limited(void);
+/* a large page has no memory behind it until the machine below gives some, however often */
+static bool host_huge_is_slow(void);
 static uint32_t host_now(void);                           /* milliseconds, wraps */
 
 /* Moves the pages of [from, from + len), of which `used` bytes count, to `to`, which is committed;

@@ -174,6 +174,8 @@ bool places_create(void)
 {
 	uint64_t len = heap_settings.reserve, base = 0, unit, start;
 
+	if (heap_settings.huge == HUGE_AUTO)
+		heap_settings.huge = host_huge_is_slow() ? HUGE_NO : HUGE_YES;
 	while (len >= (uint64_t)1 << 34 && (base = host_reserve(len)) == 0)
 		len /= 2;
 	if (!base)

@@ -13,11 +13,11 @@ static struct settings heap_settings = {
 	.keep = MIB(64),
 	.reserve = (uint64_t)1 << 44,
 	.decay = 1000,
-	.huge = true,
+	.huge = HUGE_AUTO,
 	.rooms = true,
 };
 
-enum kind { SIZE, NUMBER, YES };
+enum kind { SIZE, NUMBER, YES, YES_OR_AUTO };
 
 static const struct word {
 	const char *name;
@@ -30,7 +30,7 @@ static const struct word {
 	{"keep", SIZE, &heap_settings.keep, 0, (uint64_t)1 << 46},
 	{"reserve", SIZE, &heap_settings.reserve, (uint64_t)1 << 34, (uint64_t)1 << 46},
 	{"decay", NUMBER, &heap_settings.decay, 0, 1000000000},
-	{"huge", YES, &heap_settings.huge, 0, 0},
+	{"huge", YES_OR_AUTO, &heap_settings.huge, 0, 0},
 	{"rooms", YES, &heap_settings.rooms, 0, 0},
 	{"portable", YES, &heap_settings.portable, 0, 0},
 };
@@ -59,12 +59,18 @@ static bool read_value(const struct word *word, const char *text, size_t len)
 {
 	uint64_t number;
 
-	if (word->kind == YES) {
-		bool yes = len == 3 && memcmp(text, "yes", 3) == 0;
-		bool no = len == 2 && memcmp(text, "no", 2) == 0;
+	bool yes = len == 3 && memcmp(text, "yes", 3) == 0;
+	bool no = len == 2 && memcmp(text, "no", 2) == 0;
 
+	if (word->kind == YES) {
 		*(bool *)word->value = yes;
 		return yes || no;
+	}
+	if (word->kind == YES_OR_AUTO) {
+		bool automatic = len == 4 && memcmp(text, "auto", 4) == 0;
+
+		*(uint32_t *)word->value = automatic ? HUGE_AUTO : yes ? HUGE_YES : HUGE_NO;
+		return yes || no || automatic;
 	}
 	if (!read_number(text, len, word->kind, &number) || number < word->least ||
 	    number > word->most)
