@@ -30,6 +30,7 @@
 #include "space/elsewhere.c"
 #include "space/check.c"
 #include "space/file.c"
+#include "space/hollow.c"
 #include "space/mapped.c"
 #include "space/object.c"
 #include "space/space.c"

@@ -367,8 +367,8 @@ static uint64_t advice(struct fuzz_gen *gen)
 	/* lazily freed memory and PAGEOUT do not go together: one takes what the other left */
 	if (percent(gen, 8))
 		return gen->lazy ? VAS_MADV_FREE : VAS_MADV_PAGEOUT;
-	if (!gen->large && !gen->huge && percent(gen, 3))
-		return VAS_MADV_HUGEPAGE;
+	if (percent(gen, gen->large ? 12 : 3))
+		return gen->large && percent(gen, 30) ? VAS_MADV_COLLAPSE : VAS_MADV_HUGEPAGE;
 	return often[below(gen, COUNT(often))];
 }
 

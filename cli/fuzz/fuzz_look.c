@@ -21,7 +21,6 @@
 #include "target/stub.h"
 
 #define PAGE ((uint64_t)4096)
-#define LARGE_PAGE ((uint64_t)2 << 20)
 #define SPANS_AT_ONCE 512 /* of one scan */
 
 static bool broke(const char *what)
@@ -254,11 +253,6 @@ static bool add_span(struct fuzz_spans *spans, uint64_t start, uint64_t end)
 	return true;
 }
 
-static uint64_t align_up(uint64_t addr, uint64_t to)
-{
-	return (addr + to - 1) & ~(to - 1);
-}
-
 /* The pages of [start, end) that vas has. */
 static bool add_pages(struct fuzz_spans *spans, struct vas *space, uint64_t start, uint64_t end)
 {
@@ -329,17 +323,6 @@ static bool read_pages(struct fuzz_look *look)
 	return true;
 }
 
-/* Whether the kernel may use a large page somewhere: asked for, and room for an aligned one. */
-static bool large_pages(struct vas *space)
-{
-	struct vas_region region;
-	for (uint64_t addr = 0; vas_next_region(space, addr, &region); addr = region.end)
-		if ((region.flags & VAS_VM_HUGEPAGE) &&
-		    align_up(region.start, LARGE_PAGE) + LARGE_PAGE <= region.end)
-			return true;
-	return false;
-}
-
 /* The first page in which two lists differ; false if in none. */
 static bool first_difference(const struct fuzz_spans *a, const struct fuzz_spans *b, uint64_t *addr)
 {
@@ -367,7 +350,7 @@ static bool both_pages(struct fuzz_look *look)
 enum fuzz_seen fuzz_look_pages(struct fuzz_look *look, FILE *why, uint64_t *addr)
 {
 	struct vas *space = look->space;
-	bool same = large_pages(space);
+	bool same = false;
 	for (unsigned n = 0; n < 4 && !same; n++) {
 		const struct timespec pause = {.tv_nsec = n * 1000000};
 		if (n) /* the kernel may just be moving the page to another frame */

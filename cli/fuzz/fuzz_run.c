@@ -133,8 +133,6 @@ static bool left_out(const struct fuzz_run *run, const struct call *call)
 	if (call->name == CALL_MADVISE &&
 	    (advice == VAS_MADV_HWPOISON || advice == VAS_MADV_SOFT_OFFLINE))
 		return true; /* real frames of this machine would be taken out of use */
-	if (call->name == CALL_MADVISE && advice == VAS_MADV_COLLAPSE)
-		return true; /* vas has no large pages of its own accord */
 	if (call->name == CALL_MADVISE && advice == VAS_MADV_PAGEOUT && pages_out(run, call))
 		return true;
 	if (call->name == CALL_MMAP && (call->arg[3] & VAS_MAP_HUGETLB) &&

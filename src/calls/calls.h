@@ -5,6 +5,7 @@
 #define VAS_CALLS_H
 
 #include "space/elsewhere.h"
+#include "space/hollow.h"
 #include "space/linux.h"
 
 /* ---- munmap.c ---- */

@@ -41,6 +41,8 @@ static int64_t copy_vma(struct vas *parent, struct vas *child, const struct vma 
 	if (has_copied_pages(vma) &&
 	    !pagemap_share(&child->pages, &parent->pages, vma->start, vma->end))
 		return -VAS_ENOMEM;
+	if (has_copied_pages(vma))
+		hollow_fork(child, parent, vma->start, vma->end);
 	return 0;
 }
 

@@ -234,7 +234,7 @@ bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr, enum vas
 
 	space_assert_locked(space);
 	if (!vma_is_anonymous(vma) || !is_wanted(space, vma) || base < vma->start ||
-	    vma->end - base < size || !pagemap_is_empty(&space->pages, base, base + size))
+	    vma->end - base < size || hollow_at(space, base))
 		return false;
 	/* A read too counts as a write, even if the page then cannot be had. */
 	vma_touch(space, vma);
@@ -285,30 +285,49 @@ static bool is_written(struct vas *space, uint64_t start, uint64_t end)
 	return writable;
 }
 
+/* Small pages, of which there are some, become a large one. False: no memory. */
+static bool replace_small(struct vas *space, const struct vma *vma, uint64_t addr,
+                          enum vas_access access)
+{
+	uint64_t end = addr + format_span(space->system->format, 1);
+	struct entry leaf;
+	uint32_t block;
+
+	if (!space_unshare(space, addr, end))
+		return false;
+	block = alloc_block(space, space_payer(space), 1);
+	if (block == FRAME_NONE)
+		return false;
+	leaf = fault_leaf(space, vma, block, access);
+	if (!pagemap_collapse(&space->pages, addr, 1, &leaf)) {
+		put_block(space, block, 1);
+		return false;
+	}
+	gather_close(&space->gather);
+	return true;
+}
+
 static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 {
-	uint64_t size = format_span(space->system->format, 1);
-	struct entry e, leaf;
+	uint64_t end = addr + format_span(space->system->format, 1);
+	enum vas_access access = vma->flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ;
+	struct entry e;
 	unsigned level;
-	uint32_t block;
+	bool done;
 
 	e = pagemap_lookup(&space->pages, addr, &level);
 	if (e.kind == ENTRY_LEAF && level > 0)
 		return 0;
-	if (pagemap_is_empty(&space->pages, addr, addr + size) ||
-	    !pagemap_walk(&space->pages, addr, addr + size, is_no_mark, NULL) ||
-	    (!linux_collapse_read_only(space) && !is_written(space, addr, addr + size)))
+	if (!hollow_at(space, addr) || !pagemap_walk(&space->pages, addr, end, is_no_mark, NULL) ||
+	    (!linux_collapse_read_only(space) && !is_written(space, addr, end)))
 		return -VAS_EINVAL;
-	block = space_unshare(space, addr, addr + size) ? alloc_block(space, space_payer(space), 1)
-	                                                : FRAME_NONE;
-	if (block == FRAME_NONE)
+	if (pagemap_is_empty(&space->pages, addr, end))
+		done = map_fresh(space, vma, addr, access);
+	else
+		done = replace_small(space, vma, addr, access);
+	if (!done)
 		return -VAS_ENOMEM;
-	leaf = fault_leaf(space, vma, block, vma->flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ);
-	if (!pagemap_collapse(&space->pages, addr, 1, &leaf)) {
-		put_block(space, block, 1);
-		return -VAS_ENOMEM;
-	}
-	gather_close(&space->gather);
+	hollow_forget(space, addr, end);
 	vma_touch(space, vma);
 	return 0;
 }

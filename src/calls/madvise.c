@@ -107,12 +107,19 @@ static int64_t advise_flags(struct part *part, uint64_t advice)
 static int64_t zap_part(const struct part *part, uint64_t advice)
 {
 	struct vas *space = part->space;
+	struct hollow_ends ends;
 
 	if (space_is_elsewhere(space))
 		return elsewhere_advise(space, &part->vma, part->start, part->end, advice);
 	if (!space_split_at(space, part->start, part->end))
 		return -VAS_ENOMEM;
+	hollow_watch(space, part->start, part->end, &ends);
+	if (advice != VAS_MADV_GUARD_INSTALL && linux_dontneed_frees_tables(space))
+		hollow_forget(space, part->start, part->end);
+	else
+		hollow_keep(space, part->start, part->end);
 	pagemap_zap(&space->pages, part->start, part->end);
+	hollow_note(space, &ends);
 	gather_close(&space->gather);
 	return 0;
 }
@@ -204,8 +211,9 @@ static int64_t advise_guard_install(struct part *part)
 	err = zap_part(part, VAS_MADV_GUARD_INSTALL);
 	if (err)
 		return err;
-	/* Linux ties the page tables to an identity here, so that fork copies the guards. */
-	if (!(part->vma.flags & VAS_VM_SHARED) && !part->vma.file)
+	/* Linux ties the page tables to an identity here, so that fork copies the guards; where it has
+	 * a flag for that, of anonymous memory only. */
+	if (!linux_notes_guards(space) || (!(part->vma.flags & VAS_VM_SHARED) && !part->vma.file))
 		vma_touch(space, &part->vma);
 	if (linux_notes_guards(space)) {
 		part->vma.flags |= VAS_VM_MAYBE_GUARD;
@@ -234,13 +242,17 @@ static bool unguard_entry(void *ctx, uint64_t addr, unsigned level, const struct
 static int64_t advise_guard_remove(const struct part *part)
 {
 	struct vas *space = part->space;
+	struct hollow_ends ends;
 
 	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_REMOVE))
 		return -VAS_EINVAL;
 	if (space_is_elsewhere(space))
 		return elsewhere_advise(space, &part->vma, part->start, part->end,
 		                        VAS_MADV_GUARD_REMOVE);
+	hollow_watch(space, part->start, part->end, &ends);
+	hollow_keep(space, part->start, part->end);
 	pagemap_walk(&space->pages, part->start, part->end, unguard_entry, space);
+	hollow_note(space, &ends);
 	return 0;
 }
 

@@ -78,7 +78,7 @@ static uint64_t known_flags(const struct vas *space)
 	       (linux_mremap_dontunmap(space) ? VAS_MREMAP_DONTUNMAP : 0);
 }
 
-/* What can be said without looking at the space, nor at the new address. */
+/* What can be said without looking at the space, nor at where the new address lies. */
 static int64_t check_arguments(const struct request *asked)
 {
 	const struct vas *space = asked->space;
@@ -89,6 +89,9 @@ static int64_t check_arguments(const struct request *asked)
 	if (asked->new_len > vas_task_size(space) && linux_mremap_moves_many(space))
 		return -VAS_EINVAL;
 	if (is_placed(asked) && !(asked->flags & VAS_MREMAP_MAYMOVE))
+		return -VAS_EINVAL;
+	if (is_placed(asked) && !space_is_aligned(space, asked->new) &&
+	    linux_mremap_aligns_first(space))
 		return -VAS_EINVAL;
 	return (asked->flags & VAS_MREMAP_DONTUNMAP) && !asked->equal ? -VAS_EINVAL : 0;
 }
@@ -424,6 +427,7 @@ static int64_t move(struct plan *p)
 {
 	struct vas *space = p->space;
 	bool whole = p->old == p->vma.start && p->old_len == vma_len(&p->vma);
+	struct hollow_ends ends;
 	uint64_t peak = space->peak;
 	int64_t err;
 
@@ -441,6 +445,8 @@ static int64_t move(struct plan *p)
 	}
 	place_target(p);
 	unwatch_target(p);
+	hollow_watch(space, p->old, p->old + p->old_len, &ends);
+	hollow_move(space, p->old, p->new, p->old_len, p->asked->flags & VAS_MREMAP_DONTUNMAP);
 	pagemap_move(&space->pages, p->old, p->new, p->old_len);
 	gather_close(&space->gather);
 	if (!(p->asked->flags & VAS_MREMAP_DONTUNMAP))
@@ -449,6 +455,7 @@ static int64_t move(struct plan *p)
 		renew_source(p);
 	else
 		leave_source(p);
+	hollow_note(space, &ends);
 	space->peak = max_u64(peak, space->size); /* both ends at once were only our way there */
 	if ((p->vma.flags & VAS_VM_LOCKED) && p->new_len > p->old_len)
 		p->later = (struct later){p->new + p->old_len, p->new + p->new_len};

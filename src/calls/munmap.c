@@ -161,12 +161,14 @@ void munmap_commit(const struct unmap_checked *checked)
 {
 	const struct unmap *u = &checked->u;
 	struct vas *space = u->space;
+	struct hollow_ends ends = {.n = 0};
 	struct vma vma;
 
 	space_assert_locked(u->space);
 	if (u->huge)
 		give_up_reserve(u);
 	if (!u->absent) {
+		hollow_watch(space, u->start, u->end, &ends);
 		pagemap_clear(&space->pages, u->start, u->end);
 		gather_close(&space->gather);
 	}
@@ -178,6 +180,8 @@ void munmap_commit(const struct unmap_checked *checked)
 		discount_pages(space, &vma, space_pages(space, end - start));
 		vma_cut(space, &vma, start, end);
 	}
+	hollow_note(space, &ends);
+	hollow_unmapped(space, u->start, u->end);
 }
 
 int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)

@@ -25,7 +25,7 @@ static void census_vma(struct census *census, const struct vma *vma)
 	if (!space_is_aligned(space, vma->start | vma->end) || vma->end > vas_task_size(space))
 		census->broken =
 			"every vma is page aligned and below the end of the user's addresses";
-	if (vma->anon && (vma->flags & VAS_VM_SHARED))
+	if (vma->anon && (vma->flags & VAS_VM_SHARED) && linux_notes_guards(space))
 		census->broken = "a touched vma is private";
 	if (vma->file && !file_has_users(vma->file))
 		census->broken = "a vma's file has a reference";

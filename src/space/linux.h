@@ -92,6 +92,12 @@ static inline bool linux_mremap_checks_first(const struct vas *space)
 	return !linux_mremap_looks_first(space) || linux_mremap_moves_many(space);
 }
 
+/* Among it that the new address is aligned, always since then. */
+static inline bool linux_mremap_aligns_first(const struct vas *space)
+{
+	return linux_mremap_checks_first(space) || linux_since(space, 6, 15);
+}
+
 /* A mapping that grows in place until it meets the next one may merge with it. */
 static inline bool linux_growth_merges(const struct vas *space)
 {
@@ -110,7 +116,7 @@ static inline bool linux_dontunmap_leaks_locked(const struct vas *space)
 static inline bool linux_dontunmap_renews(const struct vas *space)
 {
 	return linux_since(space, 7, 2) || linux_updated(space, 6, 12, 91) ||
-	       linux_updated(space, 6, 1, 170);
+	       linux_updated(space, 6, 1, 192);
 }
 
 /* DONTUNMAP of a whole vma leaves it as if it was never written. */
@@ -214,7 +220,14 @@ static inline bool linux_map_above4g(const struct vas *space)
 	return linux_since(space, 6, 6);
 }
 
-/* A write to a huge page of zeros takes another huge page; before: a small one among zeros. */
+/* DONTNEED of all that a page table maps frees the table too. */
+static inline bool linux_dontneed_frees_tables(const struct vas *space)
+{
+	return linux_since(space, 6, 14);
+}
+
+/* A write to a huge page of zeros takes another huge page; before: a small one among zeros. It shows
+ * in smaps alone, which has no case. */
 static inline bool linux_zeros_become_huge(const struct vas *space)
 {
 	return linux_since(space, 6, 13);

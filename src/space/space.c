@@ -1,6 +1,7 @@
 /* space.c - systems and spaces: their life, limits and counters.
  *
  * SPDX-License-Identifier: MIT */
+#include "space/hollow.h"
 #include "space/space.h"
 #include "pages/tlb.h"
 #include "space/mapped.h"
@@ -260,6 +261,7 @@ static void release_vmas(struct vas *space)
 			vas_file_put(vma.file);
 	}
 	range_tree_destroy(&space->tree);
+	hollow_end(space);
 }
 
 /* The last space has gone: nobody maps the block of zeros. */

@@ -62,7 +62,7 @@ struct vas_system {
  *   peak is not below size
  *   every leaf lies in a vma, and has no right that the vma has not
  *   every vma lies below the end of the user's addresses, page aligned
- *   a touched vma is private */
+ *   a touched vma is private (or was guarded, before Linux had a flag for that) */
 struct vas {
 	struct vas_system *system;
 	uint64_t id;             /* spaces are created in the order of these */
@@ -80,6 +80,7 @@ struct vas {
 	/* What may be where, and what is where. */
 	struct range_tree tree;
 	struct pagemap pages;
+	struct range_tree *hollow; /* see hollow.h; NULL: nothing was ever noted */
 	struct gather gather; /* what a call lets go of; empty outside of calls */
 	struct interval_tree mapped; /* what maps an object: see mapped.h */
 	struct interval_stock intervals;
