@@ -94,18 +94,24 @@ static uint64_t filled_pages(const struct fuzz_run *run, const struct call *call
 	}
 }
 
-/* PAGEOUT takes from the page table what it cannot write to a swap that is not there; only private
- * memory that was never freed lazily stays as it is. */
-static bool pages_out(const struct fuzz_run *run, const struct call *call)
+/* Whether a file or what has one of these flags lies in the range. */
+static bool meets_others(const struct fuzz_run *run, const struct call *call, uint64_t flags)
 {
 	struct vas_region region;
 	uint64_t end = call->arg[0] + call->arg[1];
 	for (uint64_t at = call->arg[0];
 	     vas_next_region(space_of(run, call), at, &region) && region.start < end;
 	     at = region.end)
-		if (region.file || (region.flags & (VAS_VM_MAYSHARE | VAS_VM_DROPPABLE)))
+		if (region.file || (region.flags & flags))
 			return true;
-	return run->lazy;
+	return false;
+}
+
+/* PAGEOUT takes from the page table what it cannot write to a swap that is not there; only private
+ * memory that was never freed lazily stays as it is. */
+static bool pages_out(const struct fuzz_run *run, const struct call *call)
+{
+	return run->lazy || meets_others(run, call, VAS_VM_MAYSHARE | VAS_VM_DROPPABLE);
 }
 
 /* Huge pages round a range up to what may reach the stub's page, which the target does not see. */
@@ -133,6 +139,11 @@ static bool left_out(const struct fuzz_run *run, const struct call *call)
 	if (call->name == CALL_MADVISE &&
 	    (advice == VAS_MADV_HWPOISON || advice == VAS_MADV_SOFT_OFFLINE))
 		return true; /* real frames of this machine would be taken out of use */
+	if (call->name == CALL_FETCH && call->arg[0] >> 47 && run->machine->emulated)
+		return true; /* QEMU fetches from addresses that are not canonical */
+	if (call->name == CALL_MADVISE && advice == VAS_MADV_COLLAPSE &&
+	    meets_others(run, call, VAS_VM_MAYSHARE))
+		return true; /* only private anonymous memory has huge pages (docs/differences.md) */
 	if (call->name == CALL_MADVISE && advice == VAS_MADV_PAGEOUT && pages_out(run, call))
 		return true;
 	if (call->name == CALL_MMAP && (call->arg[3] & VAS_MAP_HUGETLB) &&

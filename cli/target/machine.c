@@ -250,6 +250,19 @@ static void read_pools(struct vas_settings *settings)
 	}
 }
 
+/* QEMU's own processor names itself so. */
+static bool is_emulated(void)
+{
+	char line[256];
+	bool found = false;
+	FILE *stream = fopen("/proc/cpuinfo", "re");
+	while (stream && !found && fgets(line, sizeof(line), stream))
+		found = strncmp(line, "model name", 10) == 0 && strstr(line, "QEMU TCG") != NULL;
+	if (stream)
+		(void)fclose(stream);
+	return found;
+}
+
 bool machine_read(struct machine *machine)
 {
 	struct found found = {0};
@@ -274,6 +287,7 @@ bool machine_read(struct machine *machine)
 	read_shmem_sizes(machine);
 	settings->thp_enabled = thp_number(machine->thp);
 	settings->thp_zero_page = zero_page_used();
+	machine->emulated = is_emulated();
 	settings->leak_locked = true; /* who is compared with a kernel imitates its mistakes, too */
 	return true;
 }

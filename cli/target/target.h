@@ -41,6 +41,7 @@ struct machine {
 	char thp[16], shmem_thp[16]; /* the chosen word of each */
 	bool vas_verified;           /* vas has been verified against this version */
 	bool software;               /* vas keeps pages in software trees */
+	bool emulated;               /* the processor is QEMU's: its faults are not all real */
 };
 
 /* Reads the running kernel's (uname, sysctls, /sys, the real lowest address by trying). False: a

@@ -263,8 +263,9 @@ void hollow_fork(struct vas *child, const struct vas *parent, uint64_t start, ui
 {
 	struct range note;
 
-	for (uint64_t addr = start; parent->hollow && addr < end &&
-	                            range_tree_find(parent->hollow, addr, &note) && note.start < end;
+	for (uint64_t addr = start;
+	     parent->hollow && addr < end && range_tree_find(parent->hollow, addr, &note) &&
+	     note.start < end;
 	     addr = note.end)
 		add_blocks(child, max_u64(addr, note.start), min_u64(note.end, end));
 }
