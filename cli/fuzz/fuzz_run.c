@@ -143,7 +143,7 @@ static bool left_out(const struct fuzz_run *run, const struct call *call)
 		return true; /* QEMU fetches from addresses that are not canonical */
 	if (call->name == CALL_MADVISE && advice == VAS_MADV_COLLAPSE &&
 	    meets_others(run, call, VAS_VM_MAYSHARE))
-		return true; /* only private anonymous memory has huge pages (docs/differences.md) */
+		return true; /* only private anonymous memory has them (docs/differences.md) */
 	if (call->name == CALL_MADVISE && advice == VAS_MADV_PAGEOUT && pages_out(run, call))
 		return true;
 	if (call->name == CALL_MMAP && (call->arg[3] & VAS_MAP_HUGETLB) &&

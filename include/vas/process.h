@@ -12,7 +12,8 @@
  *
  * Memory that was not mapped by these functions (the program's image, the system's malloc) is not
  * vas's: a call on it is passed through to the host untouched, and counted (mremap in the portable
- * realization, which has no host's: ENOMEM). MAP_HUGETLB is passed through, too. Do not unmap or move what was mapped here by the host's own calls.
+ * realization, which has no host's: ENOMEM). MAP_HUGETLB is passed through, too. Do not unmap or
+ * move what was mapped here by the host's own calls.
  *
  * Two realizations. On Linux pages move by the host's mremap. The portable one asks of the host no
  * more than POSIX has (mmap, munmap, mprotect, mlock, shm_open); there private memory moves by

@@ -101,8 +101,8 @@ static bool never_overcommits(void)
 }
 
 /* A guest that reports its free large pages to the machine below (page reporting, of order 9 and
- * more) has them taken away: each time one is used, 512 pages come from there, one by one. Measured:
- * first touch is four times as slow as that of small pages, which are used again. */
+ * more) has them taken away: each time one is used, 512 pages come from there, one by one.
+ * Measured: first touch is four times as slow as that of small pages, which are used again. */
 bool host_huge_is_slow(void)
 {
 #ifdef __linux__

@@ -211,8 +211,8 @@ static int64_t advise_guard_install(struct part *part)
 	err = zap_part(part, VAS_MADV_GUARD_INSTALL);
 	if (err)
 		return err;
-	/* Linux ties the page tables to an identity here, so that fork copies the guards; where it has
-	 * a flag for that, of anonymous memory only. */
+	/* Linux ties the page tables to an identity here, so that fork copies the guards; where it
+	 * has a flag for that, of anonymous memory only. */
 	if (!linux_notes_guards(space) || (!(part->vma.flags & VAS_VM_SHARED) && !part->vma.file))
 		vma_touch(space, &part->vma);
 	if (linux_notes_guards(space)) {

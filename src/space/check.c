@@ -3,6 +3,7 @@
  * The words of an answer are those that stand beside the structures.
  *
  * SPDX-License-Identifier: MIT */
+#include "space/linux.h"
 #include "space/mapped.h"
 #include "space/vma.h"
 

@@ -3,8 +3,8 @@
  * vas lets go of a table with its last entry, Linux with the last vma of the addresses it is for:
  * and where there is a table no access maps a large page, and MADV_COLLAPSE finds something to do.
  * So the blocks of addresses, one leaf table each, whose table Linux would still have are noted
- * here. A note may be there although pages are in the block too; one for which there is no memory is
- * not made.
+ * here. A note may be there although pages are in the block too; one for which there is no memory
+ * is not made.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_HOLLOW_H

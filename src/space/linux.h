@@ -226,8 +226,8 @@ static inline bool linux_dontneed_frees_tables(const struct vas *space)
 	return linux_since(space, 6, 14);
 }
 
-/* A write to a huge page of zeros takes another huge page; before: a small one among zeros. It shows
- * in smaps alone, which has no case. */
+/* A write to a huge page of zeros takes another huge page; before: a small one among zeros. It
+ * shows in smaps alone, which has no case. */
 static inline bool linux_zeros_become_huge(const struct vas *space)
 {
 	return linux_since(space, 6, 13);

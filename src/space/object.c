@@ -280,7 +280,8 @@ uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty)
 	bool gone;
 
 	lock_object(object);
-	/* What is being truncated, or punched, is still there for those who have not been visited. */
+	/* What is being truncated, or punched, is still there for those who have not been
+	 * visited. */
 	gone = index >= object_npages(object) || is_in_hole(object, index);
 	word = gone ? NULL : find_word(object, index, &node);
 	if (word && *word) {

@@ -449,8 +449,9 @@ static int lock_some(char *p, int fd)
 	return vas_mlock_host(p, 4 * PAGE);
 }
 
-/* What was refused has changed no byte, and the books are the host's: all can be read, made writable
- * and unmapped. (mprotect, mlock, madvise of several vmas keep what they have done, as on Linux.) */
+/* What was refused has changed no byte, and the books are the host's: all can be read, made
+ * writable and unmapped. (mprotect, mlock, madvise of several vmas keep what they have done, as on
+ * Linux.) */
 static void refuse_call(refused_call *call)
 {
 	int fd = temporary_file(8);
@@ -533,8 +534,8 @@ static void map_and_move_for_ever(void)
 	}
 }
 
-/* Nor is there anything while the process lives: a name would be there for a moment at most, and the
- * next call takes away what a killed process has left. */
+/* Nor is there anything while the process lives: a name would be there for a moment at most, and
+ * the next call takes away what a killed process has left. */
 static void leaves_nothing_behind_when_killed(void)
 {
 	DIR *directory;

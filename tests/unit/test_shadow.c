@@ -501,8 +501,8 @@ static uint64_t word_at(struct side *side, uint64_t addr)
 	return word ? __atomic_load_n(word, __ATOMIC_RELAXED) : 0;
 }
 
-/* The private pages of others' are in the child what they were, or gone with the end of a file: what
- * their workers stored since is not to be seen. */
+/* The private pages of others' are in the child what they were, or gone with the end of a file:
+ * what their workers stored since is not to be seen. */
 static void check_witness(struct worker *w, const struct witness *seen)
 {
 	uint64_t value = word_at(&w->side[1], seen->addr);
