@@ -23,6 +23,7 @@
 #include "pages/pagetable.c"
 #include "pages/pagetable_move.c"
 #include "pages/pagetable_share.c"
+#include "pages/stock.c"
 #include "pages/pagetree.c"
 #include "pages/tlb.c"
 #include "pages/walk.c"

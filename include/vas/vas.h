@@ -29,8 +29,17 @@
  * vas_object_ctx, vas_file_info, vas_vmflags, vas_tlb_lookup. Others need interrupts disabled
  * around all calls of the system.
  *
- * Errors common to all calls: -VAS_ENOMEM also when vas's own memory (struct vas_port) is used up;
- * then nothing has been changed unless the call says otherwise.
+ * Errors common to all calls: -VAS_ENOMEM also when vas's own memory (struct vas_port) is used up,
+ * or the limit of the space's group forbids more; then nothing has been changed unless the call
+ * says otherwise.
+ *
+ * Giving back needs no memory: vas_munmap, MADV_DONTNEED, MADV_REMOVE, what makes smaller (vas_brk,
+ * vas_mremap, vas_object_resize), vas_destroy; nor do vas_mprotect, vas_mlock, vas_munlock,
+ * vas_mseal and flags of vas_madvise take any for vmas that they change whole (vas_mprotect does
+ * for page tables that fork still shares). Where what goes is part of a vma, of a large page, or of
+ * a page table that fork shares, there is something to split: for that each space keeps a reserve,
+ * which what is freed fills again, or else the next call that takes memory. -VAS_ENOMEM comes only
+ * when the reserve is empty: no memory is left, and calls before have split without freeing any.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_H
@@ -288,7 +297,8 @@ void vas_system_fail_after(struct vas_system *system, int64_t n);
  *
  * A call whose guest is at the limit fails as if no frame were free: a fault or a call with
  * -VAS_ENOMEM (mlock: -VAS_EAGAIN), nothing changed; what frees still works. Before that, the hook
- * is asked. */
+ * is asked; also for the pages that mmap, brk, mremap and mlockall make present without telling of
+ * those that they could not. */
 struct vas_group;
 
 struct vas_group_params {
@@ -410,7 +420,7 @@ int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops
                           uint64_t size, struct vas_object **object);
 
 /* The size has become `size` bytes (ftruncate): pages past the end are unmapped everywhere and
- * freed, dirty or not, and the tail of the last page becomes zero. 0 or -VAS_ENOMEM. */
+ * freed, dirty or not, and the tail of the last page becomes zero. Answers 0. */
 int64_t vas_object_resize(struct vas_object *object, uint64_t size);
 
 /* Writes all dirty pages back (fsync). 0, or the first negative errno that write_page answered:
@@ -473,13 +483,17 @@ struct vas_object *vas_file_object(const struct vas_file *file);
  * MAP_HUGETLB: len is rounded up to huge pages; EINVAL: a page size there is not, an address or
  * offset that is not a multiple of it, a file; ENOMEM: the pool has not enough pages left.
  * On failure nothing is unmapped, but where the commit limit forbids shared memory or the pool has
- * no huge pages: both are asked last, as on Linux, when what was in the place is gone. A sealed
- * mapping in the range may have been split. */
+ * no huge pages: both are asked last, as on Linux, when what was in the place is gone; so is,
+ * before Linux 6.12, the commit limit of any memory. Want of vas's own memory changes nothing.
+ * Where the range is refused because of a seal or of a limit, the mappings at its ends may have
+ * been split. MAP_POPULATE, MAP_LOCKED: pages that cannot be made present are left out, without an
+ * error. */
 int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
                  struct vas_file *file, uint64_t offset);
 
 /* munmap(2). EINVAL: unaligned, len 0 or out of range, part of a special mapping; EPERM: sealed
- * (nothing removed, the first vma may be left split); ENOMEM: the split exceeds max_map_count. */
+ * (nothing removed, the first vma may be left split); ENOMEM: the split exceeds max_map_count, or
+ * the reserve is empty (above). */
 int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len);
 
 /* mremap(2), Linux 6.18 (earlier behaviour by version). Returns the address.
@@ -489,21 +503,29 @@ int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len);
  * EPERM   sealed; FIXED below mmap_min_addr
  * EAGAIN  locked pages would exceed RLIMIT_MEMLOCK
  * ENOMEM  cannot grow in place without MAYMOVE; no room; a limit
- * A FIXED move that fails late (sealed, low address, overcommit, RLIMIT_AS with DONTUNMAP) may have
- * unmapped the destination and cut the tail, as on Linux; a move of several vmas keeps those
- * already moved. */
+ * A FIXED move that fails late (sealed, low address, overcommit, RLIMIT_AS with DONTUNMAP,
+ * max_map_count) may have unmapped the destination and cut the tail, as on Linux; a move of several
+ * vmas keeps those already moved, whatever stops it. Want of vas's own memory leaves the vma that
+ * was to move, and what is at its destination, as they were. Locked memory that grows is made
+ * present; pages that cannot be are left out, without an error. */
 int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
                    uint64_t flags, uint64_t new_addr);
 
 /* mprotect(2). EINVAL, ENOMEM (gap, limit; what lies before it is changed), EACCES, EPERM
- * (sealed). */
+ * (sealed). Locked private memory that becomes writable is made so page by page; where that fails,
+ * the first write decides. */
 int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot);
 
-/* brk(2) as the kernel has it: returns the break after the call, never an errno. */
+/* brk(2) as the kernel has it: returns the break after the call, never an errno; the old one, with
+ * nothing changed, where there is no memory. */
 int64_t vas_brk(struct vas *space, uint64_t brk);
 
-/* mlock(2), mlock2(2), munlock(2), mlockall(2), munlockall(2). EINVAL; ENOMEM (gap, limit, or a
- * page that cannot be made present: the flags stay set then); EPERM (no right to lock). */
+/* mlock(2), mlock2(2), munlock(2), mlockall(2), munlockall(2). EINVAL; EPERM (no right to lock);
+ * ENOMEM: RLIMIT_MEMLOCK; a gap, or max_map_count (what lies before is locked, or unlocked); a page
+ * that is not there for an access (guard, end of file); vas's own memory for the vmas (nothing is
+ * changed). EAGAIN: no memory for a page. What is locked then stays so, as on Linux, as far as it
+ * was made present. mlockall and munlockall need no memory themselves; pages that cannot be made
+ * present are left out, without an error. */
 int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len);
 int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len);
@@ -511,13 +533,17 @@ int64_t vas_mlockall(struct vas *space, uint64_t flags);
 int64_t vas_munlockall(struct vas *space);
 
 /* madvise(2); see enum vas_advice. EINVAL: unaligned, unknown, or not for this mapping; ENOMEM: gap
- * (the rest is processed); EACCES, EPERM, EFAULT, EBUSY as the man page says. */
+ * (the rest is processed); EACCES, EPERM, EFAULT, EBUSY as the man page says. The vmas of a range
+ * are advised one after the other: what an error stops stays done in those before it, as on Linux.
+ * So does what POPULATE_READ, POPULATE_WRITE (pages) and COLLAPSE (blocks) have done in a vma
+ * before they find no memory; of all other advice a vma gets all or nothing then. */
 int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice);
 
 /* msync(2). EINVAL, ENOMEM (gap; the rest is done), EBUSY (INVALIDATE of a locked vma), EIO. */
 int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
 
-/* mincore(2). `vec` is an address in the space. EINVAL, ENOMEM (gap), EFAULT (vec). */
+/* mincore(2). `vec` is an address in the space. EINVAL, ENOMEM (gap), EFAULT (vec; also where there
+ * is no memory for a page of it). What was answered before an error stands in vec. */
 int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec);
 
 /* prctl(2) for what belongs to memory. A child of fork has what its parent has.
@@ -535,7 +561,7 @@ int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec
 int64_t vas_prctl(struct vas *space, uint64_t option, uint64_t arg);
 
 /* mseal(2). EINVAL, ENOMEM (gap: nothing sealed; a split that exceeds max_map_count: what lies
- * before it is sealed). Before Linux 6.10: ENOSYS. */
+ * before it is sealed; vas's own memory: nothing sealed). Before Linux 6.10: ENOSYS. */
 int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
 
 /* fork: a copy-on-write copy of `parent`. 0 or -VAS_ENOMEM (no child, parent unchanged). */
@@ -551,13 +577,14 @@ struct vas_signal {
 
 /* A page fault at `addr`: what the CPU should do next. 0: go on (the page is now present with the
  * right asked for); -VAS_EFAULT: deliver *signal; -VAS_ENOMEM: no frame left, nothing changed (but
- * a stack that had to grow first has grown). `access` is one of enum vas_access. `signal` may be
- * NULL. */
+ * a stack that had to grow first has grown, and private memory that was to be written counts as
+ * touched, as on Linux). `access` is one of enum vas_access. `signal` may be NULL. */
 int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
                   struct vas_signal *signal);
 
 /* Copies between the space and the caller's memory, faulting pages in as a CPU would. 0;
- * -VAS_EFAULT: *signal says where it stopped, the bytes before it are copied; -VAS_ENOMEM. */
+ * -VAS_EFAULT: *signal says where it stopped, the bytes before it are copied; -VAS_ENOMEM: so they
+ * are, but nothing says where. */
 int64_t vas_read(struct vas *space, void *to, uint64_t addr, uint64_t len,
                  struct vas_signal *signal);
 int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t len,

@@ -30,8 +30,8 @@ VAS_INTERNAL void munmap_look(struct unmap *u, struct vas *space, uint64_t start
 VAS_INTERNAL uint64_t munmap_pages(const struct unmap *u);
 
 /* Then takes the memory that unmapping and one insertion can need, or unmapping alone: that fails
- * only where a vma is to be split and what earlier calls left for it has been used up. NULL: no
- * memory. */
+ * only where a vma, a large leaf or a table that fork shares is to be split and what is kept for
+ * that (stock.h) has been used up. NULL: no memory. */
 VAS_INTERNAL struct unmap_ready *munmap_reserve(struct unmap *u);
 VAS_INTERNAL struct unmap_ready *munmap_reserve_alone(struct unmap *u);
 
@@ -126,8 +126,8 @@ VAS_INTERNAL uint64_t mmap_prot_flags(uint64_t prot);
 /* ---- rmap.c ---- */
 
 /* Takes pages [first, last) from an object, and unmaps them everywhere; copies of them made by
- * writing to private mappings stay. 0; -ENOMEM: nothing was taken. No lock is held. */
-VAS_INTERNAL int64_t rmap_punch(struct vas_object *object, uint64_t first, uint64_t last);
+ * writing to private mappings stay. No lock is held. */
+VAS_INTERNAL void rmap_punch(struct vas_object *object, uint64_t first, uint64_t last);
 
 /* Writes the dirty ones of pages [first, last) back to the file; whoever writes to one afterwards
  * faults first. 0 or the first error, after which the others are written too. No lock is held. */

@@ -245,29 +245,27 @@ static bool is_not_populated(const struct vas *space, const struct vma *vma)
 	return (vma->flags & (VAS_VM_IO | VAS_VM_PFNMAP)) || !vma_is_ours(vma);
 }
 
-/* The next pages of the range, which becomes what is left. An error has the rest of its vma left
- * out, but for -EAGAIN. */
-static int64_t populate_next(struct vas *space, struct later *range)
+/* The next pages of the range, which becomes what is left. *vma_end: where to go on after an error,
+ * which has the rest of its vma left out. */
+static int64_t populate_next(struct vas *space, struct later *range, uint64_t *vma_end)
 {
-	int64_t err = 0;
 	struct vma vma;
 
 	if (!vma_from(space, range->start, &vma) || vma.start >= range->end) {
 		range->start = range->end;
 		return 0;
 	}
+	*vma_end = vma.end;
 	range->start = max_u64(range->start, vma.start);
-	if (is_not_populated(space, &vma))
-		range->start = vma.end;
-	else
-		err = populate_vma(space, &vma, &range->start, min_u64(vma.end, range->end));
-	if (err && err != -VAS_EAGAIN)
-		range->start = vma.end;
-	return err;
+	if (!is_not_populated(space, &vma))
+		return populate_vma(space, &vma, &range->start, min_u64(vma.end, range->end));
+	range->start = vma.end;
+	return 0;
 }
 
 int64_t fault_populate(struct vas *space, struct later range, enum populate how)
 {
+	uint64_t refusals = group_refusals(space->group), vma_end = 0;
 	unsigned looks = 0;
 	int64_t err = 0;
 
@@ -275,12 +273,14 @@ int64_t fault_populate(struct vas *space, struct later range, enum populate how)
 		return 0; /* their hook has seen the lock, or the flag */
 	while (range.start < range.end && (!err || how == TO_ITS_END)) {
 		space_lock(space);
-		err = populate_next(space, &range);
+		err = populate_next(space, &range, &vma_end);
 		space_unlock(space);
-		if (err == -VAS_EAGAIN) {
+		if (err == -VAS_EAGAIN)
 			lock_wait(&space->system->port, &looks);
-			err = 0;
-		}
+		else if (err && (err != -VAS_ENOMEM || !group_ask(space->group, space, &refusals)))
+			range.start = vma_end;
+		if (range.start < vma_end)
+			err = 0; /* the same pages again */
 	}
 	return how == TO_ITS_END ? 0 : err;
 }

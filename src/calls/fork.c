@@ -26,6 +26,8 @@ static bool has_copied_pages(const struct vma *vma)
 	return vma->anon || (vma->flags & VAS_VM_MAYBE_GUARD);
 }
 
+/* Tables are shared where no page of an object is: what takes pages from one (truncation, REMOVE)
+ * finds them in tables of the space's own, and needs no memory. */
 static int64_t copy_vma(struct vas *parent, struct vas *child, const struct vma *vma)
 {
 	uint64_t npages = vma_pages(parent, vma);
@@ -39,7 +41,7 @@ static int64_t copy_vma(struct vas *parent, struct vas *child, const struct vma 
 		return -VAS_ENOMEM;
 	add_to_child(child, &copy);
 	if (has_copied_pages(vma) &&
-	    !pagemap_share(&child->pages, &parent->pages, vma->start, vma->end))
+	    !pagemap_share(&child->pages, &parent->pages, vma->start, vma->end, !vma->file))
 		return -VAS_ENOMEM;
 	if (has_copied_pages(vma))
 		hollow_fork(child, parent, vma->start, vma->end);

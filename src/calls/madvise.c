@@ -94,8 +94,7 @@ static int64_t advise_flags(struct part *part, uint64_t advice)
 
 	if (err || flags == part->vma.flags)
 		return err;
-	if (!space_reserve(part->space) ||
-	    (part->space->pages.large && !space_split_at(part->space, part->start, part->end)))
+	if (!space_reserve_change(part->space, part->start, part->end))
 		return -VAS_ENOMEM;
 	err = vma_modify(part->space, &part->vma, part->start, part->end, flags);
 	/* Now only the limit of vmas can be in the way. */
@@ -111,16 +110,17 @@ static int64_t zap_part(const struct part *part, uint64_t advice)
 
 	if (space_is_elsewhere(space))
 		return elsewhere_advise(space, &part->vma, part->start, part->end, advice);
-	if (!space_split_at(space, part->start, part->end))
+	if (!space_split_to_free(space, part->start, part->end))
 		return -VAS_ENOMEM;
 	hollow_watch(space, part->start, part->end, &ends);
-	if (advice != VAS_MADV_GUARD_INSTALL && linux_dontneed_frees_tables(space))
+	if (linux_dontneed_frees_tables(space))
 		hollow_forget(space, part->start, part->end);
 	else
 		hollow_keep(space, part->start, part->end);
 	pagemap_zap(&space->pages, part->start, part->end);
 	hollow_note(space, &ends);
 	gather_close(&space->gather);
+	space_restock(space);
 	return 0;
 }
 
@@ -157,7 +157,6 @@ static int64_t advise_remove(struct part *part)
 	const uint64_t shared = VAS_VM_SHARED | VAS_VM_MAYWRITE;
 	struct vas_file *file = vma->file;
 	uint64_t first, last;
-	int64_t err;
 
 	if (vma->flags & VAS_VM_LOCKED)
 		return -VAS_EINVAL;
@@ -177,10 +176,10 @@ static int64_t advise_remove(struct part *part)
 		                        VAS_MADV_REMOVE);
 	file_get(file);
 	space_unlock(part->space);
-	err = rmap_punch(file->object, first, last);
+	rmap_punch(file->object, first, last);
 	vas_file_put(file);
 	space_lock(part->space);
-	return err;
+	return 0;
 }
 
 /* Reclaim: there is no swap, so anonymous pages stay; see docs/differences.md for file pages. */
@@ -208,7 +207,10 @@ static int64_t advise_guard_install(struct part *part)
 
 	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_INSTALL))
 		return -VAS_EINVAL;
-	err = zap_part(part, VAS_MADV_GUARD_INSTALL);
+	err = space_is_elsewhere(space) ? elsewhere_advise(space, &part->vma, part->start,
+	                                                   part->end, VAS_MADV_GUARD_INSTALL)
+	      : pagemap_prepare_marks(&space->pages, part->start, part->end) ? 0
+	                                                                     : -VAS_ENOMEM;
 	if (err)
 		return err;
 	/* Linux ties the page tables to an identity here, so that fork copies the guards; where it
@@ -221,12 +223,10 @@ static int64_t advise_guard_install(struct part *part)
 	}
 	if (space_is_elsewhere(space))
 		return 0;
-	for (uint64_t addr = part->start; addr < part->end && !err;
-	     addr += space_page_size(space)) {
-		if (!pagemap_set(&space->pages, addr, 0, &guard))
-			err = -VAS_ENOMEM;
-	}
-	return err;
+	hollow_keep(space, part->start, part->end);
+	pagemap_mark(&space->pages, part->start, part->end, &guard);
+	gather_close(&space->gather);
+	return 0;
 }
 
 static bool unguard_entry(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)

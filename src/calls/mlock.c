@@ -80,29 +80,21 @@ static int64_t lock(struct vas *space, uint64_t start, uint64_t len, uint64_t lo
 	return lock_range(space, start, start + len, locks);
 }
 
-static int64_t lock_once(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
+static int64_t lock_and_populate(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
 {
+	uint64_t refusals = group_refusals(space->group);
 	uint64_t start = align_down(addr, space_page_size(space));
 	int64_t err;
 
 	len = space_align(space, len + (addr - start));
-	space_lock(space);
-	err = lock(space, start, len, locks);
-	space_unlock(space);
+	do {
+		space_lock(space);
+		err = lock(space, start, len, locks);
+		space_unlock(space);
+	} while (err && group_ask(space->group, space, &refusals));
 	if (err)
 		return err;
 	return errno_of(fault_populate(space, (struct later){start, start + len}, TO_FIRST_ERROR));
-}
-
-static int64_t lock_and_populate(struct vas *space, uint64_t addr, uint64_t len, uint64_t locks)
-{
-	uint64_t refusals = group_refusals(space->group);
-	int64_t result;
-
-	do
-		result = lock_once(space, addr, len, locks);
-	while (result < 0 && group_ask(space->group, space, &refusals));
-	return result;
 }
 
 int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len)
@@ -141,18 +133,14 @@ int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len)
 	return result;
 }
 
-/* The lock flags of all vmas; what may not be changed stays as it is, as on Linux. -ENOMEM: vas has
- * no memory left for it. */
-static int64_t lock_all(struct vas *space, uint64_t locks)
+/* The lock flags of all vmas; what may not be changed stays as it is, as on Linux. Whole vmas need
+ * no memory. */
+static void lock_all(struct vas *space, uint64_t locks)
 {
 	struct vma vma;
 
-	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end) {
-		if (!space_reserve(space))
-			return -VAS_ENOMEM;
+	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end)
 		lock_part(space, &vma, vma.start, vma.end, locks);
-	}
-	return 0;
 }
 
 static int64_t lock_everything(struct vas *space, uint64_t mcl, struct later *later)
@@ -161,7 +149,6 @@ static int64_t lock_everything(struct vas *space, uint64_t mcl, struct later *la
 	const uint64_t known = VAS_MCL_CURRENT | VAS_MCL_FUTURE | VAS_MCL_ONFAULT;
 	uint64_t locks = flags & VAS_MCL_ONFAULT ? VMA_LOCKS : VAS_VM_LOCKED;
 	uint64_t limit = space_pages(space, space->limit[VAS_RLIMIT_MEMLOCK].soft);
-	int64_t err;
 
 	if (!flags || (flags & ~known) || flags == VAS_MCL_ONFAULT)
 		return -VAS_EINVAL;
@@ -173,42 +160,28 @@ static int64_t lock_everything(struct vas *space, uint64_t mcl, struct later *la
 	space->def_flags = flags & VAS_MCL_FUTURE ? locks : 0;
 	if (!(flags & VAS_MCL_CURRENT))
 		return 0;
-	err = lock_all(space, locks);
-	if (!err)
-		*later = (struct later){0, vas_task_size(space)};
-	return err;
+	lock_all(space, locks);
+	*later = (struct later){0, vas_task_size(space)};
+	return 0;
 }
 
 int64_t vas_mlockall(struct vas *space, uint64_t mcl)
 {
-	uint64_t refusals = group_refusals(space->group);
 	struct later later = {0, 0};
 	int64_t result;
 
-	do {
-		space_lock(space);
-		result = lock_everything(space, mcl, &later);
-		space_unlock(space);
-	} while (result < 0 && group_ask(space->group, space, &refusals));
+	space_lock(space);
+	result = lock_everything(space, mcl, &later);
+	space_unlock(space);
 	fault_populate(space, later, TO_ITS_END);
 	return result;
 }
 
-static int64_t unlock_everything(struct vas *space)
-{
-	space->def_flags = 0;
-	return lock_all(space, 0);
-}
-
 int64_t vas_munlockall(struct vas *space)
 {
-	uint64_t refusals = group_refusals(space->group);
-	int64_t result;
-
-	do {
-		space_lock(space);
-		result = unlock_everything(space);
-		space_unlock(space);
-	} while (result < 0 && group_ask(space->group, space, &refusals));
-	return result;
+	space_lock(space);
+	space->def_flags = 0;
+	lock_all(space, 0);
+	space_unlock(space);
+	return 0;
 }

@@ -111,7 +111,8 @@ static bool protect_prepare(struct protection *p)
 	uint64_t end = min_u64(p->end, vas_task_size(p->space));
 
 	p->absent = pagemap_is_empty(&p->space->pages, p->start, end);
-	return space_reserve(p->space) && (p->absent || space_unshare(p->space, p->start, end));
+	return space_reserve_change(p->space, p->start, end) &&
+	       (p->absent || pagemap_unshare(&p->space->pages, p->start, end));
 }
 
 /* Where the change begins with PROT_GROWSDOWN: at the start of the stack. */

@@ -45,6 +45,7 @@ struct plan {
 	uint64_t delta;     /* and their difference in pages, before anything is cut off */
 	struct vma vma;     /* the vma that holds `old` */
 	struct later later; /* locked memory that it has grown by */
+	bool stocked;       /* what the move takes has been taken before */
 };
 
 static bool is_placed(const struct request *asked)
@@ -289,7 +290,8 @@ static bool prepare_move(struct plan *p)
 {
 	struct vas *space = p->space;
 
-	return space_reserve(space) && space_split_at(space, p->old, p->old + p->old_len) &&
+	return (p->stocked || space_reserve(space)) &&
+	       space_split_at(space, p->old, p->old + p->old_len) &&
 	       space_split_at(space, p->new, p->new + p->new_len) &&
 	       pagemap_prepare_move(&space->pages, p->old, p->new, p->old_len);
 }
@@ -503,8 +505,8 @@ static int64_t make_way(struct plan *p)
 }
 
 /* FIXED or DONTUNMAP: makes room at the target, cuts the tail, then moves. From there on an error
- * leaves behind what was done before it. */
-static int64_t move_placed(struct plan *p)
+ * leaves behind what was done before it; want of memory is none. */
+static int64_t unmap_and_move(struct plan *p)
 {
 	struct vas *space = p->space;
 	int64_t err = linux_mremap_moves_many(space) ? check_vma(p) : 0;
@@ -524,6 +526,51 @@ static int64_t move_placed(struct plan *p)
 		return -VAS_ENOMEM;
 	err = choose_target(p);
 	return err ? err : move(p);
+}
+
+static bool split_within(struct vas *space, uint64_t start, uint64_t len)
+{
+	uint64_t task_size = vas_task_size(space);
+
+	return start > task_size || len > task_size - start ||
+	       space_split_at(space, start, start + len);
+}
+
+/* Before anything is unmapped, all the memory that unmapping and moving will take: at the target
+ * and at both ends twice. What will be refused anyhow takes none. False: no memory. */
+static bool stock_up(struct plan *p)
+{
+	struct vas *space = p->space;
+	uint64_t len = min_u64(p->old_len, p->new_len), end = p->new + p->new_len;
+	struct vma vma;
+
+	if (!(p->asked->flags & VAS_MREMAP_FIXED) ||
+	    (p->old_len <= p->new_len && !space_has_vma(space, p->new, end)) ||
+	    !vma_at(space, p->old, &vma) || len > vma.end - p->old)
+		return true;
+	p->stocked = true;
+	return space_reserve_vmas(space, 9) && split_within(space, p->new, p->new_len) &&
+	       split_within(space, p->old + len, p->old_len - len) &&
+	       space_split_at(space, p->old, p->old + len) &&
+	       pagemap_stock_move(&space->pages, p->old, p->new, len);
+}
+
+static int64_t move_placed(struct plan *p)
+{
+	struct table_stock *stock = &p->space->pages.stock;
+	int64_t err = -VAS_ENOMEM;
+
+	if (stock_up(p)) {
+		stock->open = p->stocked;
+		err = unmap_and_move(p);
+		stock->open = false;
+	}
+	if (p->stocked) {
+		gather_close(&p->space->gather);
+		stock_trim(stock, stock->keep);
+		space_restock(p->space);
+	}
+	return err;
 }
 
 static int64_t grow(struct plan *p)

@@ -40,24 +40,13 @@ struct unmap_ready *munmap_reserve(struct unmap *u)
 	                           (u->absent || space_split_at(u->space, u->start, u->end)));
 }
 
-/* Whether a vma goes on at addr. */
-static bool is_crossed(const struct vas *space, uint64_t addr)
-{
-	struct vma vma;
-
-	return vma_at(space, addr, &vma) && vma.start < addr;
-}
-
-/* Without memory: unmapping adds one vma at the most, and none where whole ones go. */
 struct unmap_ready *munmap_reserve_alone(struct unmap *u)
 {
 	struct vas *space = u->space;
 
 	u->absent = !u->mapped || pagemap_is_empty(&space->pages, u->start, u->end);
-	if (!space_reserve(space) && (is_crossed(space, u->start) || is_crossed(space, u->end)) &&
-	    !(range_tree_reserve(&space->tree, 1) && interval_stock_fill(&space->intervals, 2)))
-		return NULL;
-	return ready_if(u, u->absent || space_split_at(space, u->start, u->end));
+	return ready_if(u, space_reserve_to_free(space, u->start, u->end) &&
+	                           (u->absent || space_split_to_free(space, u->start, u->end)));
 }
 
 /* What Linux looks at before it splits the vma that `start` lies inside of. */
@@ -171,6 +160,7 @@ void munmap_commit(const struct unmap_checked *checked)
 		hollow_watch(space, u->start, u->end, &ends);
 		pagemap_clear(&space->pages, u->start, u->end);
 		gather_close(&space->gather);
+		space_restock(space);
 	}
 	for (uint64_t addr = u->start;
 	     addr < u->end && vma_seek_from(space, addr, &vma) && vma.start < u->end;

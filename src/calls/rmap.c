@@ -10,7 +10,7 @@
 #include "calls/calls.h"
 #include "space/mapped.h"
 
-enum rmap_action { PREPARE, ZAP_SHARED, ZAP_ALL, CLEAN };
+enum rmap_action { ZAP_SHARED, ZAP_ALL, CLEAN };
 
 /* On the way through the mappings of pages [first, last). */
 struct rmap {
@@ -55,8 +55,6 @@ static bool act_on_vma(void *ctx, struct vas *space, const struct vma *vma)
 
 	rmap->vma = *vma;
 	part_of_vma(space, rmap, &start, &end);
-	if (rmap->action == PREPARE)
-		return space_unshare(space, start, end);
 	if (rmap->action == ZAP_ALL)
 		pagemap_zap(&space->pages, start, end);
 	else if (rmap->action == ZAP_SHARED)
@@ -67,48 +65,34 @@ static bool act_on_vma(void *ctx, struct vas *space, const struct vma *vma)
 	return true;
 }
 
-static bool act_on_space(struct rmap *rmap, struct vas *space, enum rmap_action action)
-{
-	rmap->action = action;
-	rmap->space = space;
-	return mapped_each(space, rmap->object, rmap->first, rmap->last, act_on_vma, rmap);
-}
-
-/* Goes to each space that maps the object. Zapping wants the tables owned: they can have been
- * shared anew since that was prepared. */
-static bool each_space(struct vas_object *object, uint64_t first, uint64_t last,
+/* Goes to each space that maps the object. No page of an object is in a table that fork has shared
+ * (fork.c), and none is cut: nothing here needs memory. */
+static void each_space(struct vas_object *object, uint64_t first, uint64_t last,
                        enum rmap_action action)
 {
-	struct rmap rmap = {.object = object, .first = first, .last = last};
-	bool zaps = action == ZAP_SHARED || action == ZAP_ALL, ok = true;
+	struct rmap rmap = {.object = object, .first = first, .last = last, .action = action};
 	struct vas *space;
 
-	for (uint64_t id = 0; ok && (space = object_mapper(object, id)) != NULL;) {
+	for (uint64_t id = 0; (space = object_mapper(object, id)) != NULL;) {
+		rmap.space = space;
 		space_lock(space);
-		ok = (!zaps || act_on_space(&rmap, space, PREPARE)) &&
-		     act_on_space(&rmap, space, action);
+		mapped_each(space, object, first, last, act_on_vma, &rmap);
 		space_unlock(space);
 		id = space->id + 1;
 		space_unpin(space);
 	}
-	return ok;
 }
 
-int64_t rmap_punch(struct vas_object *object, uint64_t first, uint64_t last)
+void rmap_punch(struct vas_object *object, uint64_t first, uint64_t last)
 {
-	bool ok;
-
 	if (first >= last)
-		return 0;
+		return;
 	object_work_begin(object);
-	ok = each_space(object, first, last, PREPARE);
 	object_hole(object, first, last);
-	ok = ok && each_space(object, first, last, ZAP_SHARED);
-	if (ok)
-		object_drop(object, first, last);
+	each_space(object, first, last, ZAP_SHARED);
+	object_drop(object, first, last);
 	object_hole(object, 0, 0);
 	object_work_end(object);
-	return ok ? 0 : -VAS_ENOMEM;
 }
 
 int64_t rmap_sync(struct vas_object *object, uint64_t first, uint64_t last)
@@ -143,31 +127,22 @@ static void clear_tail(struct vas_object *object, uint64_t size)
 		memset((uint8_t *)frame_host(pool, frame) + tail, 0, (size_t)(page - tail));
 }
 
-static int64_t truncate_to(struct vas_object *object, uint64_t size)
+static void truncate_to(struct vas_object *object, uint64_t size)
 {
 	unsigned shift = object->system->frames.page_shift;
 	uint64_t first = (size >> shift) + !is_aligned(size, (uint64_t)1 << shift);
-	uint64_t old_size = object_size(object);
 
-	if (!each_space(object, first, ~(uint64_t)0, PREPARE))
-		return -VAS_ENOMEM;
 	object_set_size(object, size);
-	if (!each_space(object, first, ~(uint64_t)0, ZAP_ALL)) {
-		object_set_size(object, old_size);
-		return -VAS_ENOMEM;
-	}
+	each_space(object, first, ~(uint64_t)0, ZAP_ALL);
 	object_drop(object, first, ~(uint64_t)0);
 	clear_tail(object, size);
-	return 0;
 }
 
 int64_t vas_object_resize(struct vas_object *object, uint64_t size)
 {
-	int64_t result = 0;
-
 	object_work_begin(object);
 	if (size < object_size(object)) {
-		result = truncate_to(object, size);
+		truncate_to(object, size);
 	} else {
 		/* What was written past the end is no part of the file; in tmpfs it becomes one. */
 		if (size > object_size(object) && object->ops)
@@ -175,7 +150,7 @@ int64_t vas_object_resize(struct vas_object *object, uint64_t size)
 		object_set_size(object, size);
 	}
 	object_work_end(object);
-	return result;
+	return 0;
 }
 
 int64_t vas_object_sync(struct vas_object *object)

@@ -24,9 +24,10 @@ bool pagemap_init(struct pagemap *pm, struct gather *gather, struct slab_cache *
 	                  .frames = slab->frames,
 	                  .gather = gather,
 	                  .zero = gather->zero,
-	                  .payer = slab->payer,
+	                  .stock = &pm->stock,
 	                  .top = gather->format->levels - 1u},
 		.software = software,
+		.stock = {.frames = slab->frames, .payer = slab->payer},
 		.records = {.slab = slab},
 	};
 	return software || pagetable_init(&pm->table);
@@ -44,6 +45,7 @@ void pagemap_destroy(struct pagemap *pm)
 
 	for (uint64_t addr = 0; next_piece(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
 		pagetable_destroy(piece.table);
+	stock_trim(&pm->stock, 0);
 	range_tree_destroy(&pm->records);
 }
 
@@ -102,6 +104,8 @@ bool pagemap_set_quick(struct pagemap *pm, struct spot spot, const struct entry 
 
 bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct entry *entry)
 {
+	if (level > 0 && !stock_keep(&pm->stock))
+		return false;
 	pm->marked |= entry->kind == ENTRY_MARK;
 	pm->large |= level > 0;
 	if (pm->software)
@@ -113,7 +117,7 @@ bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level, const s
 {
 	struct piece piece;
 
-	if (pm->software && !tree_align(pm, addr, level))
+	if (!stock_keep(&pm->stock) || (pm->software && !tree_align(pm, addr, level)))
 		return false;
 	if (!next_piece(pm, addr, addr + 1, &piece))
 		return false;
@@ -130,6 +134,14 @@ bool pagemap_split_at(struct pagemap *pm, uint64_t addr)
 
 	return !next_piece(pm, addr, addr + 1, &piece) ||
 	       pagetable_split_at(piece.table, addr + piece.table->shift);
+}
+
+bool pagemap_is_split_at(const struct pagemap *pm, uint64_t addr)
+{
+	struct piece piece;
+
+	return !next_piece(pm, addr, addr + 1, &piece) ||
+	       pagetable_is_split_at(piece.table, addr + piece.table->shift);
 }
 
 bool pagemap_unshare(struct pagemap *pm, uint64_t start, uint64_t end)
@@ -164,6 +176,22 @@ void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end)
 	clear(pm, start, end, pm->marked ? KEEP_MARKS : CLEAR_MARKS);
 }
 
+bool pagemap_prepare_marks(struct pagemap *pm, uint64_t start, uint64_t end)
+{
+	if (pm->software)
+		return tree_prepare_marks(pm, start, end);
+	return pagetable_prepare_marks(&pm->table, start, end);
+}
+
+void pagemap_mark(struct pagemap *pm, uint64_t start, uint64_t end, const struct entry *mark)
+{
+	struct piece piece;
+
+	pm->marked = true;
+	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end)
+		pagetable_mark(piece.table, piece.key, piece.key_end, mark);
+}
+
 void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned before,
                      unsigned rights)
 {
@@ -173,6 +201,13 @@ void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t end, unsigned 
 		pagetable_protect(piece.table, piece.key, piece.key_end, rights);
 	if (before & ~rights)
 		gather_note(pm->table.gather, start, end, 0, GATHER_LEAVES);
+}
+
+bool pagemap_stock_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
+{
+	if (pm->software)
+		return tree_stock_move(pm, from, to, len);
+	return pagetable_stock_move(&pm->table, from, to, len);
 }
 
 bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
@@ -190,18 +225,20 @@ void pagemap_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
 		pagetable_move(&pm->table, &pm->table, from, to, len);
 }
 
-bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uint64_t end)
+bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start, uint64_t end,
+                   bool whole_tables)
 {
 	struct piece piece;
 	bool ok = true;
 
 	to->marked |= from->marked;
 	to->large |= from->large;
+	whole_tables &= !to->marked;
 	for (uint64_t addr = start; ok && next_piece(from, addr, end, &piece); addr = piece.end) {
 		if (to->software)
-			ok = tree_share(to, &piece);
+			ok = tree_share(to, &piece, whole_tables);
 		else
-			ok = pagetable_share(&to->table, piece.table, addr, end, !to->marked);
+			ok = pagetable_share(&to->table, piece.table, addr, end, whole_tables);
 	}
 	return ok;
 }
@@ -274,6 +311,7 @@ void pagemap_recount(const struct pagemap *pm, uint32_t step)
 
 	for (uint64_t addr = 0; next_piece(pm, addr, ~(uint64_t)0, &piece); addr = piece.end)
 		pagetable_recount(piece.table, step);
+	stock_recount(&pm->stock, step);
 }
 
 uint64_t pagemap_count_tables(const struct pagemap *pm)
@@ -290,6 +328,9 @@ const char *pagemap_check(const struct pagemap *pm)
 {
 	const char *broken = pm->software ? tree_check(pm) : NULL;
 	struct piece piece;
+
+	if (pm->stock.open || pm->stock.n > pm->stock.keep)
+		return "a stock is closed, and holds no more than it keeps";
 
 	for (uint64_t addr = 0; !broken && next_piece(pm, addr, ~(uint64_t)0, &piece);
 	     addr = piece.end)

@@ -12,6 +12,7 @@
 #include "format/format.h"
 #include "memory/frame.h"
 #include "pages/gather.h"
+#include "pages/stock.h"
 #include "tree/range_tree.h"
 
 /* One radix tree of tables: all there is on hardware, the pages of one record in software.
@@ -34,7 +35,7 @@ struct pagetable {
 	struct gather *gather; /* told of every change of a present word */
 	uint64_t shift;        /* from the guest's addresses to the tree's: 0 on hardware */
 	uint32_t zero;         /* the shared frame of zeros: never counted, never written */
-	uint32_t payer;        /* of its tables, see frame_alloc */
+	struct table_stock *stock; /* of the map: where its tables come from */
 	uint32_t root;
 	unsigned top;    /* the root's level */
 	bool has_upper;  /* the root's words beyond the user's addresses are the embedder's */
@@ -43,6 +44,7 @@ struct pagetable {
 /* A space's pages: in the tables that an MMU walks, or in software trees (pagetree.c). */
 struct pagemap {
 	struct pagetable table;  /* of the hardware; without a root in software */
+	struct table_stock stock;
 	bool software;           /* then the pages are in `records` */
 	bool large;              /* a leaf above level 0 was set in it once */
 	bool marked;             /* a mark was set in it once: its tables are not shared */
@@ -93,8 +95,18 @@ VAS_INTERNAL bool pagemap_set(struct pagemap *pm, uint64_t addr, unsigned level,
 VAS_INTERNAL bool pagemap_collapse(struct pagemap *pm, uint64_t addr, unsigned level,
                                    const struct entry *leaf);
 
-/* Splits large leaves and owns shared tables, so that none crosses addr. False: no memory. */
+/* Splits large leaves and owns shared tables, so that none has something on both sides of addr.
+ * False: no memory. */
 VAS_INTERNAL bool pagemap_split_at(struct pagemap *pm, uint64_t addr);
+
+/* Whether there can be any. */
+static inline bool pagemap_can_cross(const struct pagemap *pm)
+{
+	return pm->stock.keep > 0;
+}
+
+/* Whether there is none at addr. */
+VAS_INTERNAL bool pagemap_is_split_at(const struct pagemap *pm, uint64_t addr);
 
 /* Owns all tables of [start, end), so that every entry can be changed. False: no memory. */
 VAS_INTERNAL bool pagemap_unshare(struct pagemap *pm, uint64_t start, uint64_t end);
@@ -104,6 +116,12 @@ VAS_INTERNAL bool pagemap_unshare(struct pagemap *pm, uint64_t start, uint64_t e
 VAS_INTERNAL void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end);
 VAS_INTERNAL void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end);
 
+/* Puts a mark on every page of [start, end), in the place of what is there. Preparing makes the
+ * tables that it takes. False: no memory, nothing changed. */
+VAS_INTERNAL bool pagemap_prepare_marks(struct pagemap *pm, uint64_t start, uint64_t end);
+VAS_INTERNAL void pagemap_mark(struct pagemap *pm, uint64_t start, uint64_t end,
+                               const struct entry *mark);
+
 /* Gives the leaves of [start, end), whose tables are owned and which had no other rights than those
  * of `before`, these rights, but lets no leaf become writable that is not: the next write faults
  * and decides. */
@@ -111,7 +129,12 @@ VAS_INTERNAL void pagemap_protect(struct pagemap *pm, uint64_t start, uint64_t e
                                   unsigned rights);
 
 /* Makes the tables that moving [from, from + len) to `to` will need. Nothing is mapped at the
- * target; the ranges do not overlap. False: no memory, nothing changed. */
+ * target; the ranges do not overlap. False: no memory, nothing changed.
+ *
+ * pagemap_stock_move before it, while something is still mapped at the target, stocks up for that:
+ * with the stock open it cannot fail then. False: no memory. What is left of it, and is more than
+ * is kept, is the caller's to trim. */
+VAS_INTERNAL bool pagemap_stock_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len);
 VAS_INTERNAL bool pagemap_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to,
                                        uint64_t len);
 
@@ -125,10 +148,10 @@ VAS_INTERNAL bool pagemap_walk(const struct pagemap *pm, uint64_t start, uint64_
                                pagemap_visit *visit, void *ctx);
 
 /* Makes `to`, empty in [start, end), show the same pages there as `from`; afterwards neither may
- * write to them before it has faulted. No leaf crosses a border. Whole tables are shared, the rest
- * is copied. False: no memory; what was done stays, and is right. */
+ * write to them before it has faulted. No leaf crosses a border. Whole tables are shared, if
+ * `whole_tables`, the rest is copied. False: no memory; what was done stays, and is right. */
 VAS_INTERNAL bool pagemap_share(struct pagemap *to, struct pagemap *from, uint64_t start,
-                                uint64_t end);
+                                uint64_t end, bool whole_tables);
 
 /* The word of addr at each level from the top; how many levels there were, at least one on
  * hardware. They are good as long as the space is locked. */

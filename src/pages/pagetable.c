@@ -12,7 +12,7 @@
 
 bool pagetable_init(struct pagetable *pt)
 {
-	pt->root = frame_alloc_zeroed(pt->frames, pt->payer);
+	pt->root = table_alloc_zeroed(pt->stock);
 	return pt->root != FRAME_NONE;
 }
 
@@ -102,7 +102,7 @@ bool leaf_split(struct pagetable *pt, struct spot spot, uint64_t addr)
 	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
 	struct entry leaf = word_decode(pt, *spot.word, spot.level);
 	uint64_t *words, span = format_span(pt->format, spot.level);
-	uint32_t table = frame_alloc(pt->frames, pt->payer, 0);
+	uint32_t table = table_alloc(pt->stock);
 	bool zeros = frame_is_zeros(pt->frames, frame_of_phys(pt->frames, leaf.phys));
 	unsigned below = spot.level - 1;
 
@@ -125,23 +125,53 @@ bool leaf_split(struct pagetable *pt, struct spot spot, uint64_t addr)
 	return true;
 }
 
+static bool is_table_empty(const struct pagetable *pt, uint32_t table, unsigned level,
+                           uint64_t start, uint64_t end);
+
+/* The highest entry across addr that must not be: a large leaf, or one that leads to a shared table
+ * which has something on both sides. word NULL: there is none. */
+static struct spot find_crossing(const struct pagetable *pt, uint64_t addr)
+{
+	struct spot spot = {.table = pt->root, .level = pt->top};
+
+	for (;; spot.level--) {
+		uint64_t span = format_span(pt->format, spot.level);
+		uint64_t start = align_down(addr, span);
+
+		spot.word = table_words(pt, spot.table) +
+		            format_index(pt->format, addr, spot.level);
+		if (start == addr || !word_has_frame(pt->format, *spot.word))
+			break;
+		if (!is_table(pt, *spot.word, spot.level))
+			return spot;
+		spot.table = word_frame_of(pt, *spot.word);
+		if (word_is_writable(pt, *spot.word))
+			continue;
+		if (is_table_empty(pt, spot.table, spot.level - 1, start, addr) ||
+		    is_table_empty(pt, spot.table, spot.level - 1, addr, start + span))
+			break;
+		spot.table = frame_of_host(pt->frames, spot.word);
+		return spot;
+	}
+	spot.word = NULL;
+	return spot;
+}
+
+bool pagetable_is_split_at(const struct pagetable *pt, uint64_t addr)
+{
+	return !find_crossing(pt, addr).word;
+}
+
 bool pagetable_split_at(struct pagetable *pt, uint64_t addr)
 {
-	unsigned level = 0;
+	struct spot spot = find_crossing(pt, addr);
 
-	/* The lowest level at which an entry begins at addr: what lies above is crossed. */
-	while (level < pt->top && is_aligned(addr, format_span(pt->format, level + 1)))
-		level++;
-	for (;;) {
-		struct spot spot = spot_unshare(pt, addr, level);
-
-		if (!spot.word)
-			return false;
-		if (spot.level == level || !word_has_frame(pt->format, *spot.word))
-			return true;
-		if (!leaf_split(pt, spot, addr))
+	for (; spot.word; spot = find_crossing(pt, addr)) {
+		if (is_table(pt, *spot.word, spot.level) ? !table_unshare(pt, spot, addr)
+		                                         : !leaf_split(pt, spot, addr))
 			return false;
 	}
+	return true;
 }
 
 static bool unshare_extent(struct pagetable *pt, struct extent extent)
@@ -185,20 +215,24 @@ static bool is_table_empty(const struct pagetable *pt, uint32_t table, unsigned 
 	return is_extent_empty(pt, (struct extent){table, level, start, end});
 }
 
-/* Whether all in the table which this entry leads to is to go, and need not be looked at. */
-static bool goes_whole(const struct pagetable *pt, const struct slots *s, enum marks marks)
+/* How much of what is in the table which this entry leads to is to go. */
+enum going { ALL_GOES, NOTHING_GOES, PART_GOES };
+
+static enum going what_goes(const struct pagetable *pt, const struct slots *s, enum marks marks)
 {
 	uint32_t below = word_frame_of(pt, *s->spot.word);
 	unsigned level = s->spot.level - 1;
 
 	if (pt->frames->frame[below].live == 0)
-		return true;
+		return ALL_GOES;
 	if (word_is_writable(pt, *s->spot.word))
-		return slots_is_whole(s) && marks == CLEAR_MARKS;
+		return slots_is_whole(s) && marks == CLEAR_MARKS ? ALL_GOES : PART_GOES;
 	/* A table that is shared: the range was cut. */
+	if (!slots_is_whole(s) && is_table_empty(pt, below, level, s->start, s->end))
+		return NOTHING_GOES;
 	vas_assert(is_table_empty(pt, below, level, align_down(s->start, s->span), s->start));
 	vas_assert(is_table_empty(pt, below, level, s->end, align_up(s->end, s->span)));
-	return true;
+	return ALL_GOES;
 }
 
 /* Takes a word out, and hands over what it leads to. */
@@ -227,14 +261,18 @@ static void clear_extent(struct pagetable *pt, struct extent extent, enum marks 
 
 		if (word == 0)
 			continue;
-		if (!is_table(pt, word, extent.level)) {
+		if (is_table(pt, word, extent.level)) {
+			enum going going = what_goes(pt, &s, marks);
+
+			if (going == PART_GOES)
+				clear_extent(pt, slots_below(pt, &s), marks);
+			if (going != ALL_GOES &&
+			    pt->frames->frame[word_frame_of(pt, word)].live > 0)
+				continue;
+		} else {
 			if (!word_has_frame(pt->format, word) && marks == KEEP_MARKS)
 				continue;
 			vas_assert(slots_is_whole(&s));
-		} else if (!goes_whole(pt, &s, marks)) {
-			clear_extent(pt, slots_below(pt, &s), marks);
-			if (pt->frames->frame[word_frame_of(pt, word)].live > 0)
-				continue;
 		}
 		drop_entry(pt, s.spot, s.start, s.end);
 	}
@@ -262,6 +300,51 @@ static void trim_extent(struct pagetable *pt, struct extent extent)
 void pagetable_trim(struct pagetable *pt, uint64_t start, uint64_t end)
 {
 	trim_extent(pt, extent_of(pt, start, end));
+}
+
+/* Every page of the range gets a word of its own, in tables of this map's own. */
+bool pagetable_prepare_marks(struct pagetable *pt, uint64_t start, uint64_t end)
+{
+	uint64_t addr = start, span = format_span(pt->format, 1);
+
+	if (!pagetable_split_leaves(pt, start, end, format_page_size(pt->format)))
+		return false;
+	while (addr < end && spot_make(pt, addr, 0).word)
+		addr = align_down(addr, span) + span;
+	if (addr >= end)
+		return true;
+	pagetable_trim(pt, start, end);
+	return false;
+}
+
+/* A page goes, and its word stays in its table, which may be empty for a moment. */
+static void take_out(struct pagetable *pt, struct spot spot, uint64_t addr)
+{
+	uint64_t word = *spot.word;
+
+	if (!word_has_frame(pt->format, word))
+		return;
+	word_write(pt, spot.table, spot.word, 0);
+	pagetable_note(pt, addr, addr + format_page_size(pt->format), 0, GATHER_LEAVES);
+	release_leaf(pt, word, 0);
+}
+
+void pagetable_mark(struct pagetable *pt, uint64_t start, uint64_t end, const struct entry *mark)
+{
+	const uint64_t word = pt->format->encode(mark, 0), page = format_page_size(pt->format);
+	struct spot spot = {.word = NULL};
+
+	for (uint64_t addr = start; addr < end; addr += page, spot.word++) {
+		if (addr == start || is_aligned(addr, format_span(pt->format, 1)))
+			spot = spot_find(pt, addr, 0);
+		take_out(pt, spot, addr);
+	}
+	gather_flush(pt->gather);
+	for (uint64_t addr = start; addr < end; addr += page, spot.word++) {
+		if (addr == start || is_aligned(addr, format_span(pt->format, 1)))
+			spot = spot_find(pt, addr, 0);
+		word_write(pt, spot.table, spot.word, word);
+	}
 }
 
 /* The bytes of the pages in a table of leaf words go to the same places of a block. */

@@ -47,11 +47,15 @@ VAS_INTERNAL bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned le
 VAS_INTERNAL void pagetable_collapse(struct pagetable *pt, uint64_t addr, unsigned level,
                                      const struct entry *leaf);
 VAS_INTERNAL bool pagetable_split_at(struct pagetable *pt, uint64_t addr);
+VAS_INTERNAL bool pagetable_is_split_at(const struct pagetable *pt, uint64_t addr);
 VAS_INTERNAL bool pagetable_unshare(struct pagetable *pt, uint64_t start, uint64_t end);
 
 enum marks { KEEP_MARKS, CLEAR_MARKS };
 VAS_INTERNAL void pagetable_clear(struct pagetable *pt, uint64_t start, uint64_t end,
                                   enum marks marks);
+VAS_INTERNAL bool pagetable_prepare_marks(struct pagetable *pt, uint64_t start, uint64_t end);
+VAS_INTERNAL void pagetable_mark(struct pagetable *pt, uint64_t start, uint64_t end,
+                                 const struct entry *mark);
 VAS_INTERNAL void pagetable_protect(struct pagetable *pt, uint64_t start, uint64_t end,
                                     unsigned rights);
 VAS_INTERNAL bool pagetable_walk(const struct pagetable *pt, uint64_t start, uint64_t end,
@@ -62,6 +66,8 @@ VAS_INTERNAL unsigned pagetable_trace(const struct pagetable *pt, uint64_t addr,
 /* From one tree to another, or within one. */
 VAS_INTERNAL bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target,
                                          uint64_t from, uint64_t to, uint64_t len);
+VAS_INTERNAL bool pagetable_stock_move(struct pagetable *pt, uint64_t from, uint64_t to,
+                                       uint64_t len);
 VAS_INTERNAL void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t from,
                                  uint64_t to, uint64_t len);
 

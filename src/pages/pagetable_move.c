@@ -93,6 +93,37 @@ bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target, 
 	return true;
 }
 
+/* Counts the tables that it takes where nothing is: no more are needed where some are left. */
+bool pagetable_stock_move(struct pagetable *pt, uint64_t from, uint64_t to, uint64_t len)
+{
+	struct move move = {pt, pt, from, to, len};
+	uint64_t counted[VAS_LEVELS_MAX] = {0}, done = 0; /* by level: the last one, and 1 */
+	unsigned n = 0;
+
+	while (done < len) {
+		struct move_step step = plan_step(&move, done);
+		struct spot source = {.level = step.level};
+
+		if (!step.empty)
+			source = spot_unshare(pt, from + done, step.level);
+		if (!step.empty && !source.word)
+			return false;
+		if (source.level > step.level) {
+			if (!leaf_split(pt, source, from + done))
+				return false;
+			continue;
+		}
+		for (unsigned level = step.level; level < pt->top && !step.empty; level++) {
+			uint64_t table = ((to + done) >> format_shift(pt->format, level + 1)) + 1;
+
+			n += counted[level] != table;
+			counted[level] = table;
+		}
+		done += step.len;
+	}
+	return stock_fill(pt->stock, pt->stock->keep + n);
+}
+
 /* How many of the n words at `spot` are not zero: what is shorter is counted, they or the rest. */
 static unsigned count_live(const struct pagetable *pt, struct spot spot, unsigned n)
 {
@@ -221,10 +252,14 @@ bool pagetable_split(struct pagetable *pt, uint64_t addr, struct pagetable *othe
 	uint32_t left[VAS_LEVELS_MAX], right[VAS_LEVELS_MAX];
 	unsigned level = pt->top;
 
-	if (!pagetable_split_at(pt, addr))
+	unsigned lowest = 0; /* of the tables that go on on both sides */
+
+	while (lowest < pt->top && is_aligned(addr, format_span(pt->format, lowest + 1)))
+		lowest++;
+	if (!pagetable_split_at(pt, addr) || !spot_unshare(pt, addr, lowest).word)
 		return false;
 	for (unsigned i = 0; i <= pt->top; i++) {
-		right[i] = frame_alloc_zeroed(pt->frames, pt->payer);
+		right[i] = table_alloc_zeroed(pt->stock);
 		if (right[i] == FRAME_NONE) {
 			give_back(pt, right, i);
 			return false;
@@ -280,7 +315,7 @@ bool pagetable_raise(struct pagetable *pt, uint64_t addr, unsigned top)
 		uint32_t root = FRAME_NONE;
 
 		if (pt->frames->frame[pt->root].live > 0) {
-			root = frame_alloc_zeroed(pt->frames, pt->payer);
+			root = table_alloc_zeroed(pt->stock);
 			if (root == FRAME_NONE)
 				return false;
 			e.phys = frame_phys(pt->frames, pt->root);

@@ -70,8 +70,7 @@ static void copy_table(struct pagetable *pt, uint32_t copy, uint32_t shared, uns
 static bool split_off(struct pagetable *pt, struct spot spot, uint64_t addr)
 {
 	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
-	uint32_t shared = word_frame_of(pt, *spot.word),
-		 copy = frame_alloc(pt->frames, pt->payer, 0);
+	uint32_t shared = word_frame_of(pt, *spot.word), copy = table_alloc(pt->stock);
 	struct frame *f = &pt->frames->frame[shared];
 
 	if (copy == FRAME_NONE)
@@ -161,6 +160,8 @@ static bool share_run(const struct sharing *sharing, const struct slots *s, unsi
 	struct frame *f = &sharing->to->frames->frame[target.table];
 
 	if (!target.word)
+		return false;
+	if (level > 0 && !(stock_keep(sharing->to->stock) && stock_keep(sharing->from->stock)))
 		return false;
 	f->live = (uint16_t)(f->live +
 	                     share_words(sharing->from, s->spot.word, target.word, n, level));

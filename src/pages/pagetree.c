@@ -318,7 +318,40 @@ bool tree_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct en
 	return false;
 }
 
-bool tree_share(struct pagemap *to, struct piece *piece)
+static void give_up_marks(struct pagemap *pm, uint64_t start, uint64_t end)
+{
+	struct piece piece;
+
+	for (uint64_t addr = start; tree_piece(pm, addr, end, &piece); addr = piece.end) {
+		pagetable_trim(piece.table, piece.key, piece.key_end);
+		tree_drop(pm, &piece);
+	}
+}
+
+bool tree_prepare_marks(struct pagemap *pm, uint64_t start, uint64_t end)
+{
+	uint64_t addr = start;
+
+	while (addr < end) {
+		struct piece piece = {.start = end};
+		struct record r;
+		bool ok;
+
+		if (!tree_piece(pm, addr, end, &piece) || piece.start > addr) {
+			ok = cover(pm, addr, piece.start, 0, &r);
+		} else {
+			ok = pagetable_prepare_marks(piece.table, piece.key, piece.key_end);
+			addr = piece.end;
+		}
+		if (!ok) {
+			give_up_marks(pm, start, end);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool tree_share(struct pagemap *to, struct piece *piece, bool whole_tables)
 {
 	uint64_t from = piece->key, end = piece->key_end;
 	struct record r, above;
@@ -341,7 +374,7 @@ bool tree_share(struct pagemap *to, struct piece *piece)
 		from = block_start(piece->table, from);
 	if (piece->last)
 		end = block_end(piece->table, end - 1);
-	ok = pagetable_share(&r.table, piece->table, from, end, !to->marked);
+	ok = pagetable_share(&r.table, piece->table, from, end, whole_tables);
 	if (record_is_empty(&r))
 		forget_record(to, &r);
 	return ok;
@@ -411,24 +444,54 @@ static void move_small(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t 
 		move_entries(pm, from, len, &r.table, to + shift_of(&r));
 }
 
-bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
+/* What is to move can do so; and how many records that is. False: no memory. */
+static bool prepare_source(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len,
+                           unsigned *nrecords)
 {
 	struct piece piece;
-	unsigned nrecords = 0;
 
-	if (is_small(pm, len))
-		return prepare_small(pm, from, to, len);
 	for (uint64_t addr = from; pm->large && tree_piece(pm, addr, from + len, &piece);
 	     addr = piece.end) {
 		if (!pagetable_split_leaves(piece.table, piece.key, piece.key_end, to - from))
 			return false;
 	}
-	if (!make_border(pm, from) || !make_border(pm, from + len) ||
-	    !make_room_for_record(pm, to, to + len))
+	if (!make_border(pm, from) || !make_border(pm, from + len))
 		return false;
+	*nrecords = 0;
 	for (uint64_t addr = from; tree_piece(pm, addr, from + len, &piece); addr = piece.end)
-		nrecords++;
-	return range_tree_reserve(&pm->records, nrecords);
+		++*nrecords;
+	return true;
+}
+
+bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
+{
+	unsigned nrecords;
+
+	if (is_small(pm, len))
+		return prepare_small(pm, from, to, len);
+	return prepare_source(pm, from, to, len, &nrecords) &&
+	       make_room_for_record(pm, to, to + len) && range_tree_reserve(&pm->records, nrecords);
+}
+
+/* The most that the target of a small move takes: a record is split, another grows to the highest
+ * root, is cut twice, and gets two tables of each level. */
+#define MOVE_TABLES (4u * VAS_LEVELS_MAX + 4u)
+
+bool tree_stock_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)
+{
+	struct piece piece;
+	unsigned nrecords = 1;
+
+	if (!is_small(pm, len) && !prepare_source(pm, from, to, len, &nrecords))
+		return false;
+	for (uint64_t addr = from; is_small(pm, len) && tree_piece(pm, addr, from + len, &piece);
+	     addr = piece.end) {
+		if (!pagetable_split_leaves(piece.table, piece.key, piece.key_end, to - from))
+			return false;
+	}
+	/* Twice as many: the tree of records may become higher meanwhile. */
+	return range_tree_reserve(&pm->records, 2 * (nrecords + 2)) &&
+	       stock_fill(&pm->stock, pm->stock.keep + MOVE_TABLES);
 }
 
 void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len)

@@ -39,9 +39,11 @@ VAS_INTERNAL void tree_drop(struct pagemap *pm, const struct piece *piece);
 VAS_INTERNAL bool tree_set(struct pagemap *pm, uint64_t addr, unsigned level,
                            const struct entry *entry);
 VAS_INTERNAL bool tree_align(struct pagemap *pm, uint64_t addr, unsigned level);
+VAS_INTERNAL bool tree_prepare_marks(struct pagemap *pm, uint64_t start, uint64_t end);
 VAS_INTERNAL bool tree_prepare_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len);
 VAS_INTERNAL void tree_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len);
-VAS_INTERNAL bool tree_share(struct pagemap *to, struct piece *piece);
+VAS_INTERNAL bool tree_stock_move(struct pagemap *pm, uint64_t from, uint64_t to, uint64_t len);
+VAS_INTERNAL bool tree_share(struct pagemap *to, struct piece *piece, bool whole_tables);
 VAS_INTERNAL const char *tree_check(const struct pagemap *pm);
 
 #endif

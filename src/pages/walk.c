@@ -12,7 +12,7 @@ enum descent { LOOK, LOOK_OWN, UNSHARE, MAKE };
 /* A new empty table below the word at `spot`, or FRAME_NONE. */
 static uint32_t make_table(struct pagetable *pt, struct spot spot)
 {
-	uint32_t table = frame_alloc_zeroed(pt->frames, pt->payer);
+	uint32_t table = table_alloc_zeroed(pt->stock);
 	struct entry e = {.kind = ENTRY_TABLE, .rights = RIGHT_WRITE};
 
 	if (table == FRAME_NONE)

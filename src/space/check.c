@@ -30,6 +30,9 @@ static void census_vma(struct census *census, const struct vma *vma)
 		census->broken = "a touched vma is private";
 	if (vma->file && !file_has_users(vma->file))
 		census->broken = "a vma's file has a reference";
+	if (!pagemap_is_split_at(&space->pages, vma->start) ||
+	    !pagemap_is_split_at(&space->pages, vma->end))
+		census->broken = "no leaf and no shared table crosses the border of a vma";
 	if ((vma->flags & VAS_VM_SHARED) && !(vma->flags & VAS_VM_MAYSHARE))
 		census->broken = "what is shared was mapped shared";
 }

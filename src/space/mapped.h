@@ -16,9 +16,6 @@
 
 #include "space/space.h"
 
-/* The most intervals that one change of vmas adds, with a first mapping. */
-#define MAPPED_RESERVE 5u
-
 /* `nnew` vmas are about to stand in the place of the `nold` from `start` on, all of one file:
  * forgets those and notes these. The memory has been reserved (space_reserve). */
 VAS_INTERNAL RARELY void mapped_exchange(struct vas *space, struct vas_object *object,

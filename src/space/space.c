@@ -430,14 +430,20 @@ uint64_t vas_page_size(const struct vas *space)
 	return space_page_size(space);
 }
 
+bool space_reserve_vmas(struct vas *space, unsigned n)
+{
+	return range_tree_reserve(&space->tree, n) &&
+	       (space->intervals.nspare >= n || interval_stock_fill(&space->intervals, n)) &&
+	       (space->pages.stock.n >= space->pages.stock.keep ||
+	        stock_fill(&space->pages.stock, space->pages.stock.keep));
+}
+
 bool space_reserve(struct vas *space)
 {
 	space_assert_locked(space);
 	/* Two splits and a new vma; one more for what merging takes apart on the way. And one that
-	 * is left for a call that frees when there is no memory (munmap_reserve_alone). */
-	return range_tree_reserve(&space->tree, 5) &&
-	       (space->intervals.nspare >= MAPPED_RESERVE ||
-	        interval_stock_fill(&space->intervals, MAPPED_RESERVE));
+	 * is left for a call that frees when there is no memory (space_reserve_to_free). */
+	return space_reserve_vmas(space, 5);
 }
 
 /* A page of the huge page pool stays one leaf: whoever wants to cut it will be refused. */
@@ -454,14 +460,54 @@ static bool split_at(struct vas *space, uint64_t addr)
 bool space_split_at(struct vas *space, uint64_t start, uint64_t end)
 {
 	space_assert_locked(space);
-	return split_at(space, start) && split_at(space, end);
+	return !pagemap_can_cross(&space->pages) ||
+	       (split_at(space, start) && split_at(space, end));
+}
+
+bool space_split_to_free(struct vas *space, uint64_t start, uint64_t end)
+{
+	struct table_stock *stock = &space->pages.stock;
+	bool was_open = stock->open, ok;
+
+	stock->open = true;
+	ok = space_split_at(space, start, end);
+	stock->open = was_open;
+	return ok;
+}
+
+void space_restock(struct vas *space)
+{
+	const struct table_stock *stock = &space->pages.stock;
+
+	if (stock->n < stock->keep || space->tree.nspare <= space->tree.height + 2)
+		space_reserve(space);
+}
+
+/* Whether a vma goes on at addr. */
+static bool is_crossed(const struct vas *space, uint64_t addr)
+{
+	struct vma vma;
+
+	return vma_at(space, addr, &vma) && vma.start < addr;
+}
+
+static bool splits_none(const struct vas *space, uint64_t start, uint64_t end)
+{
+	return !is_crossed(space, start) && !is_crossed(space, end);
 }
 
 bool space_reserve_change(struct vas *space, uint64_t start, uint64_t end)
 {
+	if (!space_reserve(space) && !splits_none(space, start, end))
+		return false;
 	end = min_u64(end, vas_task_size(space));
-	return space_reserve(space) &&
-	       (!space->pages.large || start >= end || space_split_at(space, start, end));
+	return start >= end || space_split_at(space, start, end);
+}
+
+bool space_reserve_to_free(struct vas *space, uint64_t start, uint64_t end)
+{
+	return space_reserve(space) || splits_none(space, start, end) ||
+	       (range_tree_reserve(&space->tree, 1) && interval_stock_fill(&space->intervals, 2));
 }
 
 bool space_unshare(struct vas *space, uint64_t start, uint64_t end)

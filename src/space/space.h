@@ -61,6 +61,7 @@ struct vas_system {
  *   size, locked, data, stack and exec are the sums of pages over the vmas they count
  *   peak is not below size
  *   every leaf lies in a vma, and has no right that the vma has not
+ *   no leaf, and no shared table with something on both sides, crosses the border of a vma
  *   every vma lies below the end of the user's addresses, page aligned
  *   a touched vma is private (or was guarded, before Linux had a flag for that) */
 struct vas {
@@ -232,16 +233,30 @@ VAS_INTERNAL bool group_ask(struct vas_group *group, struct vas *space, uint64_t
 /* The next number of a series, under the system's lock. */
 VAS_INTERNAL uint64_t system_next(struct vas_system *system, uint64_t *series);
 
-/* Takes the memory that changing the tree in a call can need: a call adds at most a few vmas. */
+/* Takes the memory that changing the tree in a call can need: a call adds at most a few vmas. And
+ * tops up what calls that free have used up. */
 VAS_INTERNAL bool space_reserve(struct vas *space);
 
+/* The same for n vmas. */
+VAS_INTERNAL bool space_reserve_vmas(struct vas *space, unsigned n);
+
 /* Takes what giving the vmas of a range other flags can need: only the first and the last are
- * split, those between merge at the most. False: no memory, nothing changed. */
+ * split, those between merge at the most. Where none is split that is nothing. False: no memory,
+ * nothing changed. */
 VAS_INTERNAL bool space_reserve_change(struct vas *space, uint64_t start, uint64_t end);
 
-/* The range may be taken apart at its ends: no large leaf and no shared
- * table crosses them. False: no memory. */
+/* The range may be taken apart at its ends: no large leaf and no shared table has something on both
+ * sides of them. Whoever makes a border between vmas does this first, so that is so at all borders.
+ * False: no memory. */
 VAS_INTERNAL bool space_split_at(struct vas *space, uint64_t start, uint64_t end);
+
+/* For who frees: if there is no memory, out of the stock (stock.h). He restocks when what he frees
+ * is free. */
+VAS_INTERNAL bool space_split_to_free(struct vas *space, uint64_t start, uint64_t end);
+VAS_INTERNAL void space_restock(struct vas *space);
+
+/* Room for the vma that unmapping the middle of one adds, if it is that. Likewise. */
+VAS_INTERNAL bool space_reserve_to_free(struct vas *space, uint64_t start, uint64_t end);
 
 /* And every page in it may be changed: no table is shared. False: no memory. */
 VAS_INTERNAL bool space_unshare(struct vas *space, uint64_t start, uint64_t end);

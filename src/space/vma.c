@@ -268,9 +268,6 @@ int64_t vma_modify(struct vas *space, struct vma *vma, uint64_t start, uint64_t 
 		.anon = vma->anon,
 		.file = vma->file,
 	};
-	/* No leaf reaches over the end of its vma, wherever that moves. */
-	if (space->pages.large && !space_split_at(space, start, end))
-		return -VAS_ENOMEM;
 	find_joins(space, part, joins, &j);
 	settle_joins(&j, JOIN_LOWER);
 	joined = take_in(part, &j);

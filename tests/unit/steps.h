@@ -11,7 +11,8 @@
  *   move A OLD NEW TO fixed                         away A OLD NEW    may move
  *   dup A NEW TO      old_size 0, fixed             keep A N TO       fixed, DONTUNMAP
  *   fork              makes a child                 child, parent     who does what follows
- *   brk N             N pages from the heap's start mlockall FLAGS
+ *   brk N             N pages from the heap's start mlockall FLAGS, munlockall
+ *   truncate N        of the file, to N pages
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_STEPS_H
@@ -181,6 +182,10 @@ static inline int64_t step_do(struct steps *steps, const struct step *step)
 
 		return vas_brk(space, brk) == (int64_t)brk ? 0 : -VAS_ENOMEM;
 	}
+	if (step_is(step, "truncate"))
+		return vas_object_resize(steps->object, step->n[0] * UNIT_PAGE);
+	if (step_is(step, "munlockall"))
+		return vas_munlockall(space);
 	if (step_is(step, "mlockall"))
 		return vas_mlockall(space, step->n[0]);
 	return step_range(space, step);

@@ -1,5 +1,8 @@
-/* Out of memory at every allocation: each scenario again and again with the n-th allocation and all
- * after it failing, until nothing fails any more.
+/* Out of memory at every allocation of every public call that makes any: each scene again and again
+ * with the n-th allocation and all after it failing, until nothing fails any more. A call that
+ * fails has changed nothing, of all that anybody can see: maps, flags, what is present and where,
+ * bytes, counters, commit charge; but for what its contract lists. tools/sweep.py compares the
+ * calls with those that vas.h declares and that can allocate.
  *
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
@@ -7,133 +10,209 @@
 #include "space/space.h"
 #include "steps.h"
 
-/* What leads to the call, with memory; the call itself, without. */
+/* What a call that finds no memory may have changed. */
+enum changed {
+	NOTHING,
+	TOUCH, /* what was to be written counts as touched, as on Linux */
+	PARTS, /* Linux's own way: what was done before the failure stays */
+};
+
+/* What leads to the call, with memory; the call itself, without: a step, or a function. */
 struct scene {
+	const char *name; /* of the public function */
 	const char *before, *call;
-	bool partial; /* Linux's own way: what was done before the failure stays */
+	enum changed changed;
+	int64_t (*run)(struct steps *steps);
+	int64_t err; /* that it may answer, too: if PARTS, then only with it */
 };
 
-struct maps {
-	char text[8192];
+/* ---- All that can be seen -------------------------------------------------------------------- */
+
+#define WINDOW 1600u /* pages: beyond what any scene maps near UNIT_BASE */
+
+struct look {
+	char text[65536];
 	size_t len;
+	enum changed less; /* leave out what may have changed */
+	bool frames;       /* with the numbers of frames */
 };
 
-static void maps_take(void *ctx, const char *text, size_t len)
+static void take(void *ctx, const char *text, size_t len)
 {
-	struct maps *maps = ctx;
+	struct look *look = ctx;
 
-	assert_true(maps->len + len < sizeof(maps->text));
-	memcpy(maps->text + maps->len, text, len);
-	maps->len += len;
+	assert_true(look->len + len < sizeof(look->text));
+	memcpy(look->text + look->len, text, len);
+	look->len += len;
+	look->text[look->len] = '\0';
 }
 
-/* The maps and counters of all spaces. */
-static void take_maps(struct steps *steps, struct maps *maps)
+static __attribute__((format(printf, 2, 3))) void say(struct look *look, const char *format, ...)
 {
-	maps->len = 0;
-	for (unsigned i = 0; i < steps->nspaces; i++) {
-		struct vas_status status;
-		char line[128];
+	char line[256];
+	va_list args;
 
-		vas_maps(steps->space[i], maps_take, maps);
-		vas_get_status(steps->space[i], &status);
-		snprintf(line, sizeof(line), "%llu %llu %llu\n", (unsigned long long)status.size,
-		         (unsigned long long)status.locked, (unsigned long long)status.data);
-		maps_take(maps, line, strlen(line));
+	va_start(args, format);
+	take(look, line, (size_t)vsnprintf(line, sizeof(line), format, args));
+	va_end(args);
+}
+
+#define ULL(x) ((unsigned long long)(x))
+
+static void look_at_vmas(struct look *look, struct vas *space)
+{
+	struct vas_region region;
+	struct vas_status s;
+
+	vas_maps(space, take, look);
+	for (uint64_t addr = 0; vas_next_region(space, addr, &region); addr = region.end)
+		say(look, "%llx flags %llx%s%s\n", ULL(region.start), ULL(region.flags),
+		    look->less != TOUCH && region.touched ? " touched" : "",
+		    look->less != TOUCH && region.forked ? " forked" : "");
+	vas_get_status(space, &s);
+	say(look, "size %llu locked %llu data %llu stack %llu exec %llu vmas %llu brk %llx\n",
+	    ULL(s.size), ULL(s.locked), ULL(s.data), ULL(s.stack), ULL(s.exec), ULL(s.map_count),
+	    ULL(s.brk));
+	say(look, "peak %llu future locks %llx\n", ULL(space->peak), ULL(space->def_flags));
+}
+
+/* What is present, and its first byte, without making any present. */
+static void look_at_pages(struct look *look, const struct steps *steps, struct vas *space)
+{
+	static uint64_t words[WINDOW];
+	const struct vas_port *port = &steps->unit.config.port;
+
+	assert_int_equal(vas_pagemap(space, UNIT_BASE, WINDOW, words), WINDOW);
+	for (uint64_t i = 0; i < WINDOW; i++) {
+		uint64_t phys = 0, frame = words[i] & (((uint64_t)1 << 55) - 1);
+
+		if (words[i] == 0)
+			continue;
+		say(look, "%u=%llx", (unsigned)i, ULL(words[i] >> 55));
+		if (look->frames)
+			say(look, "@%llu", ULL(frame));
+		if (words[i] >> 63 && (vas_lookup(space, at(i), &phys, NULL) || phys))
+			say(look, ":%u", ((const uint8_t *)port->memory)[phys - port->phys]);
+		say(look, " ");
 	}
-	maps->text[maps->len] = '\0';
-	/* A call that failed may have used up an inode number of shared memory. */
-	for (char *inode = maps->text; (inode = strstr(inode, " 00:01 ")); inode += 8)
-		inode[7] = '#';
+	say(look, "\n");
 }
 
-/* The first byte of each page that is present and may be read, without making any present. */
-static void take_bytes(struct steps *steps, struct maps *bytes)
+/* The file's bytes; pages that nobody has touched are zeros. */
+static void look_at_file(struct look *look, const struct steps *steps)
 {
-	bytes->len = 0;
-	for (unsigned i = 0; i < steps->nspaces; i++) {
-		for (uint64_t page = 0; page < 250; page++) {
-			struct vas_region region;
-			uint8_t byte = 0;
-			char word[32];
+	say(look, "file %llu:", ULL(object_size(steps->object)));
+	for (uint64_t i = 0; i < STEPS_FILE_PAGES; i++) {
+		uint32_t frame = object_find(steps->object, i);
+		const uint8_t *page = frame_host(&steps->unit.system->frames, frame);
 
-			if (!vas_next_region(steps->space[i], at(page), &region) ||
-			    region.start > at(page) || !(region.flags & VAS_VM_READ) ||
-			    !vas_present(steps->space[i], at(page)))
-				continue;
-			assert_int_equal(vas_read(steps->space[i], &byte, at(page), 1, NULL), 0);
-			snprintf(word, sizeof(word), "%u:%u=%u ", i, (unsigned)page, byte);
-			maps_take(bytes, word, strlen(word));
-		}
+		say(look, " %u", frame == FRAME_NONE ? 0 : *page);
 	}
-	bytes->text[bytes->len] = '\0';
 }
 
-static struct maps maps_before, maps_after, maps_done, bytes_before, bytes_after, bytes_done;
+static void look_at_all(struct look *look, struct steps *steps, enum changed less, bool frames)
+{
+	*look = (struct look){.less = less, .frames = frames};
+	for (unsigned i = 0; i < steps->nspaces; i++) {
+		look_at_vmas(look, steps->space[i]);
+		if (less != PARTS)
+			look_at_pages(look, steps, steps->space[i]);
+	}
+	look_at_file(look, steps);
+	say(look, "\ncommitted %llu\n", ULL(vas_system_committed(steps->unit.system)));
+	/* A call that failed may have used up an inode number of memory without a name. */
+	for (char *inode = look->text; (inode = strstr(inode, " 00:")); inode += 8)
+		inode[7] = inode[5] == '1' && inode[6] == ' ' ? '#' : inode[7];
+}
+
+/* ---- The sweep ------------------------------------------------------------------------------- */
+
+static struct look before, after, done;
+
+static void call(struct steps *steps, const struct scene *scene)
+{
+	if (!scene->run) {
+		steps_run(steps, scene->call);
+		return;
+	}
+	steps->result = scene->run(steps);
+	for (unsigned i = 0; i < steps->nspaces; i++)
+		assert_holds(vas_check(steps->space[i]));
+}
+
+/* Where memory gets large pages it gets small ones when there is no memory for those. */
+static enum changed result_of(const struct scene *scene, const struct unit *like)
+{
+	return like->config.settings.thp_enabled == VAS_THP_NEVER ? scene->changed : PARTS;
+}
 
 /* What the call does when nothing fails. */
-static void run_through(const struct scene *scene)
+static void run_through(const struct scene *scene, const struct unit *like)
 {
 	struct steps steps;
 
-	steps_begin(&steps);
+	steps_begin_in(&steps, like);
 	steps_run(&steps, scene->before);
-	steps_run(&steps, scene->call);
-	take_maps(&steps, &maps_done);
-	take_bytes(&steps, &bytes_done);
+	call(&steps, scene);
+	if (steps.result < 0)
+		fail_msg("%s after %s: %lld", scene->name, scene->before, (long long)steps.result);
+	look_at_all(&done, &steps, result_of(scene, like), false);
 	steps_end(&steps);
 }
 
+static void assert_same(const struct scene *scene, int64_t n, const struct look *is,
+                        const struct look *should)
+{
+	if (strcmp(is->text, should->text))
+		fail_msg("%s: %s; %s: failing after %lld\n%s\nand not\n%s", scene->name,
+		         scene->before, scene->call ? scene->call : "", (long long)n, is->text,
+		         should->text);
+}
+
 /* With the n-th allocation failing. True when the call needs no more than n. */
-static bool run_out(const struct scene *scene, int64_t n)
+static bool run_out(const struct scene *scene, const struct unit *like, int64_t n)
 {
 	struct steps steps;
-	uint64_t committed;
 	bool enough;
 
-	steps_begin(&steps);
+	steps_begin_in(&steps, like);
 	steps_run(&steps, scene->before);
-	take_maps(&steps, &maps_before);
-	take_bytes(&steps, &bytes_before);
-	committed = vas_system_committed(steps.unit.system);
-
+	look_at_all(&before, &steps, scene->changed, true);
 	steps.oom = true;
 	vas_system_fail_after(steps.unit.system, n);
-	steps_run(&steps, scene->call);
+	call(&steps, scene);
 	enough = steps.unit.system->frames.fail_after > 0;
 	vas_system_fail_after(steps.unit.system, -1);
 	assert_holds(vas_audit(steps.unit.system));
-	if (steps.result < 0 && !scene->partial) {
-		take_maps(&steps, &maps_after);
-		take_bytes(&steps, &bytes_after);
-		assert_int_equal(steps.result, -VAS_ENOMEM);
-		assert_string_equal(maps_after.text, maps_before.text);
-		assert_string_equal(bytes_after.text, bytes_before.text);
-		assert_int_equal(vas_system_committed(steps.unit.system), committed);
-	}
 	if (steps.result < 0) {
+		if (steps.result != scene->err)
+			assert_int_equal(steps.result, -VAS_ENOMEM);
+		look_at_all(&after, &steps, scene->changed, true);
+		if (scene->changed != PARTS || (scene->err && steps.result != scene->err))
+			assert_same(scene, n, &after, &before);
 		/* With memory again, the call does what it would have done. */
-		steps.oom = scene->partial;
-		steps_run(&steps, scene->call);
+		steps.oom = scene->changed == PARTS;
+		call(&steps, scene);
 	}
 	if (steps.result >= 0) {
-		take_maps(&steps, &maps_after);
-		take_bytes(&steps, &bytes_after);
-		assert_string_equal(maps_after.text, maps_done.text);
-		if (!scene->partial)
-			assert_string_equal(bytes_after.text, bytes_done.text);
+		look_at_all(&after, &steps, result_of(scene, like), false);
+		assert_same(scene, n, &after, &done);
 	}
 	steps_end(&steps);
 	return enough;
 }
 
-static void sweep(const struct scene *scene, size_t n)
+static void sweep(const struct scene *scenes, size_t n)
 {
-	for (; n-- > 0; scene++) {
+	struct unit like;
+
+	unit_prepare(&like);
+	for (size_t i = 0; i < 2 * n; i++) {
 		int64_t fail = 0;
 
-		run_through(scene);
-		while (!run_out(scene, fail))
+		like.config.settings.thp_enabled = i < n ? VAS_THP_NEVER : VAS_THP_ALWAYS;
+		run_through(&scenes[i % n], &like);
+		while (!run_out(&scenes[i % n], &like, fail))
 			assert_true(++fail < 3000);
 	}
 }
@@ -146,18 +225,23 @@ static void sweep(const struct scene *scene, size_t n)
 	"map 112 1 rw; map 114 1 r; map 116 1 rw; map 118 1 r; "
 #define WRITTEN "write 0; write 1; write 2; write 3; "
 
+/* A block of 2 MiB that fork shares as one table begins at page 512; so does a large page. */
+#define TABLES "map 512 1024 rw; write 520; write 800; write 1030; "
+#define SHARED TABLES "fork; "
+
 static void mapping(void **state)
 {
 	static const struct scene scenes[] = {
-		{"", "map 0 4 rw", false},
-		{MANY, "map 0 4 rw", false},
-		{"", "shared 0 4 rw", false},
-		{"", "file 0 4 rw 0", false},
-		{"map 0 8 rw; " WRITTEN, "map 2 2 r", false},
-		{MANY "map 0 8 rw; " WRITTEN, "shared 2 2 r", false},
-		{MANY "map 0 8 rw; " WRITTEN "fork; child", "map 2 2 r", false},
-		{"", "brk 4", false},
-		{"brk 4; " MANY, "brk 8", false},
+		{"vas_mmap", "", "map 0 4 rw", NOTHING, NULL, 0},
+		{"vas_mmap", MANY, "map 0 4 rw", NOTHING, NULL, 0},
+		{"vas_mmap", "", "shared 0 4 rw", NOTHING, NULL, 0},
+		{"vas_mmap", "", "file 0 4 rw 0", NOTHING, NULL, 0},
+		{"vas_mmap", "map 0 8 rw; " WRITTEN, "map 2 2 r", NOTHING, NULL, 0},
+		{"vas_mmap", MANY "map 0 8 rw; " WRITTEN, "shared 2 2 r", NOTHING, NULL, 0},
+		{"vas_mmap", MANY "map 0 8 rw; " WRITTEN "fork; child", "map 2 2 r", NOTHING, NULL,
+	         0},
+		{"vas_brk", "", "brk 4", NOTHING, NULL, 0},
+		{"vas_brk", "brk 4; " MANY, "brk 8", NOTHING, NULL, 0},
 	};
 
 	(void)state;
@@ -167,11 +251,15 @@ static void mapping(void **state)
 static void unmapping(void **state)
 {
 	static const struct scene scenes[] = {
-		{"map 0 8 rw; " WRITTEN, "unmap 2 2", false},
-		{MANY "map 0 8 rw; " WRITTEN, "unmap 0 2", false},
-		{MANY, "unmap 101 12", false},
-		{"map 0 8 rw; " WRITTEN "fork; child", "unmap 1 2", false},
-		{"brk 4; map 63 1 r", "brk 2", false},
+		{"vas_munmap", "map 0 8 rw; " WRITTEN, "unmap 2 2", NOTHING, NULL, 0},
+		{"vas_munmap", MANY "map 0 8 rw; " WRITTEN, "unmap 0 2", NOTHING, NULL, 0},
+		{"vas_munmap", MANY, "unmap 101 12", NOTHING, NULL, 0},
+		{"vas_munmap", "map 0 8 rw; " WRITTEN "fork; child", "unmap 1 2", NOTHING, NULL, 0},
+		{"vas_munmap", SHARED, "unmap 700 600", NOTHING, NULL, 0},
+		{"vas_munmap", SHARED "child; fork; child", "unmap 512 700", NOTHING, NULL, 0},
+		{"vas_mmap", SHARED, "map 700 600 r", NOTHING, NULL, 0},
+		{"vas_mmap", SHARED "child", "shared 700 600 r", NOTHING, NULL, 0},
+		{"vas_brk", "brk 4; map 63 1 r", "brk 2", NOTHING, NULL, 0},
 	};
 
 	(void)state;
@@ -181,34 +269,54 @@ static void unmapping(void **state)
 static void moving(void **state)
 {
 	static const struct scene scenes[] = {
-		{"map 0 4 rw; " WRITTEN, "move 0 4 4 1000", false},
-		{MANY "map 0 4 rw; " WRITTEN, "move 0 4 4 1000", false},
-		{MANY "map 0 4 rw; " WRITTEN, "move 1 2 2 1000", false},
-		{MANY "map 0 4 rw; " WRITTEN, "move 1 2 8 1000", false},
-		{MANY "map 0 4 rw; " WRITTEN, "away 1 2 8", false},
-		{MANY "map 0 4 rw; map 4 1 r; " WRITTEN, "away 0 4 1000", false},
-		{MANY "map 0 4 rw; " WRITTEN, "grow 0 4 8", false},
-		{MANY "map 0 4 rw; " WRITTEN, "grow 0 4 2", false},
-		{MANY "shared 0 4 rw; " WRITTEN, "dup 0 8 1000", false},
-		{MANY "map 0 4 rw; " WRITTEN "fork; child", "move 0 4 4 1000", false},
-		{MANY "map 0 4 rw; " WRITTEN "fork; child", "move 1 2 2 1000", false},
-		{MANY "map 0 4 rw; " WRITTEN "advise 3 1 102", "move 0 4 4 1001", false},
-		{MANY "map 0 4 rw; lock 0 2; " WRITTEN, "move 0 2 2 1001", false},
+		{"vas_mremap", "map 0 4 rw; " WRITTEN, "move 0 4 4 1000", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN, "move 0 4 4 1000", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN, "move 1 2 2 1000", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN, "move 1 2 8 1000", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN, "away 1 2 8", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; map 4 1 r; " WRITTEN, "away 0 4 1000", NOTHING,
+	         NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN, "grow 0 4 8", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN, "grow 0 4 2", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "shared 0 4 rw; " WRITTEN, "dup 0 8 1000", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN "fork; child", "move 0 4 4 1000",
+	         NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN "fork; child", "move 1 2 2 1000",
+	         NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN "advise 3 1 102", "move 0 4 4 1001",
+	         NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; lock 0 2; " WRITTEN, "move 0 2 2 1001", NOTHING,
+	         NULL, 0},
 	};
 
 	(void)state;
 	SWEEP(scenes);
 }
 
-/* What is at the target, the tail, and the vmas already moved are gone when memory runs out, as
- * after any late error. */
+/* What is at the target, and the tail, are there until nothing can fail any more; vmas that have
+ * moved stay moved. */
 static void moving_over_others(void **state)
 {
 	static const struct scene scenes[] = {
-		{MANY "map 0 4 rw; map 20 8 r; " WRITTEN, "move 0 4 4 22", true},
-		{MANY "map 0 4 rw; map 20 8 r; " WRITTEN, "keep 0 4 22", true},
-		{MANY "map 0 4 rw; " WRITTEN, "move 0 4 2 1000", true},
-		{MANY, "move 100 19 19 1000", true},
+		{"vas_mremap", MANY "map 0 4 rw; map 20 8 r; " WRITTEN, "move 0 4 4 22", NOTHING,
+	         NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; map 20 8 r; " WRITTEN, "keep 0 4 22", NOTHING,
+	         NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN, "move 0 4 2 1000", NOTHING, NULL, 0},
+		{"vas_mremap", MANY, "move 100 19 19 1000", PARTS, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; file 20 8 rw 0; write 23; " WRITTEN,
+	         "move 0 4 2 22", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 8 rw; file 20 8 rw 0; write 22; " WRITTEN,
+	         "move 1 4 2 22", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "fshared 0 8 rw 0; file 20 8 rw 0; write 22; " WRITTEN,
+	         "move 1 4 2 22", NOTHING, NULL, 0},
+		{"vas_mremap", "fshared 0 8 rw 0; map 20 8 rw; write 20; write 27", "dup 1 4 22",
+	         NOTHING, NULL, 0},
+		{"vas_mremap", SHARED "map 0 8 rw; " WRITTEN, "move 0 4 4 700", NOTHING, NULL, 0},
+		{"vas_mremap", SHARED "child; map 0 8 rw; " WRITTEN, "move 700 200 100 0", NOTHING,
+	         NULL, 0},
+		{"vas_mremap", SHARED, "move 512 512 512 1024", NOTHING, NULL, 0},
+		{"vas_mremap", SHARED, "move 512 500 500 1030", NOTHING, NULL, 0},
 	};
 
 	(void)state;
@@ -218,9 +326,9 @@ static void moving_over_others(void **state)
 static void keeping_the_source(void **state)
 {
 	static const struct scene scenes[] = {
-		{MANY "map 0 4 rw; " WRITTEN, "keep 0 4 1000", false},
-		{MANY "map 0 4 rw; " WRITTEN, "keep 1 2 1000", false},
-		{MANY "file 0 4 rw 0; " WRITTEN, "keep 0 4 1000", false},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN, "keep 0 4 1000", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "map 0 4 rw; " WRITTEN, "keep 1 2 1000", NOTHING, NULL, 0},
+		{"vas_mremap", MANY "file 0 4 rw 0; " WRITTEN, "keep 0 4 1000", NOTHING, NULL, 0},
 	};
 
 	(void)state;
@@ -230,13 +338,30 @@ static void keeping_the_source(void **state)
 static void changing(void **state)
 {
 	static const struct scene scenes[] = {
-		{MANY "map 0 8 rw; " WRITTEN, "protect 1 2 r", false},
-		{MANY "map 0 8 rw; " WRITTEN "fork; child", "protect 1 2 r", false},
-		{MANY "map 0 8 r", "protect 1 2 rw", false},
-		{MANY "map 0 8 rw; " WRITTEN, "advise 1 2 16", false},
-		{MANY "map 0 8 rw; " WRITTEN, "seal 1 2", false},
-		{MANY "map 0 8 rw; lock 0 8", "unlock 1 2", false},
-		{MANY "map 0 8 rw; " WRITTEN "fork; child", "advise 1 2 4", false},
+		{"vas_mprotect", MANY "map 0 8 rw; " WRITTEN, "protect 1 2 r", NOTHING, NULL, 0},
+		{"vas_mprotect", MANY "map 0 8 rw; " WRITTEN "fork; child", "protect 1 2 r",
+	         NOTHING, NULL, 0},
+		{"vas_mprotect", MANY "map 0 8 r", "protect 1 2 rw", NOTHING, NULL, 0},
+		{"vas_madvise", MANY "map 0 8 rw; " WRITTEN, "advise 1 2 16", NOTHING, NULL, 0},
+		{"vas_mseal", MANY "map 0 8 rw; " WRITTEN, "seal 1 2", NOTHING, NULL, 0},
+		{"vas_munlock", MANY "map 0 8 rw; lock 0 8", "unlock 1 2", NOTHING, NULL, 0},
+		{"vas_madvise", MANY "map 0 8 rw; " WRITTEN "fork; child", "advise 1 2 4", NOTHING,
+	         NULL, 0},
+		{"vas_madvise", SHARED, "advise 700 600 4", NOTHING, NULL, 0},
+		{"vas_madvise", SHARED, "advise 700 600 16", NOTHING, NULL, 0},
+		{"vas_mprotect", SHARED, "protect 512 1024 r", NOTHING, NULL, 0},
+		{"vas_mprotect", SHARED "child", "protect 700 600 r", NOTHING, NULL, 0},
+		{"vas_mseal", SHARED, "seal 700 600", NOTHING, NULL, 0},
+		{"vas_munlock", TABLES "lock 512 100; fork", "unlock 520 40", NOTHING, NULL, 0},
+		{"vas_munlockall", SHARED, "munlockall", NOTHING, NULL, 0},
+		{"vas_madvise", SHARED, "advise 700 400 102", NOTHING, NULL, 0},
+		{"vas_madvise", "map 0 8 rw; advise 2 4 102; write 1", "advise 0 8 102", NOTHING,
+	         NULL, 0},
+		{"vas_madvise", "map 0 8 rw; advise 2 4 102; write 1", "advise 1 4 103", NOTHING,
+	         NULL, 0},
+		{"vas_madvise", TABLES, "advise 512 512 25", NOTHING, NULL, 0},
+		{"vas_object_resize", "fshared 0 8 rw 0; file 20 8 rw 0; write 23; " WRITTEN,
+	         "truncate 2", NOTHING, NULL, 0},
 	};
 
 	(void)state;
@@ -247,18 +372,25 @@ static void changing(void **state)
 static void changing_in_parts(void **state)
 {
 	static const struct scene scenes[] = {
-		{MANY "map 0 8 rw; " WRITTEN, "lock 1 4", true},
-		{MANY "map 0 8 rw; " WRITTEN, "mlockall 3", true},
-		{"map 0 2 rw; map 2 2 r; map 4 2 rw", "protect 0 6 rx", true},
-		{"map 0 2 rw; map 2 2 r; map 4 2 rw", "advise 1 4 16", true},
-		{"map 0 2 rw; map 2 2 r; map 4 2 rw", "seal 1 4", false},
-		{"map 0 2 rw; map 2 2 r; map 4 2 rw; lock 0 6", "unlock 1 4", false},
-		{"file 0 2 rw 0; map 2 2 r; file 4 2 rw 0", "seal 1 4", false},
-		{"map 0 8 rw; " WRITTEN, "advise 1 4 102", true},
-		{"map 0 8 rw; " WRITTEN, "advise 1 4 23", true},
-		{"map 0 8 r", "advise 1 4 22", true},
-		{"fshared 0 8 rw 0; " WRITTEN, "advise 1 4 9", true},
-		{"fshared 0 8 rw 0; " WRITTEN, "sync 0 8", true},
+		{"vas_mlock", MANY "map 0 8 rw; " WRITTEN, "lock 1 4", PARTS, NULL, -VAS_EAGAIN},
+		{"vas_mlockall", MANY "map 0 8 rw; " WRITTEN, "mlockall 3", PARTS, NULL, 0},
+		{"vas_mprotect", "map 0 2 rw; map 2 2 r; map 4 2 rw", "protect 0 6 rx", NOTHING,
+	         NULL, 0},
+		{"vas_madvise", "map 0 2 rw; map 2 2 r; map 4 2 rw", "advise 1 4 16", PARTS, NULL,
+	         0},
+		{"vas_mseal", "map 0 2 rw; map 2 2 r; map 4 2 rw", "seal 1 4", NOTHING, NULL, 0},
+		{"vas_munlock", "map 0 2 rw; map 2 2 r; map 4 2 rw; lock 0 6", "unlock 1 4",
+	         NOTHING, NULL, 0},
+		{"vas_mseal", "file 0 2 rw 0; map 2 2 r; file 4 2 rw 0", "seal 1 4", NOTHING, NULL,
+	         0},
+		{"vas_madvise", "map 0 8 rw; " WRITTEN, "advise 1 4 102", NOTHING, NULL, 0},
+		{"vas_madvise", "map 0 8 rw; " WRITTEN, "advise 1 4 23", PARTS, NULL, 0},
+		{"vas_madvise", "map 0 8 r", "advise 1 4 22", PARTS, NULL, 0},
+		{"vas_madvise",
+	         "fshared 0 8 rw 0; file 20 8 rw 0; write 23; read 22; fork; " WRITTEN,
+	         "advise 1 4 9", NOTHING, NULL, 0},
+		{"vas_mlock", SHARED, "lock 700 4", PARTS, NULL, -VAS_EAGAIN},
+		{"vas_msync", "fshared 0 8 rw 0; " WRITTEN, "sync 0 8", NOTHING, NULL, 0},
 	};
 
 	(void)state;
@@ -268,17 +400,18 @@ static void changing_in_parts(void **state)
 static void faulting(void **state)
 {
 	static const struct scene scenes[] = {
-		{"map 0 4 rw", "write 1", false},
-		{"map 0 4 rw; read 1", "write 1", false},
-		{"map 0 4 rw", "read 1", false},
-		{"shared 0 4 rw", "write 1", false},
-		{"file 0 4 rw 0", "read 1", false},
-		{"file 0 4 rw 0", "write 1", false},
-		{"file 0 4 rw 0; read 1", "write 1", false},
-		{"fshared 0 16 rw 0", "write 15", false},
-		{"map 0 4 rw; " WRITTEN "fork; child", "write 1", false},
-		{"map 0 4 rw; " WRITTEN "fork; parent", "write 1", false},
-		{"map 0 4 rw; " WRITTEN "fork; child; fork; child", "write 1", false},
+		{"vas_write", "map 0 4 rw", "write 1", TOUCH, NULL, 0},
+		{"vas_write", "map 0 4 rw; read 1", "write 1", TOUCH, NULL, 0},
+		{"vas_read", "map 0 4 rw", "read 1", NOTHING, NULL, 0},
+		{"vas_write", "shared 0 4 rw", "write 1", NOTHING, NULL, 0},
+		{"vas_read", "file 0 4 rw 0", "read 1", NOTHING, NULL, 0},
+		{"vas_write", "file 0 4 rw 0", "write 1", TOUCH, NULL, 0},
+		{"vas_write", "file 0 4 rw 0; read 1", "write 1", TOUCH, NULL, 0},
+		{"vas_write", "fshared 0 16 rw 0", "write 15", NOTHING, NULL, 0},
+		{"vas_write", "map 0 4 rw; " WRITTEN "fork; child", "write 1", TOUCH, NULL, 0},
+		{"vas_write", "map 0 4 rw; " WRITTEN "fork; parent", "write 1", TOUCH, NULL, 0},
+		{"vas_write", "map 0 4 rw; " WRITTEN "fork; child; fork; child", "write 1", TOUCH,
+	         NULL, 0},
 	};
 
 	(void)state;
@@ -288,13 +421,157 @@ static void faulting(void **state)
 static void forking(void **state)
 {
 	static const struct scene scenes[] = {
-		{"", "fork", false},
-		{MANY, "fork", false},
-		{MANY "map 0 8 rw; " WRITTEN, "fork", false},
-		{MANY "map 0 8 rw; " WRITTEN "advise 1 1 102", "fork", false},
-		{MANY "map 0 8 rw; " WRITTEN "shared 10 4 rw; write 10; file 20 4 rw 0; write 20",
-	         "fork", false},
-		{MANY "map 0 8 rw; " WRITTEN "fork; child", "fork", false},
+		{"vas_fork", "", "fork", NOTHING, NULL, 0},
+		{"vas_fork", MANY, "fork", NOTHING, NULL, 0},
+		{"vas_fork", MANY "map 0 8 rw; " WRITTEN, "fork", NOTHING, NULL, 0},
+		{"vas_fork", MANY "map 0 8 rw; " WRITTEN "advise 1 1 102", "fork", NOTHING, NULL,
+	         0},
+		{"vas_fork",
+	         MANY "map 0 8 rw; " WRITTEN "shared 10 4 rw; write 10; file 20 4 rw 0; write 20",
+	         "fork", NOTHING, NULL, 0},
+		{"vas_fork", MANY "map 0 8 rw; " WRITTEN "fork; child", "fork", NOTHING, NULL, 0},
+		{"vas_fork", TABLES, "fork", NOTHING, NULL, 0},
+		{"vas_fork", SHARED "child; map 0 8 rw; " WRITTEN, "fork", NOTHING, NULL, 0},
+	};
+
+	(void)state;
+	SWEEP(scenes);
+}
+
+/* ---- What the steps do not say --------------------------------------------------------------- */
+
+static struct vas *space_of(const struct steps *steps)
+{
+	return steps->space[steps->current];
+}
+
+static int64_t map_populated(struct steps *steps)
+{
+	return vas_mmap(space_of(steps), at(0), 8 * UNIT_PAGE, RW, ANON_FIXED | VAS_MAP_POPULATE,
+	                NULL, 0);
+}
+
+static int64_t map_huge(struct steps *steps)
+{
+	vas_system_settings(steps->unit.system)->hugepages[0] = 1;
+	return vas_mmap(space_of(steps), at(512), 512 * UNIT_PAGE, RW, ANON_FIXED | VAS_MAP_HUGETLB,
+	                NULL, 0);
+}
+
+static int64_t lock_on_fault(struct steps *steps)
+{
+	return vas_mlock2(space_of(steps), at(1), 4 * UNIT_PAGE, VAS_MLOCK_ONFAULT);
+}
+
+static int64_t look_in_core(struct steps *steps)
+{
+	return vas_mincore(space_of(steps), at(0), 4 * UNIT_PAGE, at(20));
+}
+
+static int64_t fault_in(struct steps *steps)
+{
+	return vas_fault(space_of(steps), at(1), VAS_WRITE, NULL);
+}
+
+static int64_t read_string(struct steps *steps)
+{
+	char text[8];
+
+	return vas_read_string(space_of(steps), text, at(1), sizeof(text), NULL);
+}
+
+static int64_t compare_exchange(struct steps *steps)
+{
+	uint64_t expected = 0;
+
+	return vas_compare_exchange(space_of(steps), at(1), 8, &expected, 0, NULL);
+}
+
+static int64_t translate_byte(struct steps *steps)
+{
+	struct vas_tlb tlb;
+	void *host;
+	int64_t err;
+
+	assert_int_equal(vas_tlb_register(space_of(steps), &tlb), 0);
+	err = vas_translate(space_of(steps), &tlb, at(1), VAS_READ, &host, NULL);
+	vas_tlb_unregister(&tlb);
+	return err;
+}
+
+static int64_t import(struct steps *steps)
+{
+	const struct vas_region region = {
+		.start = at(30),
+		.end = at(34),
+		.flags = VAS_VM_READ | VAS_VM_MAYREAD | VAS_VM_SPECIAL,
+		.name = "[own]",
+	};
+
+	return vas_import(space_of(steps), &region);
+}
+
+static int64_t create_space(struct steps *steps)
+{
+	struct vas *space;
+	int64_t err = vas_create(steps->unit.system, &steps->unit.params, &space);
+
+	if (!err)
+		vas_destroy(space);
+	return err;
+}
+
+static int64_t create_group(struct steps *steps)
+{
+	const struct vas_group_params params = {.max_frames = 100};
+	struct vas_group *group;
+	int64_t err = vas_group_create(steps->unit.system, &params, &group);
+
+	if (!err)
+		vas_group_put(group);
+	return err;
+}
+
+static int64_t create_object(struct steps *steps)
+{
+	struct vas_object *object;
+	int64_t err = vas_object_create(steps->unit.system, NULL, NULL, UNIT_PAGE, &object);
+
+	if (!err)
+		vas_object_put(object);
+	return err;
+}
+
+static int64_t open_again(struct steps *steps)
+{
+	const struct vas_file_info info = {.mode = VAS_FILE_READ};
+	struct vas_file *file;
+	int64_t err = vas_file_open(steps->object, &info, &file);
+
+	if (!err)
+		vas_file_put(file);
+	return err;
+}
+
+static void calling(void **state)
+{
+	static const struct scene scenes[] = {
+		{"vas_mmap", MANY, NULL, PARTS, map_populated, 0},
+		{"vas_mmap", "map 600 8 rw; write 602", NULL, NOTHING, map_huge, 0},
+		{"vas_mlock2", MANY "map 0 8 rw; " WRITTEN, NULL, NOTHING, lock_on_fault, 0},
+		{"vas_mlock2", SHARED "map 0 8 rw", NULL, NOTHING, lock_on_fault, 0},
+		{"vas_mincore", "map 0 4 rw; write 1; map 20 1 rw", NULL, TOUCH, look_in_core,
+	         -VAS_EFAULT},
+		{"vas_fault", "map 0 4 rw", NULL, TOUCH, fault_in, 0},
+		{"vas_fault", "map 0 4 rw; write 1; fork", NULL, TOUCH, fault_in, 0},
+		{"vas_read_string", "file 0 4 rw 0", NULL, NOTHING, read_string, 0},
+		{"vas_compare_exchange", "map 0 4 rw", NULL, TOUCH, compare_exchange, 0},
+		{"vas_translate", "map 0 4 rw", NULL, NOTHING, translate_byte, 0},
+		{"vas_import", MANY, NULL, NOTHING, import, 0},
+		{"vas_create", MANY, NULL, NOTHING, create_space, 0},
+		{"vas_group_create", "", NULL, NOTHING, create_group, 0},
+		{"vas_object_create", "", NULL, NOTHING, create_object, 0},
+		{"vas_file_open", "", NULL, NOTHING, open_again, 0},
 	};
 
 	(void)state;
@@ -313,6 +590,7 @@ int main(void)
 		cmocka_unit_test(changing_in_parts),
 		cmocka_unit_test(faulting),
 		cmocka_unit_test(forking),
+		cmocka_unit_test(calling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
