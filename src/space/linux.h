@@ -1,8 +1,8 @@
 /* linux.h - what differs between the versions of Linux: one named predicate for each difference.
  *
  * The version is a parameter of a system; nothing else in vas compares version numbers. A version
- * newer than the newest known one answers as that. Each predicate has a case under
- * tests/cases/version for both of its sides.
+ * newer than the newest known one answers as that. Each predicate has a case for both of its sides,
+ * mostly under tests/cases/version: tests/sides turns each, and counts.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_LINUX_H
