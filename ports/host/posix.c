@@ -34,9 +34,37 @@ struct host_file {
 	void *lost_ctx;
 };
 
+/* What the host's calls answer, in Linux's numbers, whatever the host's own are. */
+static const struct {
+	int host;
+	int64_t linux_number;
+} errnos[] = {
+	{EPERM, 1},   {ENOENT, 2},  {EINTR, 4},   {EIO, 5},        {ENXIO, 6},    {EBADF, 9},
+	{EAGAIN, 11}, {ENOMEM, 12}, {EACCES, 13}, {EFAULT, 14},    {EBUSY, 16},   {ENODEV, 19},
+	{EISDIR, 21}, {EINVAL, 22}, {ENFILE, 23}, {EMFILE, 24},    {ETXTBSY, 26}, {EFBIG, 27},
+	{ENOSPC, 28}, {ESPIPE, 29}, {EROFS, 30},  {EOVERFLOW, 75}, {EDQUOT, 122},
+};
+
+#define NERRNOS (sizeof(errnos) / sizeof(errnos[0]))
+
+/* EIO: an error without a name here. */
 static int64_t host_error(void)
 {
-	return errno > 0 ? -(int64_t)errno : -VAS_EIO;
+	for (size_t i = 0; i < NERRNOS; i++) {
+		if (errnos[i].host == errno)
+			return -errnos[i].linux_number;
+	}
+	return -VAS_EIO;
+}
+
+/* The host's words for an errno of Linux. */
+static const char *error_words(int64_t err)
+{
+	for (size_t i = 0; i < NERRNOS; i++) {
+		if (errnos[i].linux_number == -err)
+			return strerror(errnos[i].host);
+	}
+	return strerror(EIO);
 }
 
 /* ---- Pages ----------------------------------------------------------------------------------- */
@@ -103,7 +131,7 @@ static void lose_page(void *ctx, uint64_t index, const void *page, int64_t err)
 		fprintf(stderr, "vas: %s: lost %llu bytes at %llu: %s\n",
 		        host->paths ? host->paths->text : "a file",
 		        (unsigned long long)host->page_size, (unsigned long long)offset,
-		        strerror((int)-err));
+		        error_words(err));
 }
 
 static void release(void *ctx)

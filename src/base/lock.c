@@ -1,5 +1,8 @@
 /* lock.c - what the locks do when they cannot be had at once.
  *
+ * Owns the ways of waiting, and in the checking build the record of what a thread holds; the
+ * invariant is the order of lock.h. What a lock guards is not known here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "base/lock.h"
 

@@ -1,5 +1,8 @@
 /* text.c - lines of text for the reports.
  *
+ * Owns the buffer of a line: what does not fit is handed on early, in order. What is printed, and
+ * for whom, is not known here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "base/text.h"
 

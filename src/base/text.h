@@ -1,5 +1,7 @@
 /* text.h - lines of text for the reports, handed to a sink in pieces.
  *
+ * A report is made of these and of nothing else, so that none needs memory for its text.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_TEXT_H
 #define VAS_TEXT_H

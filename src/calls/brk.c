@@ -1,5 +1,11 @@
 /* brk.c - brk(2).
  *
+ *	start_brk        brk
+ *	    |HHHHHHHHHHHHH|...|   ->   |HHHHHHHHHHHHHHHHH|    pages are mapped, bytes counted
+ *
+ * Owns how the heap's end moves: a refusal is told by the old one, never by an errno. The heap is a
+ * vma like any other, which mmap's and munmap's rules then serve.
+ *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 

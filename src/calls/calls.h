@@ -1,5 +1,8 @@
 /* calls.h - what the calls do for each other.
  *
+ * Each part is one call's, which alone knows how it is done; others say only what they want. All of
+ * it wants the space locked exclusively, but where it says otherwise.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_CALLS_H
 #define VAS_CALLS_H

@@ -1,5 +1,8 @@
 /* fork.c - the memory half of fork(2): a copy-on-write copy of a space.
  *
+ * Owns what a child has of its parent, vma by vma; afterwards neither writes to a page that both
+ * have before it has faulted. How pages are shared is the page map's; processes are not known.
+ *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 

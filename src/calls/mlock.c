@@ -1,5 +1,11 @@
 /* mlock.c - mlock(2), mlock2(2), munlock(2), mlockall(2), munlockall(2).
  *
+ *	|AAAAAAAAAAAA|      ->      |AAA|LLLLL|AAAA|      flags first, which count; pages come after
+ *
+ * Owns the lock flags of vmas and the counter `locked`, which is the sum of their pages. Pages are
+ * made present by fault_populate, with the space unlocked in between: that may end early, and the
+ * flags stay, as on Linux.
+ *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 

@@ -1,5 +1,10 @@
 /* mprotect.c - mprotect(2).
  *
+ *	|AAAAAAAA|BBBBB|      ->      |AAA|PPPPP|PPP|BB|   vma by vma, an error stops
+ *
+ * Owns the rights of vmas, and lowers those of the pages that are present: none becomes writable
+ * here, the next write faults and decides. What is joined and split is vma_modify's.
+ *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 

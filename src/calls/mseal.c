@@ -1,5 +1,8 @@
 /* mseal.c - mseal(2).
  *
+ * Owns a flag that nothing takes off again. All of the range is looked at before any of it is
+ * sealed; what a seal forbids is asked by the calls that it forbids.
+ *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 

@@ -1,5 +1,8 @@
 /* msync.c - msync(2) and mincore(2): what calls ask of the page cache.
  *
+ * Owns the walk over the vmas of a range, whose holes are told at its end, as Linux does. Pages are
+ * written back by rmap.c, which locks spaces itself: the space is unlocked meanwhile.
+ *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 

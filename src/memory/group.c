@@ -1,5 +1,8 @@
 /* group.c - what a group of spaces is charged for.
  *
+ * Owns the count of a group's frames and holders in one word, so that the last one who goes is told
+ * from all others; the limit is asked before a frame is taken. Which spaces are in it is not known.
+ *
  * SPDX-License-Identifier: MIT */
 #include "memory/group.h"
 

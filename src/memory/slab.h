@@ -1,5 +1,8 @@
 /* slab.h - small objects (tree nodes, spaces, files) out of frames.
  *
+ * A slab is one frame of objects of one size, charged to one payer; a frame that is empty goes
+ * back. What the objects are is not known.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_SLAB_H
 #define VAS_SLAB_H

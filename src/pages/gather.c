@@ -1,5 +1,8 @@
 /* gather.c - what was noted is flushed, what was handed over is released: in this order.
  *
+ * Owns what waits between the two, and keeps the order that gather.h gives its reasons for. Whether
+ * a word ought to have changed is not known here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "pages/gather.h"
 #include "pages/tlb.h"

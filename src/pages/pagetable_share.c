@@ -1,5 +1,11 @@
 /* pagetable_share.c - what two maps share after fork, and whose each table is.
  *
+ *	parent  [ word ]--+--> [ table ]     an entry to a shared table has no right to write,
+ *	child   [ word ]--+                  so it is copied before anything below is written
+ *
+ * Owns the counts of tables, and the equations that check them. Which vmas a fork shares, and why,
+ * is not known here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "pages/pagetable.h"
 

@@ -1,5 +1,9 @@
 /* tlb.c - the software TLB.
  *
+ * Owns the entries of a TLB that is its owner's alone but while he is away, and the handshake by
+ * which others make him leave: on return from tlb_invalidate nobody holds a stale pointer. Pages
+ * and vmas are not known: what is filled in is what a leaf said under the space's lock.
+ *
  * SPDX-License-Identifier: MIT */
 #include "pages/tlb.h"
 

@@ -1,5 +1,7 @@
 /* tlb.h - the software TLB, as vas sees it: looked up and filled for its owner, emptied for others.
  *
+ * vas/tlb.h is the owner's side of it, inlined in his program.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_SRC_TLB_H
 #define VAS_SRC_TLB_H

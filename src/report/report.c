@@ -1,5 +1,8 @@
 /* report.c - a space as Linux shows it: maps, VmFlags, counters, the hardware walk.
  *
+ * Owns the words of the reports, in Linux's order; it changes nothing but what importing makes. The
+ * names of vmas are what their files and their places say.
+ *
  * SPDX-License-Identifier: MIT */
 #include "report/report.h"
 #include "space/linux.h"

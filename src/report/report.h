@@ -1,5 +1,7 @@
 /* report.h - what the reports share.
  *
+ * A report reads the space under its lock, for a part at a time: lines are true one by one.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_REPORT_H
 #define VAS_REPORT_H

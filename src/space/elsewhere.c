@@ -1,5 +1,8 @@
 /* elsewhere.c - the hooks of a space whose pages are elsewhere.
  *
+ * Owns the translation of a vma into the embedder's struct vas_region, and nothing else: whether a
+ * hook may still refuse is what elsewhere.h and its callers know.
+ *
  * SPDX-License-Identifier: MIT */
 #include "space/elsewhere.h"
 

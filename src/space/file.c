@@ -1,5 +1,8 @@
 /* file.c - open files: of the embedder's objects, of memory that nobody else can open, and names.
  *
+ * A file holds a reference on its object, a vma one on its file. What is behind an object, and
+ * where it is mapped, is not known here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "space/object.h"
 #include "space/space.h"

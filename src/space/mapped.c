@@ -1,5 +1,8 @@
 /* mapped.c - which spaces map an object, and where.
  *
+ * Owns both directions, and keeps them in step with the tree of vmas: mapped_exchange is called by
+ * whoever changes that, and by nobody else. What is done at the places it finds is rmap.c's.
+ *
  * SPDX-License-Identifier: MIT */
 #include "space/mapped.h"
 #include "space/vma.h"

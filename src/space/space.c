@@ -1,5 +1,8 @@
 /* space.c - systems and spaces: their life, limits and counters.
  *
+ * Owns the list of spaces, what a space has from exec, and the counters: sums over vmas that are
+ * kept as vmas change (vas_check). Which vmas there are is decided by the calls.
+ *
  * SPDX-License-Identifier: MIT */
 #include "space/hollow.h"
 #include "space/space.h"

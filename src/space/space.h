@@ -1,5 +1,8 @@
 /* space.h - systems and address spaces: what they hold, their limits and counters.
  *
+ * Fields stand with the lock that guards them. Nobody here knows a call: calls change vmas, pages
+ * and counters, in this order, and vas_check says whether they agree.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_SPACE_H
 #define VAS_SPACE_H

@@ -1,5 +1,8 @@
 /* tenant.c - groups of spaces as their embedder sees them.
  *
+ * Owns the handles and the question that an embedder is asked when a limit forbids (group_ask):
+ * with no lock held, when the call has changed nothing that would keep it from being made again.
+ *
  * SPDX-License-Identifier: MIT */
 #include "space/space.h"
 

@@ -153,6 +153,7 @@ void vma_insert(struct vas *space, const struct vma *vma)
 	exchange_in_tree(space, vma->start, 0, vma, 1, vma->file);
 }
 
+/*   |low|vma|high|  ->  |vma           |  with those that match; who does not stays apart  */
 void vma_place(struct vas *space, struct vma *vma, unsigned joins)
 {
 	bool upper = joins == JOIN_BOTH && linux_upper_neighbour_wins(space);
@@ -170,6 +171,7 @@ void vma_place(struct vas *space, struct vma *vma, unsigned joins)
 		vas_file_put(vma->file);
 }
 
+/*   |vma|..|high|  ->  |vma      |high|, or |vma           | if the two match  */
 void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 {
 	unsigned joins = (linux_growth_merges(space) ? JOIN_UPPER : 0) |
@@ -185,6 +187,8 @@ void vma_extend(struct vas *space, struct vma *vma, uint64_t end)
 	exchange_vmas(space, vma->start, 1 + joined, vma, 1, vma->file);
 }
 
+/*   |    vma    |
+ *      |cut|       ->  |parts[0]|   |parts[1]|  */
 void vma_cut(struct vas *space, const struct vma *vma, uint64_t start, uint64_t end)
 {
 	struct vma parts[2];

@@ -1,5 +1,7 @@
 /* range_check.c - the invariants of a tree of ranges, in the words of range_tree.h.
  *
+ * Reads all of a tree and changes nothing; what the bodies mean is not known here either.
+ *
  * SPDX-License-Identifier: MIT */
 #include "tree/range_node.h"
 
