@@ -55,6 +55,9 @@ VAS_INTERNAL void munmap_commit(const struct unmap_checked *checked);
 /* All of it, with munmap's own argument checks; `len` is in bytes, rounded up. */
 VAS_INTERNAL int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len);
 
+/* The same of what is known to be pages of vmas. */
+VAS_INTERNAL int64_t munmap_mapped(struct vas *space, uint64_t start, uint64_t end);
+
 /* ---- fault.c ---- */
 
 /* Makes one page present as an access would. The vma holds addr and allows the access. 0; -EFAULT:

@@ -29,7 +29,7 @@ struct request {
 	uint64_t old, old_len;
 	uint64_t new, new_len;
 	uint64_t flags;
-	bool equal; /* the sizes, as this version compares them */
+	bool equal; /* for DONTUNMAP: the sizes, as this version compares them */
 };
 
 /* What has to be done to one vma: classify says which. */
@@ -163,10 +163,14 @@ static int64_t check_vma(const struct plan *p)
 
 static int64_t shrink(struct plan *p)
 {
+	uint64_t end = p->old + p->old_len, new_end = p->old + p->new_len;
+	bool is_known = linux_mremap_looks_first(p->space); /* the vma: it has been found */
 	int64_t err = 0;
 
-	if (p->new_len < p->old_len)
-		err = munmap_range(p->space, p->old + p->new_len, p->old_len - p->new_len);
+	if (p->shrinks && is_known && p->old_len <= p->vma.end - p->old)
+		err = munmap_mapped(p->space, new_end, end);
+	else if (p->shrinks)
+		err = munmap_range(p->space, new_end, end - new_end);
 	return err ? err : (int64_t)p->old;
 }
 
@@ -174,19 +178,18 @@ static bool can_grow_in_place(const struct plan *p)
 {
 	const struct vma *vma = &p->vma;
 	uint64_t end = vma->end + (p->new_len - p->old_len);
-	struct place whole = {.hint = vma->start, .len = end - vma->start, .fixed = true};
 	struct vma next;
 
 	if (p->old_len == 0 || p->old + p->old_len != vma->end || end <= vma->end)
 		return false;
 	if (vma_from(p->space, vma->end, &next) && next.start < end)
 		return false;
-	return space_place(p->space, &whole) >= 0;
+	return space_check_place(p->space, vma->start, end - vma->start, 0) == 0;
 }
 
 /* Pages that are elsewhere, moved or grown by who has them. Nobody tells which of them were
  * written: what moves counts as written. */
-static int64_t remap_elsewhere(struct plan *p)
+static RARELY int64_t move_elsewhere(struct plan *p)
 {
 	struct vas_move move = {
 		.old_addr = p->old,
@@ -199,8 +202,6 @@ static int64_t remap_elsewhere(struct plan *p)
 	bool part = linux_dontunmap_renews(p->space);
 	int64_t err;
 
-	if (!space_is_elsewhere(p->space))
-		return 0;
 	if (move.keep) {
 		move.unlock_start = part ? p->old : p->vma.start;
 		move.unlock_end = part ? p->old + p->old_len : p->vma.end;
@@ -209,6 +210,11 @@ static int64_t remap_elsewhere(struct plan *p)
 	if (!err && p->new != p->old && p->old_len > 0 && !(p->vma.flags & VAS_VM_SHARED))
 		vma_touch(p->space, &p->vma);
 	return err;
+}
+
+static inline int64_t remap_elsewhere(struct plan *p)
+{
+	return space_is_elsewhere(p->space) ? move_elsewhere(p) : 0;
 }
 
 static int64_t grow_in_place(struct plan *p)
@@ -743,8 +749,9 @@ int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint6
 	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
-	asked.equal = linux_mremap_moves_many(space) ? asked.old_len == asked.new_len
-	                                             : old_len == new_len;
+	if (flags & VAS_MREMAP_DONTUNMAP)
+		asked.equal = linux_mremap_moves_many(space) ? asked.old_len == asked.new_len
+		                                             : old_len == new_len;
 	do
 		result = remap_once(&asked);
 	while (result < 0 && result > -LATE && group_ask(space->group, space, &refusals));

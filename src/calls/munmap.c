@@ -174,32 +174,43 @@ void munmap_commit(const struct unmap_checked *checked)
 	hollow_unmapped(space, u->start, u->end);
 }
 
+static int64_t unmap(struct unmap *u)
+{
+	struct unmap_ready *ready = munmap_reserve_alone(u);
+	const struct unmap_checked *checked;
+	int64_t err;
+
+	if (!ready)
+		return -VAS_ENOMEM;
+	err = munmap_check(ready, &checked);
+	if (err)
+		return err;
+	err = elsewhere_unmap(u->space, u->start, u->end);
+	if (!err)
+		munmap_commit(checked);
+	return err;
+}
+
+int64_t munmap_mapped(struct vas *space, uint64_t start, uint64_t end)
+{
+	struct unmap u = {.space = space, .start = start, .end = end, .mapped = true};
+
+	space_assert_locked(space);
+	return unmap(&u);
+}
+
 int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 {
 	uint64_t task_size = vas_task_size(space);
-	const struct unmap_checked *checked;
-	struct unmap_ready *ready;
-	struct unmap unmap;
-	int64_t err;
+	struct unmap u;
 
 	if (!space_is_aligned(space, start) || start > task_size || len > task_size - start)
 		return -VAS_EINVAL;
 	len = space_align(space, len);
 	if (len == 0)
 		return -VAS_EINVAL;
-	munmap_look(&unmap, space, start, start + len);
-	if (!unmap.mapped)
-		return 0;
-	ready = munmap_reserve_alone(&unmap);
-	if (!ready)
-		return -VAS_ENOMEM;
-	err = munmap_check(ready, &checked);
-	if (err)
-		return err;
-	err = elsewhere_unmap(space, start, start + len);
-	if (!err)
-		munmap_commit(checked);
-	return err;
+	munmap_look(&u, space, start, start + len);
+	return u.mapped ? unmap(&u) : 0;
 }
 
 int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len)

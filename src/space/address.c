@@ -280,12 +280,25 @@ static int64_t search_aligned(const struct vas *space, const struct place *place
 	return addr ? addr : search(space, place);
 }
 
-int64_t space_place(const struct vas *space, const struct place *place)
+int64_t space_check_place(const struct vas *space, uint64_t addr, uint64_t len, unsigned level)
 {
 	uint64_t task_size = space->system->format->task_size;
-	int64_t addr;
 
-	if (place->len > task_size)
+	if (len > task_size || addr > task_size - len)
+		return -VAS_ENOMEM;
+	if (!is_aligned(addr, format_span(space->system->format, level)))
+		return -VAS_EINVAL;
+	if (addr < space->system->settings.mmap_min_addr &&
+	    !(space->capabilities & VAS_CAP_SYS_RAWIO))
+		return -VAS_EPERM;
+	return 0;
+}
+
+int64_t space_place(const struct vas *space, const struct place *place)
+{
+	int64_t addr, err;
+
+	if (place->len > space->system->format->task_size)
 		return -VAS_ENOMEM;
 	/* Linux hands addresses and errors on in one word: the last ones are taken for errors. */
 	if (place->fixed && place->hint > ~(uint64_t)MAX_ERRNO)
@@ -293,12 +306,6 @@ int64_t space_place(const struct vas *space, const struct place *place)
 	addr = place->fixed ? (int64_t)place->hint : search_aligned(space, place);
 	if (!place->fixed && addr < 0)
 		return addr;
-	if ((uint64_t)addr > task_size - place->len)
-		return -VAS_ENOMEM;
-	if (!is_aligned((uint64_t)addr, format_span(space->system->format, place->level)))
-		return -VAS_EINVAL;
-	if ((uint64_t)addr < space->system->settings.mmap_min_addr &&
-	    !(space->capabilities & VAS_CAP_SYS_RAWIO))
-		return -VAS_EPERM;
-	return addr;
+	err = space_check_place(space, (uint64_t)addr, place->len, place->level);
+	return err ? err : addr;
 }

@@ -304,6 +304,11 @@ struct place {
 /* The address the mapping gets, or -EINVAL, -ENOMEM, -EPERM. */
 VAS_INTERNAL int64_t space_place(const struct vas *space, const struct place *place);
 
+/* Whether pages of this level may be mapped at [addr, addr + len), if nothing is there: 0, or as
+ * above. */
+VAS_INTERNAL int64_t space_check_place(const struct vas *space, uint64_t addr, uint64_t len,
+                                       unsigned level);
+
 /* The lowest address a hint is raised to. */
 VAS_INTERNAL uint64_t space_floor(const struct vas *space);
 
