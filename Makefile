@@ -20,7 +20,7 @@ define build
 endef
 
 .PHONY: kernel all help demo test fuzz tidy format bench bench-instr single install deps clean
-.PHONY: bench-realloc bench-kernel worst stress dev asan tsan release freestanding static judges
+.PHONY: bench-realloc bench-kernel worst stress coverage dev asan tsan release freestanding static judges
 
 all: release
 
@@ -63,6 +63,10 @@ stress: ## STEPS calls in threads beside a shadow of every page, over both kinds
 	$(call build,release,,--target test_shadow)
 	@VAS_SHADOW_STEPS=$(STEPS) build/release/tests/test_shadow
 	@VAS_SOFTWARE=1 VAS_SHADOW_STEPS=$(STEPS) build/release/tests/test_shadow
+
+coverage: deps ## which branches of src/ the tests take: FILES="lock tlb" shows those that none takes
+	$(call build,coverage)
+	@scripts/coverage build/coverage $(FILES)
 
 bench-instr: ## instructions of the hot paths, into tests/instructions/record.txt
 	@scripts/deps instr
