@@ -20,7 +20,7 @@ define build
 endef
 
 .PHONY: kernel all help demo test fuzz tidy format bench bench-instr single install deps clean
-.PHONY: bench-realloc bench-kernel worst stress coverage dev asan tsan release freestanding static judges
+.PHONY: bench-realloc bench-kernel worst stress mutants coverage dev asan tsan release freestanding static judges
 
 all: release
 
@@ -63,6 +63,10 @@ stress: ## STEPS calls in threads beside a shadow of every page, over both kinds
 	$(call build,release,,--target test_shadow)
 	@VAS_SHADOW_STEPS=$(STEPS) build/release/tests/test_shadow
 	@VAS_SOFTWARE=1 VAS_SHADOW_STEPS=$(STEPS) build/release/tests/test_shadow
+
+mutants: ## each mend of the order of letting go taken out: which test fails then
+	@scripts/deps
+	@scripts/mutants $(NAMES)
 
 coverage: deps ## which branches of src/ the tests take: FILES="lock tlb" shows those that none takes
 	$(call build,coverage)
