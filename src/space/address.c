@@ -54,7 +54,7 @@ static int64_t find_hole(const struct vas *space, struct hole hole)
 		if (limit > start && limit - start >= hole.len)
 			return (int64_t)(hole.highest ? limit - hole.len : start);
 		if (hole.highest)
-			hole.high = limit;
+			hole.high = linux_guard_hides_more(space) ? limit : start;
 		else
 			hole.low = end;
 	}

@@ -184,6 +184,13 @@ static inline bool linux_aligns_multiples_only(const struct vas *space)
 	return linux_since(space, 6, 12);
 }
 
+/* A hole that the guard gap of a vma spoils has the search go on below the guard gap; before: below
+ * the hole. */
+static inline bool linux_guard_hides_more(const struct vas *space)
+{
+	return linux_since(space, 6, 1);
+}
+
 /* A hint for huge pages of the pool is rounded up; before: down. */
 static inline bool linux_hugetlb_hint_rounds_up(const struct vas *space)
 {
