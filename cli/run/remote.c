@@ -214,6 +214,15 @@ int64_t remote_same(struct remote *remote)
 	                   args[5]);
 }
 
+void remote_go(struct remote *remote)
+{
+	if (remote->blocked)
+		ptrace(PTRACE_SETSIGMASK, remote->tid, sizeof(remote->mask), &remote->mask);
+	if (remote->late_signal)
+		syscall(SYS_tkill, remote->tid, remote->late_signal);
+	ptrace(PTRACE_CONT, remote->tid, NULL, NULL);
+}
+
 void remote_answer(struct remote *remote, int64_t answer)
 {
 	struct user_regs_struct regs = remote->regs;
@@ -222,12 +231,8 @@ void remote_answer(struct remote *remote, int64_t answer)
 		return;
 	regs.rax = (uint64_t)answer;
 	regs.orig_rax = UINT64_MAX; /* before the call: none is made; after: none is made again */
-	if (remote->blocked)
-		ptrace(PTRACE_SETSIGMASK, remote->tid, sizeof(remote->mask), &remote->mask);
-	if (remote->late_signal)
-		kill(remote->tid, remote->late_signal);
 	/* Whoever is killed meanwhile is heard of by wait. */
 	ptrace(PTRACE_SETREGS, remote->tid, NULL, &regs);
-	ptrace(PTRACE_CONT, remote->tid, NULL, NULL);
+	remote_go(remote);
 }
 #endif

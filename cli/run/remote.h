@@ -41,7 +41,8 @@ void remote_args(const struct remote *remote, uint64_t args[6]);
 /* The call as it stands, made by the task: what the kernel answers. */
 int64_t remote_same(struct remote *remote);
 
-/* Ends the stop: the task goes on with this answer. */
+/* Ends the stop: the task goes on; with this answer. */
+void remote_go(struct remote *remote);
 void remote_answer(struct remote *remote, int64_t answer);
 
 /* What wait(2) says of any task: first what has been put off while another made its calls. -1:

@@ -122,7 +122,7 @@ static void make_child(struct tasks *tasks, struct task *task, struct remote *re
 	if (status >= 0 && status >> 16 && ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &child) == 0)
 		add_child(tasks, task, (pid_t)child, shares);
 	if (status >= 0)
-		ptrace(PTRACE_CONT, task->tid, NULL, remote->late_signal);
+		remote_go(remote);
 }
 
 /* ---- Stops ----------------------------------------------------------------------------------- */
