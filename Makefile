@@ -80,9 +80,10 @@ bench-instr: ## instructions of the hot paths, into tests/instructions/record.tx
 single: ## build/vas.c and build/vas.h: the library as one file of each
 	$(call build,release,,--target single)
 
-bench-realloc: release ## what realloc costs beside other mallocs, as a table
+bench-realloc: release ## what realloc costs beside other mallocs: a table, build/realloc.svg
 	@scripts/deps realloc
-	@scripts/bench-realloc build
+	@scripts/bench-realloc build | tee build/realloc.md
+	@scripts/plot-realloc build/realloc.md build/realloc.svg
 
 kernel: ## the kernel port for three architectures, into build/kernel (clang, lld); `vas boot` runs it
 	@scripts/deps kernel
