@@ -204,6 +204,8 @@ static void random_args(struct call *call, const struct call_shape *shape)
 	for (unsigned i = 0; shape->arg[i].kind != ARG_END; i++) {
 		if (i >= shape->required && random_bits() % 2)
 			break;
+		if (shape->arg[i].kind == ARG_SKIP)
+			continue; /* is not kept */
 		if (shape->arg[i].kind == ARG_TEXT) {
 			if (call->name == CALL_STATUS)
 				memcpy(call->text, "VmSize", sizeof("VmSize"));
