@@ -177,15 +177,18 @@ enum { VAS_SEGV_MAPERR = 1, VAS_SEGV_ACCERR = 2, VAS_BUS_ADRERR = 2, VAS_SI_KERN
 #define VAS_VM_POLICY ((uint64_t)1 << 32)      /* has a memory policy of its own (mbind) */
 #define VAS_VM_MAYBE_GUARD ((uint64_t)1 << 33) /* gu: guards were once installed in it */
 #define VAS_VM_HUGE_OWNER ((uint64_t)1 << 34)  /* huge pages are reserved for it */
+#define VAS_VM_APART ((uint64_t)1 << 35)       /* of brk, and vas_config.heap_apart */
 
 /* ---- Formats -------------------------------------------------------------------------------- */
 
-/* A page-table format. The page size and TASK_SIZE, the end of the user's addresses, follow from
- * it. Frames are named by physical address, so large leaves need a `phys` aligned to their size. */
+/* A page-table format. The page size follows from it, and what TASK_SIZE, the end of the user's
+ * addresses, can be at most (vas_config.task_size says what it is). Frames are named by physical
+ * address, so large leaves need a `phys` aligned to their size. */
 struct vas_format;
 extern const struct vas_format vas_format_x86_64;      /* 4 levels, 48-bit addresses */
 extern const struct vas_format vas_format_x86_64_la57; /* 5 levels, 57-bit addresses */
 extern const struct vas_format vas_format_aarch64_4k;  /* 4 KiB granule, 48-bit addresses */
+extern const struct vas_format vas_format_aarch64_4k_lpa2; /* the same with LPA2, 52-bit */
 extern const struct vas_format vas_format_aarch64_16k; /* 16 KiB granule, 48-bit addresses */
 extern const struct vas_format vas_format_riscv_sv39;
 extern const struct vas_format vas_format_riscv_sv48;
@@ -241,6 +244,18 @@ struct vas_config {
 	struct vas_port port;
 	struct vas_settings settings;
 
+	/* TASK_SIZE, and the end of what addresses are chosen from unless a hint lies beyond it:
+	 * multiples of the page size, window <= task_size <= the format's. On Linux both follow
+	 * from the kernel's configuration as much as from the format: AArch64 with pages of 16 KiB
+	 * has 2^47 on Debian (the format: up to 2^48), with 4 KiB 2^39 on Android. 0: the
+	 * format's most, in a window as Linux has it with that: 2^47 - 4096 of 2^56 - 4096 with
+	 * vas_format_x86_64_la57, 2^48 of 2^52 with LPA2, 2^47 of 2^56 with Sv57, else all. */
+	uint64_t task_size, window;
+
+	/* What Linux makes of the CPU's extensions, on AArch64 alone. */
+	bool exec_reads; /* memory to execute only may be read, too: a CPU without EPAN */
+	bool heap_apart; /* memory of brk never merges with mmap's: a CPU without memory tagging */
+
 	/* A kernel's own half, or NULL: as many words as a table has entries, of which those beyond
 	 * the user's addresses are copied into the root of each space when it is made (vas_create,
 	 * vas_fork). vas never reads or counts what they point to. It must live as long as the
@@ -260,7 +275,8 @@ void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages);
 
 /* Makes a system inside config->port.memory; *config may be discarded afterwards. The system lives
  * until its memory is taken away; all spaces and objects should be destroyed before.
- * 0, -VAS_EINVAL: memory missing or misaligned, -VAS_ENOMEM: region smaller than VAS_MEMORY_MIN. */
+ * 0, -VAS_EINVAL: memory missing or misaligned, task_size or window not as demanded, -VAS_ENOMEM:
+ * region smaller than VAS_MEMORY_MIN. */
 int64_t vas_system_create(const struct vas_config *config, struct vas_system **system);
 
 /* The settings in force; they may be changed between calls, as root changes sysctls: through the
@@ -402,7 +418,7 @@ void vas_set_capabilities(struct vas *space, uint32_t capabilities);
  * with software trees, which have none. */
 uint64_t vas_root(const struct vas *space);
 
-/* End of the user's addresses: 0x7ffffffff000 with vas_format_x86_64. */
+/* End of the user's addresses: 0x7ffffffff000 with vas_format_x86_64, or as vas_config says. */
 uint64_t vas_task_size(const struct vas *space);
 
 /* Bytes in a page: 4096, or 16384 with vas_format_aarch64_16k. */

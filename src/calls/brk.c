@@ -35,7 +35,8 @@ static bool grow_heap(struct vas *space, uint64_t old_end, uint64_t end, struct 
 {
 	uint64_t npages = space_pages(space, end - old_end);
 	uint64_t flags = VAS_VM_READ | VAS_VM_WRITE | VAS_VM_MAYREAD | VAS_VM_MAYWRITE |
-	                 VAS_VM_MAYEXEC | VAS_VM_ACCOUNT | space->def_flags;
+	                 VAS_VM_MAYEXEC | VAS_VM_ACCOUNT | space->def_flags |
+	                 (space->system->heap_apart ? VAS_VM_APART : 0);
 	struct vma vma = {.start = old_end, .end = end, .flags = flags};
 
 	if ((flags & VAS_VM_LOCKED) && !space_can_lock_pages(space, npages))

@@ -127,7 +127,7 @@ VAS_INTERNAL bool madvise_can_be_ksm(const struct vma *vma);
 /* ---- mmap.c ---- */
 
 /* The rights a call asks for, as vma flags. */
-VAS_INTERNAL uint64_t mmap_prot_flags(uint64_t prot);
+VAS_INTERNAL uint64_t mmap_prot_flags(const struct vas *space, uint64_t prot);
 
 /* ---- rmap.c ---- */
 

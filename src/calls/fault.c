@@ -82,11 +82,11 @@ static int64_t copy_on_write(struct vas *space, struct vma *vma, uint64_t addr,
 
 /* A read of a file maps its neighbours too where they are in the cache: a run of pages that begins
  * with the aligned block of addresses, or with the vma, and ends with the vma or the leaf table. */
-#define FAULT_AROUND_PAGES 16u
+#define FAULT_AROUND ((uint64_t)65536) /* bytes */
 
 static void map_around(struct vas *space, const struct vma *vma, uint64_t addr)
 {
-	uint64_t page = space_page_size(space), block = FAULT_AROUND_PAGES * page;
+	uint64_t page = space_page_size(space), block = max_u64(FAULT_AROUND, page);
 	uint64_t start = max_u64(align_down(addr, block), vma->start);
 	uint64_t table = format_span(space->system->format, 1);
 	uint64_t end = min_u64(min_u64(start + block, vma->end), align_down(addr, table) + table);
@@ -355,7 +355,7 @@ static int64_t raise_beyond(const struct vas_format *format, struct vas_signal *
 static bool can_access(const struct vas *space, const struct vma *vma, enum vas_access access)
 {
 	if (access == VAS_READ)
-		return vma->flags & space->system->format->readable;
+		return vma->flags & space->system->readable;
 	return vma->flags & (access == VAS_WRITE ? VAS_VM_WRITE : VAS_VM_EXEC);
 }
 

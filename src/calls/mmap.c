@@ -33,9 +33,14 @@ struct mapping {
 	struct unmap_ready *ready;  /* when there is memory to unmap it */
 };
 
-uint64_t mmap_prot_flags(uint64_t prot)
+uint64_t mmap_prot_flags(const struct vas *space, uint64_t prot)
 {
-	return prot & VMA_ACCESS; /* PROT_* and VAS_VM_* agree */
+	uint64_t flags = prot & VMA_ACCESS; /* PROT_* and VAS_VM_* agree */
+
+	if ((flags & VAS_VM_WRITE) && space->system->format->write_reads &&
+	    linux_riscv_write_reads(space))
+		flags |= VAS_VM_READ;
+	return flags;
 }
 
 static uint64_t map_flags(const struct vas *space, uint64_t map)
@@ -473,7 +478,7 @@ static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64
 		err = choose_address(&m);
 	if (err)
 		return err;
-	m.flags = mmap_prot_flags(prot) | map_flags(space, flags) | space->def_flags |
+	m.flags = mmap_prot_flags(space, prot) | map_flags(space, flags) | space->def_flags |
 	          VAS_VM_MAYREAD | VAS_VM_MAYWRITE | VAS_VM_MAYEXEC;
 	err = check_lock(&m);
 	if (!err)

@@ -142,7 +142,7 @@ static int64_t grows_start(struct vas *space, uint64_t grows, uint64_t end, uint
 
 static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
 {
-	struct protection p = {.space = space, .start = addr, .prot = mmap_prot_flags(prot)};
+	struct protection p = {.space = space, .start = addr, .prot = mmap_prot_flags(space, prot)};
 	uint64_t grows = prot & PROT_GROWS;
 	int64_t err;
 

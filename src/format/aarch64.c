@@ -1,4 +1,5 @@
-/* aarch64.c - the entries of AArch64 stage 1 translation tables, 4 KiB and 16 KiB granule.
+/* aarch64.c - the entries of AArch64 stage 1 translation tables, 4 KiB and 16 KiB granule,
+ * 4 KiB with LPA2.
  *
  * Reference: Arm Architecture Reference Manual, "VMSAv8-64 translation table format descriptors".
  * The tables are those of TTBR0_EL1: user pages are not global and never executable by EL1. Memory
@@ -23,7 +24,7 @@
 #define ARM_MARK ((uint64_t)1 << 57)         /* ours, invalid: a mark, its value from bit 14 */
 #define ARM_TABLE_RDONLY ((uint64_t)1 << 62) /* APTable[1]: nothing below may be written */
 #define ARM_MARK_SHIFT 14
-#define ARM_PHYS (((uint64_t)1 << 48) - 4096)
+#define ARM_PHYS (((uint64_t)1 << 50) - 4096) /* without LPA2 the upper two bits are zero */
 
 static uint64_t arm_encode(const struct entry *e, unsigned level)
 {
@@ -91,17 +92,30 @@ static struct entry arm_decode(uint64_t word, unsigned level)
 	return e;
 }
 
+/* With LPA2 bits 8 and 9 are the address's bits 50 and 51 (of memory here: zero), and who shares is
+ * said by TCR_EL1. */
+static uint64_t lpa2_encode(const struct entry *e, unsigned level)
+{
+	return arm_encode(e, level) & ~ARM_SH_INNER;
+}
+
+static void lpa2_protect(uint64_t *words, unsigned n, unsigned level, unsigned rights)
+{
+	words_protect(words, n, level, rights, lpa2_encode, arm_decode);
+}
+
 static void arm_protect(uint64_t *words, unsigned n, unsigned level, unsigned rights)
 {
 	words_protect(words, n, level, rights, arm_encode, arm_decode);
 }
 
 #define ARM_WORDS                                                                                  \
-	.encode = arm_encode, .decode = arm_decode, .table_mask = ARM_VALID | ARM_TABLE,           \
+	.decode = arm_decode, .table_mask = ARM_VALID | ARM_TABLE,                                 \
 	.table_bits = ARM_VALID | ARM_TABLE, .frame_mask = ARM_VALID | ARM_LEAF0,                  \
 	.phys_mask = ARM_PHYS, .table_ro_mask = ARM_TABLE_RDONLY,                                  \
 	.table_ro_bits = ARM_TABLE_RDONLY, .leaf_ro_mask = ARM_RDONLY, .leaf_ro_bits = ARM_RDONLY, \
-	.protect = arm_protect
+	.readable = RIGHT_READ | RIGHT_WRITE, .tables_protect = true, .break_before_make = true,   \
+	.hint_raises_base = true
 
 const struct vas_format vas_format_aarch64_4k = {
 	.name = "AArch64, 4 KiB",
@@ -109,11 +123,24 @@ const struct vas_format vas_format_aarch64_4k = {
 	.page_shift = 12,
 	.index_bits = 9,
 	.max_leaf_level = 2,
-	.readable = RIGHT_READ | RIGHT_WRITE,
-	.tables_protect = true,
-	.break_before_make = true,
 	.task_size = (uint64_t)1 << 48,
 	.window = (uint64_t)1 << 48,
+	.encode = arm_encode,
+	.protect = arm_protect,
+	ARM_WORDS,
+};
+
+/* Of 52 bits the top table decides only four. */
+const struct vas_format vas_format_aarch64_4k_lpa2 = {
+	.name = "AArch64, 4 KiB, LPA2",
+	.levels = 5,
+	.page_shift = 12,
+	.index_bits = 9,
+	.max_leaf_level = 2,
+	.task_size = (uint64_t)1 << 52,
+	.window = (uint64_t)1 << 48,
+	.encode = lpa2_encode,
+	.protect = lpa2_protect,
 	ARM_WORDS,
 };
 
@@ -124,10 +151,9 @@ const struct vas_format vas_format_aarch64_16k = {
 	.page_shift = 14,
 	.index_bits = 11,
 	.max_leaf_level = 1,
-	.readable = RIGHT_READ | RIGHT_WRITE,
-	.tables_protect = true,
-	.break_before_make = true,
 	.task_size = (uint64_t)1 << 48,
 	.window = (uint64_t)1 << 48,
+	.encode = arm_encode,
+	.protect = arm_protect,
 	ARM_WORDS,
 };

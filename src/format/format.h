@@ -51,7 +51,10 @@ struct vas_format {
 	bool break_before_make;  /* a word that leads to a table is made absent, and flushed, before
 	                            it leads to another; see gather.h */
 	bool map_32bit;          /* MAP_32BIT means something */
-	uint64_t task_size;      /* end of the user's addresses */
+	bool hint_below_floor;   /* a hint below mmap_min_addr counts (only mremap has such) */
+	bool write_reads;        /* PROT_WRITE is PROT_READ, too, to the Linux that knows that */
+	bool hint_raises_base; /* a hint beyond the window raises the base of searches downwards */
+	uint64_t task_size;      /* end of the user's addresses: what the system's is at most */
 	uint64_t window;         /* addresses are chosen below this unless a hint asks for more */
 	uint64_t (*encode)(const struct entry *entry, unsigned level);
 	struct entry (*decode)(uint64_t word, unsigned level);

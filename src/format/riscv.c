@@ -84,7 +84,7 @@ static void rv_protect(uint64_t *words, unsigned n, unsigned level, unsigned rig
 }
 
 #define RV_COMMON                                                                            \
-	.page_shift = 12, .index_bits = 9, .max_leaf_level = 2,                              \
+	.page_shift = 12, .index_bits = 9, .max_leaf_level = 2, .write_reads = true,         \
 	.readable = RIGHT_READ | RIGHT_WRITE, .encode = rv_encode, .decode = rv_decode,      \
 	.table_mask = RV_V | RV_R | RV_W | RV_X, .table_bits = RV_V,                         \
 	.frame_mask = RV_V | RV_LEAF0, .phys_mask = RV_PPN, .phys_shift = 12 - RV_PPN_SHIFT, \

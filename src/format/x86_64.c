@@ -112,13 +112,14 @@ static void x86_protect(uint64_t *words, unsigned n, unsigned level, unsigned ri
 		words[i] = x86_protected(words[i], keep, set);
 }
 
-#define X86_COMMON                                                                     \
-	.page_shift = 12, .index_bits = 9, .max_leaf_level = 2,                        \
-	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC, .noncanonical_traps = true, \
-	.fetch_reads_first = true, .tables_protect = true, .map_32bit = true,          \
-	.encode = x86_encode, .decode = x86_decode, .table_mask = X86_P | X86_PS,      \
-	.table_bits = X86_P, .frame_mask = X86_P | X86_LEAF0, .phys_mask = X86_PHYS,   \
-	.table_ro_mask = X86_W, .leaf_ro_mask = X86_W, .protect = x86_protect
+#define X86_COMMON                                                                      \
+	.page_shift = 12, .index_bits = 9, .max_leaf_level = 2,                         \
+	.readable = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC, .noncanonical_traps = true,  \
+	.fetch_reads_first = true, .tables_protect = true, .map_32bit = true,           \
+	.hint_raises_base = true, .hint_below_floor = true, .encode = x86_encode,       \
+	.decode = x86_decode, .table_mask = X86_P | X86_PS, .table_bits = X86_P,        \
+	.frame_mask = X86_P | X86_LEAF0, .phys_mask = X86_PHYS, .table_ro_mask = X86_W, \
+	.leaf_ro_mask = X86_W, .protect = x86_protect
 
 const struct vas_format vas_format_x86_64 = {
 	X86_COMMON,

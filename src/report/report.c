@@ -161,7 +161,7 @@ bool vas_next_region(struct vas *space, uint64_t addr, struct vas_region *region
 
 static bool has_sound_flags(const struct vas_region *r)
 {
-	const uint64_t known = (VAS_VM_MAYBE_GUARD << 1) - 1;
+	const uint64_t known = ((VAS_VM_MAYBE_GUARD << 1) - 1) | VAS_VM_APART;
 	const uint64_t shared = VAS_VM_SHARED | VAS_VM_MAYSHARE;
 
 	if ((r->flags & ~known) || ((r->flags & VAS_VM_SHARED) && !(r->flags & VAS_VM_MAYSHARE)))

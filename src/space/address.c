@@ -69,31 +69,37 @@ static bool is_free(const struct vas *space, uint64_t addr, uint64_t len)
 	return !vma_from(space, addr, &above) || addr + len <= space_guard_start(space, &above);
 }
 
+/* mmap's are never below the floor, but those that mremap has for DONTUNMAP may be. */
+static bool may_hint(const struct vas *space, uint64_t hint)
+{
+	return hint && (space->system->format->hint_below_floor || hint >= space_floor(space));
+}
+
 /* The window for a search downwards: a hint above it (5 levels) opens the upper addresses. */
 static uint64_t search_high(const struct vas *space, const struct place *place)
 {
-	const struct vas_format *format = space->system->format;
+	const struct vas_system *system = space->system;
 
-	if (format->task_size > format->window && place->hint > format->window)
-		return space->mmap_base + (format->task_size - format->window);
+	if (system->format->hint_raises_base && place->hint > system->window)
+		return space->mmap_base + (system->task_size - system->window);
 	return space->mmap_base;
 }
 
 static int64_t search_bottom_up(const struct vas *space, const struct place *place)
 {
-	const struct vas_format *format = space->system->format;
-	uint64_t low = space->legacy_base, high = format->window, hint = place->hint;
+	const struct vas_system *system = space->system;
+	uint64_t low = space->legacy_base, high = system->window, hint = place->hint;
 
 	if (place->map_32bit) {
 		low = LOW_1G;
 		high = LOW_2G;
 	} else {
-		if (format->task_size > format->window && place->hint > format->window)
-			high = format->task_size;
+		if (place->hint > system->window)
+			high = system->task_size;
 		high = min_u64(high, space->place_high);
 	}
 	hint = space_align(space, hint);
-	if (hint && place->len <= high && high - place->len >= hint &&
+	if (may_hint(space, hint) && place->len <= high && high - place->len >= hint &&
 	    is_free(space, hint, place->len))
 		return (int64_t)hint;
 	return find_hole(space, (struct hole){.low = low, .high = high, .len = place->len});
@@ -102,7 +108,7 @@ static int64_t search_bottom_up(const struct vas *space, const struct place *pla
 /* The hint if it can be had, else a search: downwards, or upwards in the legacy layout. */
 static int64_t search(const struct vas *space, const struct place *place)
 {
-	uint64_t task_size = space->system->format->task_size, len = place->len;
+	uint64_t task_size = space->system->task_size, len = place->len;
 	uint64_t hint = align_down(place->hint, space_page_size(space));
 	struct hole hole = {.len = len, .highest = true};
 	int64_t addr;
@@ -111,7 +117,7 @@ static int64_t search(const struct vas *space, const struct place *place)
 		return -VAS_ENOMEM;
 	if (place->map_32bit || space->legacy)
 		return search_bottom_up(space, place);
-	if (hint && hint <= task_size - len && is_free(space, hint, len))
+	if (may_hint(space, hint) && hint <= task_size - len && is_free(space, hint, len))
 		return (int64_t)hint;
 	hole.low = max_u64(space_page_size(space), space_floor(space));
 	hole.low = max_u64(hole.low, space->place_low);
@@ -168,7 +174,7 @@ static int64_t search_hugetlb(const struct vas *space, const struct place *place
 	uint64_t size = format_span(space->system->format, place->level);
 	uint64_t hint = linux_hugetlb_hint_rounds_up(space) ? align_up(place->hint, size)
 	                                                    : align_down(place->hint, size);
-	uint64_t task_size = space->system->format->task_size;
+	uint64_t task_size = space->system->task_size;
 	struct place padded = *place;
 	int64_t addr;
 
@@ -223,7 +229,7 @@ static int64_t search_room(const struct vas *space, const struct place *place, u
 /* As much room as there is; beyond a point, growth is not to be expected. */
 static int64_t search_roomy(const struct vas *space, const struct place *place)
 {
-	uint64_t most = space->system->format->task_size / 64;
+	uint64_t most = space->system->task_size / 64;
 	int64_t addr = -VAS_ENOMEM;
 
 	for (uint64_t times = 16; addr < 0 && times > 0; times /= 2)
@@ -282,7 +288,7 @@ static int64_t search_aligned(const struct vas *space, const struct place *place
 
 int64_t space_check_place(const struct vas *space, uint64_t addr, uint64_t len, unsigned level)
 {
-	uint64_t task_size = space->system->format->task_size;
+	uint64_t task_size = space->system->task_size;
 
 	if (len > task_size || addr > task_size - len)
 		return -VAS_ENOMEM;
@@ -298,7 +304,7 @@ int64_t space_place(const struct vas *space, const struct place *place)
 {
 	int64_t addr, err;
 
-	if (place->len > space->system->format->task_size)
+	if (place->len > space->system->task_size)
 		return -VAS_ENOMEM;
 	/* Linux hands addresses and errors on in one word: the last ones are taken for errors. */
 	if (place->fixed && place->hint > ~(uint64_t)MAX_ERRNO)

@@ -261,6 +261,12 @@ static inline bool linux_mprotect_uncharges(const struct vas *space)
 
 /* ---- brk ---- */
 
+/* RISC-V alone: who may write may read, and maps says so. */
+static inline bool linux_riscv_write_reads(const struct vas *space)
+{
+	return linux_since(space, 7, 2); /* between 6.12 and 7.2 */
+}
+
 /* Lowering the break wants something mapped there. */
 static inline bool linux_brk_wants_heap(const struct vas *space)
 {

@@ -32,13 +32,17 @@ void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages)
 int64_t vas_system_create(const struct vas_config *config, struct vas_system **out)
 {
 	const struct vas_format *format = config->format ? config->format : &vas_format_x86_64;
+	uint64_t task_size = config->task_size ? config->task_size : format->task_size;
+	uint64_t window = config->window ? config->window : min_u64(task_size, format->window);
 	uint64_t page = format_page_size(format);
 	uint64_t count = config->port.memory_len >> format->page_shift;
 	uint64_t records = align_up(sizeof(struct vas_system), 64);
 	struct vas_system *system = config->port.memory;
 
 	if (!system || !is_aligned((uintptr_t)system | config->port.phys, page) ||
-	    !is_aligned(config->port.memory_len, page) || count > UINT32_MAX)
+	    !is_aligned(config->port.memory_len, page) || count > UINT32_MAX ||
+	    !is_aligned(task_size | window, page) || window > task_size ||
+	    task_size > format->task_size)
 		return -VAS_EINVAL;
 	if (config->port.memory_len < VAS_MEMORY_MIN)
 		return -VAS_ENOMEM;
@@ -46,6 +50,10 @@ int64_t vas_system_create(const struct vas_config *config, struct vas_system **o
 	system->port = config->port;
 	system->settings = config->settings;
 	system->format = format;
+	system->task_size = task_size;
+	system->window = window;
+	system->readable = format->readable | (config->exec_reads ? RIGHT_EXEC : 0);
+	system->heap_apart = config->heap_apart;
 	/* The map of pages that are elsewhere is one that stays empty. */
 	system->software = config->software || !config->format || config->port.pages;
 	system->root_words = config->root_words;
@@ -161,7 +169,7 @@ void vas_params_default(struct vas_params *params)
 /* Where Linux starts to search without randomisation: below the room the stack may need. */
 static uint64_t default_mmap_base(const struct vas *space)
 {
-	uint64_t top = space->system->format->window, page = space_page_size(space);
+	uint64_t top = space->system->window, page = space_page_size(space);
 	uint64_t gap = add_saturated(space->limit[VAS_RLIMIT_STACK].soft, STACK_GUARD_PAGES * page);
 
 	gap = max_u64(gap, (uint64_t)128 << 20);
@@ -176,9 +184,8 @@ static void configure(struct vas *space, const struct vas_params *params)
 		space->limit[i] = params->limit[i];
 	space->legacy = params->legacy;
 	space->mmap_base = params->mmap_base ? params->mmap_base : default_mmap_base(space);
-	space->legacy_base = params->legacy_base
-	                             ? params->legacy_base
-	                             : space_align(space, space->system->format->window / 3);
+	space->legacy_base = params->legacy_base ? params->legacy_base
+	                                         : space_align(space, space->system->window / 3);
 	space->place_low = params->place_low;
 	space->place_high = params->place_high ? params->place_high : ~(uint64_t)0;
 	space->legacy_base = max_u64(space->legacy_base, space->place_low);
@@ -299,7 +306,7 @@ void vas_destroy(struct vas *space)
 	space_lock(space);
 	space_ends(space);
 	pagemap_destroy(&space->pages);
-	gather_note(&space->gather, 0, system->format->task_size, 0,
+	gather_note(&space->gather, 0, system->task_size, 0,
 	            GATHER_LEAVES | GATHER_TABLES | GATHER_SPACE);
 	gather_close(&space->gather);
 	leave_objects(space);
@@ -425,7 +432,7 @@ uint64_t vas_root(const struct vas *space)
 
 uint64_t vas_task_size(const struct vas *space)
 {
-	return space->system->format->task_size;
+	return space->system->task_size;
 }
 
 uint64_t vas_page_size(const struct vas *space)

@@ -38,6 +38,9 @@ struct vas_system {
 	};
 	struct vas_settings settings;
 	const struct vas_format *format;
+	uint64_t task_size, window; /* vas_config's: window <= task_size <= the format's */
+	unsigned readable;          /* rights that imply the right to read: RIGHT_* */
+	bool heap_apart;            /* vas_config's */
 	bool software; /* pages are kept in software trees */
 	const uint64_t *root_words; /* the embedder's part of each root, or NULL */
 	uint32_t version;

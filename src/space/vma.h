@@ -83,7 +83,7 @@ static inline unsigned vma_rights(const struct vas *space, uint64_t flags)
 {
 	unsigned rights = (unsigned)(flags & VMA_ACCESS);
 
-	return rights & space->system->format->readable ? rights | RIGHT_READ : rights;
+	return rights & space->system->readable ? rights | RIGHT_READ : rights;
 }
 
 /* ---- Which vmas there are. Those that `seek` are for who holds the space's lock exclusively: the

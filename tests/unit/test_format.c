@@ -6,9 +6,9 @@
 #include "format/format.h"
 
 static const struct vas_format *const formats[] = {
-	&vas_format_x86_64,      &vas_format_x86_64_la57, &vas_format_aarch64_4k,
-	&vas_format_aarch64_16k, &vas_format_riscv_sv39,  &vas_format_riscv_sv48,
-	&vas_format_riscv_sv57,
+	&vas_format_x86_64,      &vas_format_x86_64_la57,     &vas_format_aarch64_4k,
+	&vas_format_aarch64_16k, &vas_format_riscv_sv39,      &vas_format_riscv_sv48,
+	&vas_format_riscv_sv57,  &vas_format_aarch64_4k_lpa2,
 };
 
 #define NFORMATS (sizeof(formats) / sizeof(formats[0]))

@@ -226,6 +226,54 @@ static void five_levels_only_for_who_asks(void **state)
 	unit_close(&unit, space);
 }
 
+/* AArch64 with LPA2 has 2^52 in a window of 2^48; with pages of 16 KiB Debian has 2^47, all of it,
+ * which the format's four levels could go beyond. */
+static void what_linux_has_of_a_format(void **state)
+{
+	const uint64_t beyond = (uint64_t)1 << 50, base = ((uint64_t)1 << 48) - 128 * MIB;
+	struct vas *space;
+
+	(void)state;
+	unit_prepare(&unit);
+	unit.config.format = &vas_format_aarch64_4k_lpa2;
+	unit_begin_with(&unit, 8 * MIB);
+	space = unit_space(&unit);
+	assert_int_equal(vas_task_size(space), (uint64_t)1 << 52);
+	assert_int_equal(map(space, 0, UNIT_PAGE, 0), base - UNIT_PAGE);
+	assert_int_equal(map(space, beyond, UNIT_PAGE, 0), beyond);
+	assert_int_equal(map(space, beyond, UNIT_PAGE, 0),
+	                 base + ((uint64_t)1 << 52) - ((uint64_t)1 << 48) - UNIT_PAGE);
+	assert_holds(vas_check(space));
+	unit_close(&unit, space);
+
+	unit_prepare(&unit);
+	unit.config.format = &vas_format_aarch64_16k;
+	unit.config.task_size = (uint64_t)1 << 47;
+	unit_begin_with(&unit, 8 * MIB);
+	space = unit_space(&unit);
+	assert_int_equal(vas_task_size(space), (uint64_t)1 << 47);
+	assert_int_equal(map(space, 0, 16384, 0), ((uint64_t)1 << 47) - 128 * MIB - 16384);
+	assert_int_equal((int64_t)map(space, (uint64_t)1 << 47, 16384, VAS_MAP_FIXED), -VAS_ENOMEM);
+	assert_holds(vas_check(space));
+	unit_close(&unit, space);
+}
+
+/* RISC-V takes the hint, but the next one does not raise the base. */
+static void sv57_keeps_its_base(void **state)
+{
+	const uint64_t beyond = (uint64_t)1 << 50, base = ((uint64_t)1 << 47) - 128 * MIB;
+	struct vas *space;
+
+	(void)state;
+	unit_prepare(&unit);
+	unit.config.format = &vas_format_riscv_sv57;
+	unit_begin_with(&unit, 8 * MIB);
+	space = unit_space(&unit);
+	assert_int_equal(map(space, beyond, UNIT_PAGE, 0), beyond);
+	assert_int_equal(map(space, beyond, UNIT_PAGE, 0), base - UNIT_PAGE);
+	unit_close(&unit, space);
+}
+
 static void a_move_asks_the_same_question(void **state)
 {
 	struct vas *space = begin();
@@ -257,6 +305,8 @@ int main(void)
 		cmocka_unit_test(the_legacy_layout_goes_up),
 		cmocka_unit_test(downwards_full_then_upwards),
 		cmocka_unit_test(five_levels_only_for_who_asks),
+		cmocka_unit_test(what_linux_has_of_a_format),
+		cmocka_unit_test(sv57_keeps_its_base),
 		cmocka_unit_test(a_move_asks_the_same_question),
 	};
 

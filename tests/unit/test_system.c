@@ -31,6 +31,15 @@ static void a_region_that_will_not_do(void **state)
 	config.port.phys = 512;
 	assert_int_equal(vas_system_create(&config, &system), -VAS_EINVAL);
 	config.port.phys = 0;
+	config.task_size = (uint64_t)1 << 47; /* the format has a page less */
+	assert_int_equal(vas_system_create(&config, &system), -VAS_EINVAL);
+	config.task_size = ((uint64_t)1 << 40) + 1;
+	assert_int_equal(vas_system_create(&config, &system), -VAS_EINVAL);
+	config.task_size = (uint64_t)1 << 40;
+	config.window = (uint64_t)1 << 41;
+	assert_int_equal(vas_system_create(&config, &system), -VAS_EINVAL);
+	config.window = 0;
+	assert_int_equal(vas_system_create(&config, &system), 0);
 	config.port.memory_len = (uint64_t)1 << 44;
 	assert_int_equal(vas_system_create(&config, &system), -VAS_EINVAL);
 }
@@ -41,11 +50,11 @@ static void the_smallest_region(void **state)
 	static _Alignas(16384) uint8_t memory[VAS_MEMORY_MIN + 2 * 16384];
 	const struct vas_format *const formats[] = {
 		&vas_format_x86_64,      &vas_format_x86_64_la57, &vas_format_aarch64_4k,
-		&vas_format_aarch64_16k, &vas_format_riscv_sv39,
+		&vas_format_aarch64_16k, &vas_format_riscv_sv39,  &vas_format_aarch64_4k_lpa2,
 	};
 
 	(void)state;
-	for (unsigned f = 0; f < 5; f++) {
+	for (unsigned f = 0; f < 6; f++) {
 		struct vas_config config = {.format = formats[f]};
 		struct vas_system *system;
 		struct vas *space;
