@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "target/cpu.h"
 
 bool sides_parse(const char *text, enum sides *sides)
 {
@@ -21,7 +22,7 @@ bool sides_parse(const char *text, enum sides *sides)
 
 enum sides sides_default(void)
 {
-#if defined(__linux__) && defined(__x86_64__)
+#ifdef VAS_CPU
 	return SIDES_BOTH;
 #else
 	return SIDES_VAS;
@@ -48,6 +49,7 @@ bool machine_or_default(struct machine *machine)
 #else
 	*machine = (struct machine){.version = VAS_LINUX_LATEST, .vas_verified = true};
 	vas_settings_default(&machine->settings, (uint64_t)1 << 20);
+	machine_set_format(machine, machine_format_find("x86_64"));
 	return true;
 #endif
 }

@@ -202,7 +202,7 @@ static enum fuzz_result sweep_pages(struct worker *worker, unsigned process,
                                     const struct vas_region *region,
                                     struct fuzz_difference *difference)
 {
-	const uint64_t page = 4096;
+	const uint64_t page = worker->run.machine->format->page_size;
 	enum fuzz_result result = FUZZ_SAME;
 	uint64_t addr = region->start;
 	for (unsigned n = 0; n < 4 && addr < region->end && result == FUZZ_SAME; n++) {
@@ -456,6 +456,9 @@ static int run_jobs(const struct options *options, const struct machine *machine
 		worker[i].seed = fuzz_derive(options->seed, i);
 		worker[i].run.machine = machine;
 		worker[i].gen.only = options->only;
+		worker[i].gen.page = machine->format->page_size;
+		worker[i].gen.large_page = machine_huge_size(machine, 0);
+		worker[i].gen.task_end = machine->task_size;
 		worker[i].gen.may_hugetlb = options->hugetlb;
 		job[i].wanted = options->ops / options->jobs + (i < options->ops % options->jobs);
 		good = good && start(&worker[i], work);

@@ -12,11 +12,11 @@
 #include "fuzz/fuzz_run.h"
 #include "target/stub.h"
 
-#define PAGE ((uint64_t)4096)
+#define PAGE (gen->page)
 #define WINDOW ((uint64_t)0x10000000)
-#define LARGE_WINDOW ((uint64_t)0x20000000) /* where 2 MiB count */
-#define LARGE_PAGE ((uint64_t)2 << 20)
-#define TASK_END ((uint64_t)0x7ffffffff000)
+#define LARGE_WINDOW ((uint64_t)0x20000000) /* where huge pages count */
+#define LARGE_PAGE (gen->large_page)
+#define TASK_END (gen->task_end)
 #define FORKS_MAX 8
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -331,7 +331,7 @@ static struct call gen_brk(struct fuzz_gen *gen)
 {
 	struct vas_status status;
 	vas_get_status(gen->space, &status);
-	uint64_t heap = STUB_ADDR + STUB_LEN, at = status.brk;
+	uint64_t heap = stub_addr(PAGE) + PAGE, at = status.brk;
 	switch (below(gen, 8)) {
 	case 0:
 		return FUZZ_CALL(CALL_BRK, 0);
@@ -549,7 +549,7 @@ static void look_at(struct fuzz_gen *gen)
 	while (gen->regions < FUZZ_REGIONS &&
 	       vas_next_region(gen->space, addr, &gen->region[gen->regions])) {
 		addr = gen->region[gen->regions].end;
-		if (gen->region[gen->regions].start != STUB_ADDR)
+		if (gen->region[gen->regions].start != stub_addr(PAGE))
 			gen->regions++;
 	}
 }
@@ -590,9 +590,12 @@ static void weigh(struct fuzz_gen *gen)
 
 void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed)
 {
-	const uint64_t only = gen->only;
-	const bool may_hugetlb = gen->may_hugetlb;
-	*gen = (struct fuzz_gen){.random = {seed}, .only = only, .may_hugetlb = may_hugetlb};
+	*gen = (struct fuzz_gen){.random = {seed},
+	                         .only = gen->only,
+	                         .may_hugetlb = gen->may_hugetlb,
+	                         .page = gen->page,
+	                         .large_page = gen->large_page,
+	                         .task_end = gen->task_end};
 	gen->length = (unsigned)(300 + below(gen, 1700));
 	gen->window_pages = (uint64_t)8 << below(gen, 6);
 	gen->hostile = (unsigned)below(gen, 30);
@@ -600,15 +603,15 @@ void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed)
 	gen->forks = percent(gen, 20);
 	gen->large = percent(gen, 20);
 	gen->huge = percent(gen, 10);
-	gen->hugetlb = may_hugetlb && gen->large && percent(gen, 40);
+	gen->hugetlb = gen->may_hugetlb && gen->large && percent(gen, 40);
 	gen->low = percent(gen, 15);
 	gen->tops = percent(gen, 10);
 	gen->stacks = percent(gen, 30);
 	gen->locks = percent(gen, 45);
 	gen->lazy = percent(gen, 50);
 	weigh(gen);
-	for (unsigned i = 0; only && i < CALL_NAMES; i++)
-		if (!(only >> i & 1))
+	for (unsigned i = 0; gen->only && i < CALL_NAMES; i++)
+		if (!(gen->only >> i & 1))
 			gen->weight[i] = 0;
 }
 

@@ -32,6 +32,7 @@ struct fuzz_gen {
 	bool may_hugetlb;      /* the pool of huge pages is empty and stays so */
 	uint64_t only;         /* bits of enum call_name that are made; 0: all */
 	uint64_t window_pages; /* of the small window */
+	uint64_t page, large_page, task_end; /* bytes; the machine's */
 	unsigned hostile;      /* in a thousand arguments */
 	bool files, forks, large, huge, hugetlb, low, stacks, locks, lazy, tops;
 	unsigned opened; /* descriptors above 2 */
@@ -40,7 +41,8 @@ struct fuzz_gen {
 	unsigned regions;
 };
 
-/* Begins the round that `seed` stands for. gen->only and gen->may_hugetlb are the caller's. */
+/* Begins the round that `seed` stands for. gen->only, gen->may_hugetlb and what
+ * is the machine's are the caller's. */
 void fuzz_gen_begin(struct fuzz_gen *gen, uint64_t seed);
 
 /* Which process makes the next call: one of those whose bits are set. */

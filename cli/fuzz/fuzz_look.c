@@ -20,7 +20,6 @@
 #include "target/compare.h"
 #include "target/stub.h"
 
-#define PAGE ((uint64_t)4096)
 #define SPANS_AT_ONCE 512 /* of one scan */
 
 static bool broke(const char *what)
@@ -178,7 +177,7 @@ enum fuzz_seen fuzz_look_flags(struct fuzz_look *look, FILE *why, uint64_t *addr
 		char vas[VAS_VMFLAGS_MAX], kernel[VAS_VMFLAGS_MAX];
 		size_t vas_len = trimmed(vas, vas_vmflags(&region, vas));
 		size_t len = next_flags(&at, kernel);
-		if (region.start == STUB_ADDR)
+		if (region.start == stub_addr(vas_page_size(look->space)))
 			continue; /* the kernel's has flags of how it was executed */
 		if (same_text(vas, vas_len, kernel, len))
 			continue;
@@ -192,15 +191,17 @@ enum fuzz_seen fuzz_look_flags(struct fuzz_look *look, FILE *why, uint64_t *addr
 
 /* ---- Counters -------------------------------------------------------------------------------- */
 
+/* In kB. */
 static uint64_t field(const char *text, const char *name)
 {
 	const char *at = strstr(text, name);
-	return at ? strtoull(at + strlen(name), NULL, 10) / 4 : 0;
+	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
 enum fuzz_seen fuzz_look_status(struct fuzz_look *look, FILE *why, unsigned *which)
 {
 	struct text *text = &look->kernel_status;
+	const uint64_t kb = vas_page_size(look->space) / 1024;
 	struct vas_status vas;
 	if (!read_text(look->status, text))
 		return SEEN_BROKEN;
@@ -212,17 +213,17 @@ enum fuzz_seen fuzz_look_status(struct fuzz_look *look, FILE *why, unsigned *whi
 		const char *name;
 		uint64_t vas, kernel;
 	} counter[] = {
-		{"VmSize", vas.size, field(from, "VmSize:")},
-		{"VmLck", vas.locked, field(from, "VmLck:")},
-		{"VmData", vas.data, field(from, "VmData:")},
-		{"VmStk", vas.stack, field(from, "VmStk:")},
-		{"VmExe + VmLib", vas.exec, field(from, "VmExe:") + field(from, "VmLib:")},
+		{"VmSize", vas.size * kb, field(from, "VmSize:")},
+		{"VmLck", vas.locked * kb, field(from, "VmLck:")},
+		{"VmData", vas.data * kb, field(from, "VmData:")},
+		{"VmStk", vas.stack * kb, field(from, "VmStk:")},
+		{"VmExe + VmLib", vas.exec * kb, field(from, "VmExe:") + field(from, "VmLib:")},
 	};
 	for (unsigned i = 0; i < sizeof(counter) / sizeof(counter[0]); i++) {
 		if (counter[i].vas == counter[i].kernel)
 			continue;
 		fprintf(why, "  %s differs: vas %" PRIu64 " kB, kernel %" PRIu64 " kB\n",
-		        counter[i].name, counter[i].vas * 4, counter[i].kernel * 4);
+		        counter[i].name, counter[i].vas, counter[i].kernel);
 		*which = i;
 		return SEEN_DIFFERENT;
 	}
@@ -232,11 +233,12 @@ enum fuzz_seen fuzz_look_status(struct fuzz_look *look, FILE *why, unsigned *whi
 /* ---- Present pages --------------------------------------------------------------------------- */
 
 /* The stub's page is there whenever the kernel side has run, which says nothing. */
-static bool add_span(struct fuzz_spans *spans, uint64_t start, uint64_t end)
+static bool add_span(struct fuzz_spans *spans, uint64_t page, uint64_t start, uint64_t end)
 {
-	if (start <= STUB_ADDR && end > STUB_ADDR)
-		return (start == STUB_ADDR || add_span(spans, start, STUB_ADDR)) &&
-		       (end == STUB_ADDR + STUB_LEN || add_span(spans, STUB_ADDR + STUB_LEN, end));
+	const uint64_t stub = stub_addr(page);
+	if (start <= stub && end > stub)
+		return (start == stub || add_span(spans, page, start, stub)) &&
+		       (end == stub + page || add_span(spans, page, stub + page, end));
 	if (spans->count && spans->at[spans->count - 1].end == start) {
 		spans->at[spans->count - 1].end = end;
 		return true;
@@ -258,7 +260,7 @@ static bool add_pages(struct fuzz_spans *spans, struct vas *space, uint64_t star
 {
 	uint64_t from, to;
 	for (; start < end && vas_next_present(space, start, &from, &to) && from < end; start = to)
-		if (!add_span(spans, from, to < end ? to : end))
+		if (!add_span(spans, vas_page_size(space), from, to < end ? to : end))
 			return false;
 	return true;
 }
@@ -273,6 +275,7 @@ static bool scan_pages(struct fuzz_look *look)
 {
 	struct scan_region range[SPANS_AT_ONCE];
 	struct fuzz_spans *spans = &look->kernel_pages;
+	const uint64_t page = vas_page_size(look->space);
 	struct scan scan = {
 		.size = sizeof(scan),
 		.end = vas_task_size(look->space),
@@ -291,7 +294,7 @@ static bool scan_pages(struct fuzz_look *look)
 			return look->no_scan || broke(strerror(errno));
 		}
 		for (int i = 0; i < n; i++)
-			if (!add_span(spans, range[i].start, range[i].end))
+			if (!add_span(spans, page, range[i].start, range[i].end))
 				return false;
 		scan.start = scan.walk_end;
 	}
@@ -302,20 +305,22 @@ static bool scan_pages(struct fuzz_look *look)
 static bool read_pages(struct fuzz_look *look)
 {
 	struct vas *space = look->space;
+	const uint64_t page = vas_page_size(space);
 	struct vas_region region;
 	uint64_t word[512];
 	look->vas_pages.count = look->kernel_pages.count = 0;
 	for (uint64_t addr = 0; vas_next_region(space, addr, &region); addr = region.end) {
-		size_t count = (region.end - region.start) / PAGE;
+		size_t count = (region.end - region.start) / page;
 		ssize_t want = (ssize_t)(count * sizeof(word[0]));
 		if (count > 512)
 			continue;
-		if (pread(look->pagemap, word, (size_t)want, (off_t)(region.start / PAGE * 8)) !=
+		if (pread(look->pagemap, word, (size_t)want, (off_t)(region.start / page * 8)) !=
 		    want)
 			return broke("/proc/PID/pagemap cannot be read");
 		for (size_t i = 0; i < count; i++)
-			if (word[i] >> 63 && !add_span(&look->kernel_pages, region.start + i * PAGE,
-			                               region.start + (i + 1) * PAGE))
+			if (word[i] >> 63 &&
+			    !add_span(&look->kernel_pages, page, region.start + i * page,
+			              region.start + (i + 1) * page))
 				return false;
 		if (!add_pages(&look->vas_pages, space, region.start, region.end))
 			return false;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE ((uint64_t)4096)
 #define LARGEST_PAGE ((uint64_t)1 << 30)
 
 /* More than this is never made present by one call: it would take the machine's memory and time. */
@@ -34,12 +33,13 @@ static struct vas *space_of(const struct fuzz_run *run, const struct call *call)
 /* How many mapped pages the range meets. */
 static uint64_t mapped_pages(struct vas *space, uint64_t addr, uint64_t len)
 {
+	const uint64_t page = vas_page_size(space);
 	struct vas_region region;
 	uint64_t pages = 0, end = addr + len < addr ? ~(uint64_t)0 : addr + len;
 	for (uint64_t at = addr; vas_next_region(space, at, &region) && region.start < end;
 	     at = region.end) {
-		uint64_t from = region.start > addr ? region.start : addr & ~(PAGE - 1);
-		pages += ((region.end < end ? region.end : end) - from + PAGE - 1) / PAGE;
+		uint64_t from = region.start > addr ? region.start : addr & ~(page - 1);
+		pages += ((region.end < end ? region.end : end) - from + page - 1) / page;
 	}
 	return pages;
 }
@@ -71,14 +71,15 @@ static uint64_t filled_pages(const struct fuzz_run *run, const struct call *call
 	const bool future = run->future >> call_process(call) & 1;
 	struct vas_status status;
 	struct vas *space = space_of(run, call);
+	const uint64_t page = vas_page_size(space);
 	vas_get_status(space, &status);
 	switch (call->name) {
 	case CALL_MMAP:
-		return future || (arg[3] & (VAS_MAP_POPULATE | VAS_MAP_LOCKED)) ? arg[1] / PAGE : 0;
+		return future || (arg[3] & (VAS_MAP_POPULATE | VAS_MAP_LOCKED)) ? arg[1] / page : 0;
 	case CALL_MREMAP:
-		return locked_at(space, arg[0]) ? arg[2] / PAGE : 0;
+		return locked_at(space, arg[0]) ? arg[2] / page : 0;
 	case CALL_BRK:
-		return arg[0] > status.brk ? (arg[0] - status.brk) / PAGE : 0;
+		return arg[0] > status.brk ? (arg[0] - status.brk) / page : 0;
 	case CALL_MADVISE:
 		return advised_pages(space, call);
 	case CALL_MPROTECT: /* of locked memory */
@@ -88,7 +89,7 @@ static uint64_t filled_pages(const struct fuzz_run *run, const struct call *call
 	case CALL_MLOCKALL:
 		return status.size;
 	case CALL_MINCORE:
-		return arg[1] / PAGE;
+		return arg[1] / page;
 	default:
 		return 0;
 	}

@@ -13,7 +13,6 @@
 
 #include "strace/strace_shape.h"
 
-#define PAGE ((uint64_t)4096)
 #define SECONDS_MAX 120 /* a script that is a little too long is better than none */
 
 struct shrink {
@@ -148,20 +147,20 @@ static void drop(struct shrink *shrink)
 /* ---- Simpler calls --------------------------------------------------------------------------- */
 
 /* The n-th simpler value of an argument; false: there is none. */
-static bool simpler(enum arg_kind kind, uint64_t old, unsigned n, uint64_t *value)
+static bool simpler(uint64_t page, enum arg_kind kind, uint64_t old, unsigned n, uint64_t *value)
 {
 	uint64_t bits = old;
 	switch (kind) {
 	case ARG_LEN:
 		if (n > 3)
 			return false;
-		*value = n == 0   ? PAGE
-		         : n == 1 ? 2 * PAGE
-		         : n == 2 ? (old / 2 + PAGE - 1) & ~(PAGE - 1)
-		                  : (old + PAGE - 1) & ~(PAGE - 1);
+		*value = n == 0   ? page
+		         : n == 1 ? 2 * page
+		         : n == 2 ? (old / 2 + page - 1) & ~(page - 1)
+		                  : (old + page - 1) & ~(page - 1);
 		return true;
 	case ARG_ADDR:
-		*value = old & ~(PAGE - 1);
+		*value = old & ~(page - 1);
 		return n == 0;
 	case ARG_OFFSET:
 		*value = 0;
@@ -181,11 +180,12 @@ static bool simpler(enum arg_kind kind, uint64_t old, unsigned n, uint64_t *valu
 
 static bool simplify_argument(struct shrink *shrink, size_t at, unsigned slot, enum arg_kind kind)
 {
+	const uint64_t page = shrink->run->machine->format->page_size;
 	bool changed = false;
 	uint64_t value;
 	for (unsigned n = 0; at < shrink->script->count; n++) {
 		uint64_t old = shrink->script->call[at].arg[slot];
-		if (!simpler(kind, old, n, &value))
+		if (!simpler(page, kind, old, n, &value))
 			break;
 		if (value == old || (kind == ARG_LEN && value > old))
 			continue;

@@ -87,6 +87,7 @@ static void show_maps(struct shell *shell)
 static void show_status(struct shell *shell)
 {
 	struct target *target = shell->pair.vas ? shell->pair.vas : shell->pair.kernel;
+	const uint64_t kb = target->page_size / 1024;
 	struct vas_status status;
 	if (!target->ops->status(target, shell->process, &status)) {
 		shell->status = EXIT_DIFFERENT;
@@ -94,7 +95,7 @@ static void show_status(struct shell *shell)
 	}
 	printf("VmSize: %8" PRIu64 " kB\nVmLck:  %8" PRIu64 " kB\nVmData: %8" PRIu64
 	       " kB\nVmStk:  %8" PRIu64 " kB\n",
-	       status.size * 4, status.locked * 4, status.data * 4, status.stack * 4);
+	       status.size * kb, status.locked * kb, status.data * kb, status.stack * kb);
 	if (shell->pair.vas)
 		printf("break:  0x%" PRIx64 "\nmaps:   %" PRIu64 "\n", status.brk,
 		       status.map_count);

@@ -1,4 +1,5 @@
-/* shell_lines.c - where the shell's lines come from: libedit on a terminal, else standard input.
+/* shell_lines.c - where the shell's lines come from: libedit on a terminal, else, and where it was
+ * left out (VAS_LINE_EDITING), standard input.
  *
  * libedit keeps its state in globals, and so does this file, which is all that knows of it.
  *
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#ifdef VAS_LINE_EDITING
 
 #include <editline/readline.h>
 
@@ -114,24 +117,11 @@ bool shell_lines_start(void)
 	return true;
 }
 
-char *shell_lines_next(void)
+static char *edited_line(void)
 {
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t len;
-	if (interactive) {
-		line = readline("vas> ");
-		if (line && *line)
-			(void)add_history(line);
-		return line;
-	}
-	len = getline(&line, &size, stdin);
-	if (len < 0) {
-		free(line);
-		return NULL;
-	}
-	while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
-		line[--len] = '\0';
+	char *line = readline("vas> ");
+	if (line && *line)
+		(void)add_history(line);
 	return line;
 }
 
@@ -141,4 +131,47 @@ void shell_lines_stop(void)
 		fprintf(stderr, "vas: %s: %s\n", history_path, strerror(errno));
 	free(history_path);
 	history_path = NULL;
+}
+
+#else
+
+static bool interactive;
+
+bool shell_lines_start(void)
+{
+	interactive = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	return interactive;
+}
+
+static char *edited_line(void)
+{
+	(void)fputs("vas> ", stdout);
+	(void)fflush(stdout);
+	interactive = false; /* a plain line, this time */
+	char *line = shell_lines_next();
+	interactive = true;
+	return line;
+}
+
+void shell_lines_stop(void)
+{
+}
+
+#endif
+
+char *shell_lines_next(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+	if (interactive)
+		return edited_line();
+	len = getline(&line, &size, stdin);
+	if (len < 0) {
+		free(line);
+		return NULL;
+	}
+	while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+		line[--len] = '\0';
+	return line;
 }

@@ -116,6 +116,7 @@ static enum pair_result compare_maps(struct pair *pair, unsigned process, FILE *
 
 static enum pair_result compare_status(struct pair *pair, unsigned process, FILE *why)
 {
+	const uint64_t kb = pair->vas->page_size / 1024;
 	struct vas_status vas, kernel;
 	if (!pair->vas->ops->status(pair->vas, process, &vas) ||
 	    !pair->kernel->ops->status(pair->kernel, process, &kernel))
@@ -135,7 +136,7 @@ static enum pair_result compare_status(struct pair *pair, unsigned process, FILE
 			continue;
 		put_process(pair, process, why);
 		fprintf(why, "  %s differs: vas %" PRIu64 " kB, kernel %" PRIu64 " kB\n",
-		        field[i].name, field[i].vas * 4, field[i].kernel * 4);
+		        field[i].name, field[i].vas * kb, field[i].kernel * kb);
 		result = PAIR_DIFFERENT;
 	}
 	return result;

@@ -92,9 +92,11 @@ static bool take_lock(struct hold *hold, int access, int kind)
  * starts anew, so as many more are asked for. */
 static bool pool_read(struct hold *hold)
 {
-	static const char dir[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
-	char path[sizeof(dir) + 32];
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	char dir[64], path[sizeof(dir) + 32];
 	uint64_t all = 0, unused = 0;
+	(void)snprintf(dir, sizeof(dir), "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/",
+	               page * (page / sizeof(uint64_t)) / 1024);
 	(void)snprintf(path, sizeof(path), "%snr_hugepages", dir);
 	if (!number_read(path, &all))
 		return false;

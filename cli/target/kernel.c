@@ -9,7 +9,9 @@
 
 #include <stdio.h>
 
-#if defined(__linux__) && defined(__x86_64__)
+#include "target/cpu.h"
+
+#ifdef VAS_CPU
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,7 +30,6 @@
 #include "target/stub.h"
 #include "target/text.h"
 
-#define PAGE ((uint64_t)4096)
 #define SYSCTLS_MAX 16
 #define VECTOR_SHOWN 32 /* strace shows as much of mincore's vector */
 
@@ -142,10 +143,11 @@ static bool kernel_status(struct target *target, unsigned process, struct vas_st
 	*status = (struct vas_status){0};
 	if (!turn_or_broke(kernel, process) || !read_text(kernel, kernel->now->status))
 		return false;
-	status->size = status_field(kernel, "VmSize", 10) / 4;
-	status->locked = status_field(kernel, "VmLck", 10) / 4;
-	status->data = status_field(kernel, "VmData", 10) / 4;
-	status->stack = status_field(kernel, "VmStk", 10) / 4;
+	const uint64_t kb = target->page_size / 1024;
+	status->size = status_field(kernel, "VmSize", 10) / kb;
+	status->locked = status_field(kernel, "VmLck", 10) / kb;
+	status->data = status_field(kernel, "VmData", 10) / kb;
+	status->stack = status_field(kernel, "VmStk", 10) / kb;
 	return true;
 }
 
@@ -164,7 +166,7 @@ static bool answer_present(struct kernel *kernel, uint64_t addr, struct answer *
 	ssize_t n = 0;
 	if (addr >> 63 == 0)
 		n = pread(kernel->now->pagemap, &entry, sizeof(entry),
-		          (off_t)(addr / PAGE * sizeof(entry)));
+		          (off_t)(addr / kernel->target.page_size * sizeof(entry)));
 	if (n < 0)
 		return broke(kernel, strerror(errno));
 	answer->kind = ANSWER_VALUE;
@@ -217,19 +219,24 @@ static bool answer_maps(struct kernel *kernel, struct answer *answer)
 
 /* ---- Accesses -------------------------------------------------------------------------------- */
 
-/* Of a page that is there, an instruction that does nothing but fault: two zeros, anywhere in it.
- * What a script stored may be one that reads or writes memory by an address of its own. */
+/* The largest page there is. */
+#define PAGE_MAX 65536
+
+/* Of a page that is there, an instruction that does nothing but fault: zeros, anywhere in it. What
+ * a script stored may be one that reads or writes memory by an address of its own. */
 static uint64_t harmless_at(struct kernel *kernel, uint64_t addr)
 {
-	unsigned char byte[PAGE];
+	static const unsigned char zeros[8];
+	unsigned char byte[PAGE_MAX];
 	struct answer present = {0};
-	uint64_t page = addr & ~(PAGE - 1);
-	if (!answer_present(kernel, addr, &present) || !present.value ||
-	    !stub_peek(kernel->now->stub, page, byte, sizeof(byte)))
+	const uint64_t size = kernel->target.page_size, page = addr & ~(size - 1);
+	if (size > PAGE_MAX || !answer_present(kernel, addr, &present) || !present.value ||
+	    !stub_peek(kernel->now->stub, page, byte, size))
 		return addr;
-	for (uint64_t i = 0; i < PAGE - 1; i++) {
-		uint64_t at = (addr + i) % PAGE;
-		if (at + 1 < PAGE && byte[at] == 0 && byte[at + 1] == 0)
+	for (uint64_t i = 0; i < size; i++) {
+		uint64_t at = (addr + i) % size;
+		bool aligned = cpu_zeros == 2 || at % cpu_zeros == 0;
+		if (aligned && at + cpu_zeros <= size && memcmp(byte + at, zeros, cpu_zeros) == 0)
 			return page + at;
 	}
 	return addr;
@@ -345,7 +352,8 @@ static bool answer_open(struct kernel *kernel, const struct call *call, struct a
 	(void)snprintf(path, sizeof(path), "%s%s", scratch ? kernel->scratch : "",
 	               call->text + (scratch ? strlen(SCRATCH_DIR) : 0));
 	return stub_put(kernel->now->stub, 0, path, strlen(path) + 1, &addr) &&
-	       answer_syscall(kernel, SYS_open, (uint64_t[6]){addr, call->arg[0], call->arg[1]},
+	       answer_syscall(kernel, SYS_openat,
+	                      (uint64_t[6]){(uint64_t)AT_FDCWD, addr, call->arg[0], call->arg[1]},
 	                      answer);
 }
 
@@ -474,7 +482,8 @@ static bool answer_mincore(struct kernel *kernel, const struct call *call, struc
 	unsigned char vector[VECTOR_SHOWN];
 	char text[4 * VECTOR_SHOWN + 8] = "[";
 	size_t at = 1;
-	uint64_t pages = (call->arg[1] + PAGE - 1) / PAGE;
+	const uint64_t page = kernel->target.page_size;
+	uint64_t pages = (call->arg[1] + page - 1) / page;
 	uint64_t shown = pages < VECTOR_SHOWN ? pages : VECTOR_SHOWN;
 	if (!answer_syscall(kernel, SYS_mincore, call->arg, answer))
 		return false;
@@ -497,7 +506,7 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 		target_refuse_speaker(call, answer);
 		return true;
 	}
-	if (target_refuses(call, answer))
+	if (target_refuses(target, call, answer))
 		return true;
 	if (call->name == CALL_MINCORE)
 		return answer_mincore(kernel, call, answer);
@@ -564,16 +573,17 @@ static bool read_capabilities(struct kernel *kernel)
 /* The base can only be asked for: in an empty process the first mapping ends at it. */
 static bool find_base(struct kernel *kernel)
 {
+	const uint64_t page = kernel->target.page_size;
 	const uint64_t map[6] = {
-		0, PAGE, VAS_PROT_NONE, VAS_MAP_PRIVATE | VAS_MAP_ANONYMOUS, ~(uint64_t)0, 0};
+		0, page, VAS_PROT_NONE, VAS_MAP_PRIVATE | VAS_MAP_ANONYMOUS, ~(uint64_t)0, 0};
 	int64_t addr, result;
 	if (!stub_syscall(kernel->now->stub, SYS_mmap, map, &addr) ||
-	    !stub_syscall(kernel->now->stub, SYS_munmap, (uint64_t[6]){(uint64_t)addr, PAGE},
+	    !stub_syscall(kernel->now->stub, SYS_munmap, (uint64_t[6]){(uint64_t)addr, page},
 	                  &result))
 		return false;
 	if (addr < 0 || result != 0)
 		return broke(kernel, "a page cannot be mapped");
-	kernel->start.params.mmap_base = (uint64_t)addr + PAGE;
+	kernel->start.params.mmap_base = (uint64_t)addr + page;
 	return true;
 }
 
@@ -646,6 +656,7 @@ struct target *target_kernel_create(void)
 		return NULL;
 	}
 	kernel->target.ops = &ops;
+	kernel->target.page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	kernel->processes = 1;
 	kernel->now = &kernel->process[1];
 	if (process_begin(kernel->now, stub) && read_start(kernel))
@@ -658,7 +669,7 @@ struct target *target_kernel_create(void)
 
 struct target *target_kernel_create(void)
 {
-	fprintf(stderr, "vas: the kernel side needs Linux on x86-64\n");
+	fprintf(stderr, "vas: the kernel side needs Linux on x86-64, AArch64 or RISC-V\n");
 	return NULL;
 }
 

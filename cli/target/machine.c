@@ -8,6 +8,10 @@
 #include "target/target.h"
 
 #include <errno.h>
+#ifdef __aarch64__
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,8 +20,6 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define PAGE 4096u
 
 static bool read_version(struct machine *machine)
 {
@@ -70,6 +72,7 @@ static bool read_meminfo(struct vas_settings *settings)
 {
 	char line[128];
 	unsigned long long kb;
+	const unsigned long long page_kb = (unsigned long long)sysconf(_SC_PAGESIZE) / 1024;
 	FILE *stream = fopen("/proc/meminfo", "re");
 	if (!stream) {
 		fprintf(stderr, "vas: /proc/meminfo: %s\n", strerror(errno));
@@ -77,11 +80,11 @@ static bool read_meminfo(struct vas_settings *settings)
 	}
 	while (fgets(line, sizeof(line), stream)) {
 		if (sscanf(line, "MemTotal: %llu kB", &kb) == 1)
-			settings->ram_pages = kb / 4;
+			settings->ram_pages = kb / page_kb;
 		else if (sscanf(line, "SwapTotal: %llu kB", &kb) == 1)
-			settings->swap_pages = kb / 4;
+			settings->swap_pages = kb / page_kb;
 		else if (sscanf(line, "Committed_AS: %llu kB", &kb) == 1)
-			settings->committed_elsewhere = kb / 4;
+			settings->committed_elsewhere = kb / page_kb;
 	}
 	(void)fclose(stream);
 	return true;
@@ -116,21 +119,61 @@ static bool has_parameter(const char *name)
 /* ---- Questions put to the kernel ------------------------------------------------------------- */
 
 struct found {
-	uint64_t lowest; /* where a hint of one page lands: the real floor of address choice */
-	bool anon_vma_name, memory_failure;
+	uint64_t lowest;    /* where a hint of one page lands: the real floor of address choice */
+	uint64_t task_size; /* 0: not found */
+	bool anon_vma_name, memory_failure, exec_reads;
 };
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+/* Whether a page can be at `addr`: one that may not be is refused with ENOMEM. */
+static bool may_be_at(uint64_t addr, size_t page)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+	void *there = mmap((void *)(uintptr_t)addr, page, PROT_NONE, flags, -1, 0);
+	if (there == MAP_FAILED)
+		return errno == EEXIST;
+	(void)munmap(there, page);
+	return (uint64_t)(uintptr_t)there == addr; /* before Linux 4.17 it was a mere hint */
+}
+
+/* A power of two; x86-64 leaves out the last page. */
+static uint64_t find_task_size(size_t page)
+{
+	for (unsigned bits = 57; bits > 30; bits--) {
+		uint64_t end = (uint64_t)1 << bits;
+		if (may_be_at(end - page, page))
+			return end;
+		if (may_be_at(end - 2 * page, page))
+			return end - page;
+	}
+	return 0;
+}
+
+/* Whether the kernel may read in our name what we may only execute. */
+static bool may_read_code(size_t page)
+{
+	int ends[2];
+	void *code = mmap(NULL, page, PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return code != MAP_FAILED && pipe(ends) == 0 && write(ends[1], code, 1) == 1;
+}
 
 static void ask(struct found *found)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	void *low = mmap((void *)(uintptr_t)PAGE, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
-	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
+	const size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	void *low = mmap((void *)(uintptr_t)size, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	found->task_size = find_task_size(size);
+	found->exec_reads = may_read_code(size);
 	if (low != MAP_FAILED)
 		found->lowest = (uint64_t)(uintptr_t)low;
 	if (page == MAP_FAILED)
 		return;
 	/* 0x53564d41 is PR_SET_VMA, 0 its PR_SET_VMA_ANON_NAME */
-	found->anon_vma_name = prctl(0x53564d41, 0, page, PAGE, "vas") == 0;
+	found->anon_vma_name = prctl(0x53564d41, 0, page, size, "vas") == 0;
 	/* MADV_HWPOISON of nothing does nothing, but an unknown advice is refused even then;
 	 * where it is known, EPERM says so too */
 	found->memory_failure = madvise(page, 0, VAS_MADV_HWPOISON) == 0 || errno == EPERM;
@@ -231,20 +274,43 @@ bool machine_aligns_memory(const struct machine *machine, dev_t dev)
 	return mount_is_huge(dev);
 }
 
+/* Each level of tables has as many entries as words fit into a page. */
+uint64_t machine_huge_size(const struct machine *machine, unsigned index)
+{
+	const uint64_t page = machine->format->page_size, entries = page / sizeof(uint64_t);
+	return index == 0 ? page * entries : page * entries * entries;
+}
+
+static bool take_format(struct machine *machine, const struct found *found)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	machine->exec_reads = found->exec_reads;
+#ifdef __aarch64__
+	machine->heap_apart = !(getauxval(AT_HWCAP2) & HWCAP2_MTE);
+#endif
+	if (machine_find_format(machine, page, found->task_size))
+		return true;
+	fprintf(stderr,
+	        "vas: this kernel has pages of %llu bytes and addresses below 0x%llx: vas has no "
+	        "such format\n",
+	        (unsigned long long)page, (unsigned long long)found->task_size);
+	return false;
+}
+
 /* What the pools of huge pages have to give: free, and promised to nobody. What can be made beyond
  * that is not modelled. */
-static void read_pools(struct vas_settings *settings)
+static void read_pools(const struct machine *machine, struct vas_settings *settings)
 {
-	static const char *const sizes[] = {"2048kB", "1048576kB"};
-	char path[80];
+	char path[96];
 	for (int i = 0; i < 2; i++) {
+		const unsigned long long kb = machine_huge_size(machine, (unsigned)i) / 1024;
 		uint64_t unused = 0, promised = 0;
 		(void)snprintf(path, sizeof(path),
-		               "/sys/kernel/mm/hugepages/hugepages-%s/free_hugepages", sizes[i]);
+		               "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages", kb);
 		if (access(path, R_OK) < 0 || !read_number(path, &unused))
 			continue;
 		(void)snprintf(path, sizeof(path),
-		               "/sys/kernel/mm/hugepages/hugepages-%s/resv_hugepages", sizes[i]);
+		               "/sys/kernel/mm/hugepages/hugepages-%llukB/resv_hugepages", kb);
 		if (read_number(path, &promised) && promised <= unused)
 			settings->hugepages[i] = unused - promised;
 	}
@@ -272,7 +338,9 @@ bool machine_read(struct machine *machine)
 	if (!read_version(machine) || !read_sysctls(settings) || !read_meminfo(settings) ||
 	    !ask_kernel(&found))
 		return false;
-	read_pools(settings);
+	if (!take_format(machine, &found))
+		return false;
+	read_pools(machine, settings);
 	settings->lsm_mmap_min_addr = found.lowest > settings->mmap_min_addr ? found.lowest : 0;
 	settings->anon_vma_name = found.anon_vma_name;
 	settings->memory_failure = found.memory_failure;

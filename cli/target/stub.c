@@ -9,7 +9,9 @@
 
 #include <stdio.h>
 
-#if defined(__linux__) && defined(__x86_64__)
+#include "target/cpu.h"
+
+#ifdef VAS_CPU
 
 #include <elf.h>
 #include <errno.h>
@@ -23,48 +25,34 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
-
-/* Offsets in the page. The tracer has the page mapped too and writes what is to be done next into
- * the order; the process sees it there, for it never writes the page itself. What it forks shares
- * the page, and the order, for only one of them runs at a time. */
-enum {
-	AT_SYSCALL = 0x100,
-	AT_LOAD = 0x160,
-	AT_STORE = 0x180,
-	AT_TOUCH = 0x1a0,
-	AT_JUMP = 0x1c0,
-	AT_NEXT = 0x1e0, /* jump to what the order says */
-	AT_ORDER = 0x200,
-};
-
-struct order {
-	uint64_t code;   /* the address of what is to run */
-	uint64_t number; /* rax: the system call, or the address to access */
-	uint64_t arg[6]; /* arg[0] also: the byte to store */
-};
-
-/* In every register while a fetched instruction runs: as an address it is not canonical, nor are
- * small multiples of it, and as a system call's number it is -1. So whatever bytes a script put
- * there, the one instruction that runs can do no harm. */
-#define HARMLESS 0x11555555ffffffffull
 
 struct stub {
 	pid_t pid;
 	int mem;             /* /proc/PID/mem */
-	unsigned char *page; /* the stub page as the tracer sees it */
+	unsigned char *page; /* the stub page as the tracer sees it and writes it */
 	bool forked;         /* the page is its parent's */
 	pid_t born;          /* by its last fork */
-	struct user_regs_struct base;
+	struct user_regs_struct rest;
 	struct stub_origin origin;
 	cpu_set_t affinity; /* the tracer's own, given back at the end */
 	bool pinned;
 };
+
+static uint64_t page_size(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Where the process has the page. */
+static uint64_t here(void)
+{
+	return stub_addr(page_size());
+}
 
 pid_t stub_pid(const struct stub *stub)
 {
@@ -78,34 +66,18 @@ const struct stub_origin *stub_origin(const struct stub *stub)
 
 /* ---- The program ----------------------------------------------------------------------------- */
 
-/* The order's fields as 32-bit absolute addresses, lowest byte first. */
-#define FIELD(n) (AT_ORDER + 8 * (n)) & 0xff, (AT_ORDER + 8 * (n)) >> 8, (STUB_ADDR >> 16) & 0xff, 0
-#define LOAD(prefix, reg, n) prefix, 0x8b, (reg) << 3 | 4, 0x25, FIELD(n) /* mov field,%reg */
-#define LOAD_RAX LOAD(0x48, 0, 1)
-#define LOAD_RCX LOAD(0x48, 1, 2)
-#define SYSCALL 0x0f, 0x05
-#define STOP_AND_NEXT 0xcc, 0xff, 0x24, 0x25, FIELD(0) /* int3; jmp *order.code */
-
-static void build_image(unsigned char page[STUB_LEN])
+/* The tracer has the page mapped too and writes what is to be done next into it; the process sees
+ * it there, for it never writes the page itself. What it forks shares the page, for only one of
+ * them runs at a time. */
+static void build_image(unsigned char *page)
 {
-	/* the arguments go into rdi, rsi, rdx, r10, r8, r9 */
-	static const unsigned char system_call[] = {
-		LOAD_RAX,         LOAD(0x48, 7, 2), LOAD(0x48, 6, 3),
-		LOAD(0x48, 2, 4), LOAD(0x4c, 2, 5), LOAD(0x4c, 0, 6),
-		LOAD(0x4c, 1, 7), SYSCALL,          STOP_AND_NEXT,
-	};
-	static const unsigned char load[] = {LOAD_RAX, 0x8a, 0x00, STOP_AND_NEXT};
-	static const unsigned char store[] = {LOAD_RAX, LOAD_RCX, 0x88, 0x08, STOP_AND_NEXT};
-	static const unsigned char touch[] = {LOAD_RAX, 0xf0, 0x80, 0x08, 0x00, STOP_AND_NEXT};
-	static const unsigned char jump_there[] = {LOAD_RAX, 0xff, 0xe0}; /* jmp *%rax */
-	static const unsigned char next[] = {STOP_AND_NEXT};
 	Elf64_Ehdr header = {
 		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
 	                    EV_CURRENT},
 		.e_type = ET_EXEC,
-		.e_machine = EM_X86_64,
+		.e_machine = cpu_elf,
 		.e_version = EV_CURRENT,
-		.e_entry = STUB_ADDR + AT_NEXT + 1,
+		.e_entry = here() + AT_NEXT,
 		.e_phoff = sizeof(header),
 		.e_ehsize = sizeof(header),
 		.e_phentsize = sizeof(Elf64_Phdr),
@@ -114,21 +86,16 @@ static void build_image(unsigned char page[STUB_LEN])
 	Elf64_Phdr segment[2] = {
 		{.p_type = PT_LOAD,
 	         .p_flags = PF_R | PF_X,
-	         .p_vaddr = STUB_ADDR,
-	         .p_filesz = STUB_LEN,
-	         .p_memsz = STUB_LEN,
-	         .p_align = STUB_LEN},
+	         .p_vaddr = here(),
+	         .p_filesz = page_size(),
+	         .p_memsz = page_size(),
+	         .p_align = page_size()},
 		{.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W, .p_align = 16},
 	};
-	memset(page, 0, STUB_LEN);
+	memset(page, 0, page_size());
 	memcpy(page, &header, sizeof(header));
 	memcpy(page + sizeof(header), segment, sizeof(segment));
-	memcpy(page + AT_SYSCALL, system_call, sizeof(system_call));
-	memcpy(page + AT_LOAD, load, sizeof(load));
-	memcpy(page + AT_STORE, store, sizeof(store));
-	memcpy(page + AT_TOUCH, touch, sizeof(touch));
-	memcpy(page + AT_JUMP, jump_there, sizeof(jump_there));
-	memcpy(page + AT_NEXT, next, sizeof(next));
+	cpu_write_code(page);
 }
 
 /* The page, as a memory file that the child executes and the tracer keeps mapped. */
@@ -139,8 +106,8 @@ static int make_image(struct stub *stub)
 	if (fd < 0)
 		fd = memfd_create("vas-stub", MFD_CLOEXEC);
 	void *page = MAP_FAILED;
-	if (fd >= 0 && ftruncate(fd, (off_t)STUB_LEN) == 0)
-		page = mmap(NULL, STUB_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (fd >= 0 && ftruncate(fd, (off_t)page_size()) == 0)
+		page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED) {
 		fprintf(stderr, "vas: cannot make the stub program: %s\n", strerror(errno));
 		if (fd >= 0)
@@ -300,33 +267,28 @@ static bool resume(struct stub *stub, enum __ptrace_request request, int *signo)
 	return wait_stop(stub, request, signo);
 }
 
-static bool set_registers(struct stub *stub, struct user_regs_struct *regs)
+static bool set_registers(struct stub *stub, const struct user_regs_struct *regs)
 {
-	regs->orig_rax = ~0ull;
-	return ptrace(PTRACE_SETREGS, stub->pid, NULL, regs) == 0 || broke(stub, strerror(errno));
+	return cpu_set(stub->pid, regs) || broke(stub, strerror(errno));
 }
 
 /* Leaves whatever the process stopped in: it goes on with the next order. */
 static bool rewind_stub(struct stub *stub)
 {
-	struct user_regs_struct regs = stub->base;
-	return set_registers(stub, &regs);
+	return cpu_rewind(stub->pid, &stub->rest) || broke(stub, strerror(errno));
 }
 
-/* Runs *order from one int3 to the next: a system call of a process at rest costs one resume. */
+/* Runs *order from one breakpoint to the next. */
 static bool run(struct stub *stub, const struct order *order, int *signo)
 {
-	memcpy(stub->page + AT_ORDER, order, sizeof(*order));
+	if (stub->pid > 0 && !cpu_give_order(stub->pid, &stub->rest, stub->page, order))
+		return broke(stub, strerror(errno));
 	return resume(stub, PTRACE_CONT, signo);
 }
 
-static bool get_rax(struct stub *stub, uint64_t *rax)
+static bool get_result(struct stub *stub, uint64_t *value)
 {
-	errno = 0;
-	long value = ptrace(PTRACE_PEEKUSER, stub->pid,
-	                    (void *)offsetof(struct user_regs_struct, rax), NULL);
-	*rax = (uint64_t)value;
-	return errno == 0 || broke(stub, strerror(errno));
+	return cpu_result(stub->pid, value) || broke(stub, strerror(errno));
 }
 
 static bool get_signal(struct stub *stub, struct vas_signal *signal)
@@ -342,15 +304,15 @@ static bool get_signal(struct stub *stub, struct vas_signal *signal)
 
 bool stub_syscall(struct stub *stub, long number, const uint64_t arg[6], int64_t *result)
 {
-	struct order order = {STUB_ADDR + AT_SYSCALL, (uint64_t)number, {0}};
-	uint64_t rax;
+	struct order order = {here() + AT_SYSCALL, (uint64_t)number, {0}};
+	uint64_t value;
 	int signo;
 	memcpy(order.arg, arg, sizeof(order.arg));
-	if (!run(stub, &order, &signo) || !get_rax(stub, &rax))
+	if (!run(stub, &order, &signo) || !get_result(stub, &value))
 		return false;
 	if (signo != SIGTRAP)
 		return broke(stub, "the stub page is gone; the call before destroyed it");
-	*result = (int64_t)rax;
+	*result = (int64_t)value;
 	return true;
 }
 
@@ -358,37 +320,57 @@ bool stub_access(struct stub *stub, uint64_t addr, enum stub_access access, uint
                  struct vas_signal *signal)
 {
 	static const unsigned code[] = {AT_LOAD, AT_STORE, AT_TOUCH};
-	const struct order order = {STUB_ADDR + code[access], addr, {*byte}};
-	uint64_t rax = 0;
+	const uint64_t at = access == STUB_TOUCH ? addr & ~(uint64_t)(cpu_touched - 1) : addr;
+	const struct order order = {here() + code[access], at, {*byte}};
+	uint64_t value = 0;
 	int signo;
 	signal->signo = 0;
 	if (!run(stub, &order, &signo))
 		return false;
-	if (signo != SIGTRAP)
-		return get_signal(stub, signal) && rewind_stub(stub);
-	if (access == STUB_LOAD && !get_rax(stub, &rax))
+	if (signo != SIGTRAP) {
+		bool good = get_signal(stub, signal) && rewind_stub(stub);
+		if (signal->addr == at)
+			signal->addr = addr;
+		return good;
+	}
+	if (access == STUB_LOAD && !get_result(stub, &value))
 		return false;
-	*byte = (uint8_t)rax;
+	*byte = (uint8_t)value;
 	return true;
 }
 
-/* One instruction, stopped by the processor's own trap flag: PTRACE_SINGLESTEP would look at the
- * instruction first, past all protection, and so make the page present. */
-static bool step(struct stub *stub, struct user_regs_struct *regs, int *signo)
+/* What was resumed and may run for ever is stopped after a while, by a signal as a breakpoint's. */
+static void hurry(const struct stub *stub)
 {
-	const unsigned long long trap_flag = 0x100;
-	regs->eflags |= trap_flag;
-	return set_registers(stub, regs) && resume(stub, PTRACE_CONT, signo);
+	const struct timespec pause = {.tv_nsec = 500 * 1000};
+	for (int i = 0; i < 200; i++) {
+		siginfo_t info = {0};
+		const int what = WEXITED | WSTOPPED | WNOHANG | WNOWAIT;
+		if (waitid(P_PID, (id_t)stub->pid, &info, what) < 0 || info.si_pid)
+			return;
+		(void)nanosleep(&pause, NULL);
+	}
+	(void)kill(stub->pid, SIGTRAP);
 }
 
-/* An address outside the lower half goes through a jump: what a CPU makes of jumping there is not
- * what the kernel makes of a register set to it. */
+/* One instruction. */
+static bool step(struct stub *stub, struct user_regs_struct *regs, int *signo)
+{
+	enum __ptrace_request request = cpu_step(regs);
+	if (!set_registers(stub, regs))
+		return false;
+	if (ptrace(request, stub->pid, NULL, NULL) < 0)
+		return broke(stub, strerror(errno));
+	if (!cpu_steps)
+		hurry(stub);
+	return wait_stop(stub, request, signo);
+}
+
 static bool jump(struct stub *stub, uint64_t addr, struct vas_signal *signal)
 {
-	struct user_regs_struct regs = stub->base;
+	struct user_regs_struct regs = stub->rest;
 	int signo;
-	regs.rip = STUB_ADDR + AT_JUMP + 8; /* behind the load: the jump itself */
-	regs.rax = addr;
+	cpu_set_jump(&regs, here(), addr);
 	if (!step(stub, &regs, &signo))
 		return false;
 	return signo == SIGTRAP || get_signal(stub, signal);
@@ -398,13 +380,9 @@ static bool jump(struct stub *stub, uint64_t addr, struct vas_signal *signal)
  * else the fetch went well and what was fetched did not. */
 static bool step_at(struct stub *stub, uint64_t at, struct vas_signal *signal)
 {
-	struct user_regs_struct regs = stub->base;
-	const unsigned long long safe = HARMLESS;
+	struct user_regs_struct regs = stub->rest;
 	int signo;
-	regs.rax = regs.rbx = regs.rcx = regs.rdx = regs.rsi = regs.rdi = regs.rbp = regs.rsp =
-		safe;
-	regs.r8 = regs.r9 = regs.r10 = regs.r11 = regs.r12 = regs.r13 = regs.r14 = regs.r15 = safe;
-	regs.rip = at;
+	cpu_set_harmless(&regs, at);
 	if (!step(stub, &regs, &signo) || (signo != SIGTRAP && !get_signal(stub, signal)))
 		return false;
 	if (signal->addr != at || signal->code <= 0 || signal->code == VAS_SI_KERNEL ||
@@ -413,13 +391,23 @@ static bool step_at(struct stub *stub, uint64_t at, struct vas_signal *signal)
 	return true;
 }
 
+/* A processor that cannot be stopped after one instruction may have stopped in a system call: it
+ * leaves that, and comes to rest. */
+static bool leave(struct stub *stub)
+{
+	int signo;
+	if (!rewind_stub(stub))
+		return false;
+	return cpu_steps || (resume(stub, PTRACE_CONT, &signo) &&
+	                     (signo == SIGTRAP || broke(stub, "it cannot be brought to rest")));
+}
+
 bool stub_fetch(struct stub *stub, uint64_t addr, uint64_t at, struct vas_signal *signal)
 {
-	/* the longest instruction has 15 bytes; it must not reach into the next page */
-	if (at == addr && addr % STUB_LEN > STUB_LEN - 16)
-		at = addr & ~(uint64_t)15;
+	if (at == addr)
+		at = cpu_fetch_at(addr, page_size());
 	*signal = (struct vas_signal){0};
-	if (addr >> 47 && !jump(stub, addr, signal))
+	if (cpu_jump_from && addr >= cpu_jump_from && !jump(stub, addr, signal))
 		return false;
 	if (!signal->signo) {
 		if (!step_at(stub, at, signal))
@@ -427,12 +415,12 @@ bool stub_fetch(struct stub *stub, uint64_t addr, uint64_t at, struct vas_signal
 		if (signal->signo)
 			signal->addr = addr;
 	}
-	return rewind_stub(stub);
+	return leave(stub);
 }
 
 bool stub_put(struct stub *stub, size_t offset, const void *data, size_t len, uint64_t *addr)
 {
-	*addr = STUB_ADDR + STUB_SCRATCH + offset;
+	*addr = here() + STUB_SCRATCH + offset;
 	if (offset > STUB_SCRATCH_LEN || len > STUB_SCRATCH_LEN - offset)
 		return broke(stub, "an argument does not fit into the stub page");
 	memcpy(stub->page + STUB_SCRATCH + offset, data, len);
@@ -508,7 +496,7 @@ static bool unmap_rest(struct stub *stub)
 		int64_t result = 0;
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2)
 			good = broke(stub, "/proc/PID/maps is not as expected");
-		else if (start != STUB_ADDR && start >> 63 == 0)
+		else if (start != here() && start >> 63 == 0)
 			good = stub_syscall(stub, SYS_munmap, (uint64_t[6]){start, end - start},
 			                    &result);
 		if (good && result != 0)
@@ -547,10 +535,10 @@ static bool first_stop(struct stub *stub)
 		return died(stub, status);
 	const uintptr_t options = PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK;
 	if (ptrace(PTRACE_SETOPTIONS, stub->pid, NULL, (void *)options) < 0 ||
-	    ptrace(PTRACE_GETREGS, stub->pid, NULL, &stub->base) < 0)
+	    !cpu_get(stub->pid, &stub->rest))
 		return broke(stub, strerror(errno));
-	stub->base.rip = STUB_ADDR + AT_NEXT + 1; /* behind the int3: to the next order */
-	return true;
+	cpu_rest(&stub->rest, here());
+	return rewind_stub(stub);
 }
 
 struct stub *stub_start(void)
@@ -585,7 +573,7 @@ static bool adopt(struct stub *parent, struct stub **out)
 		return broke(parent, "out of memory for its child");
 	*child = (struct stub){
 		.pid = parent->born, .mem = -1, .page = parent->page, .forked = true};
-	child->base = parent->base;
+	child->rest = parent->rest;
 	child->origin = parent->origin;
 	if (wait_stop(child, PTRACE_CONT, &signo) && open_memory(child) &&
 	    (signo == SIGTRAP || broke(child, "it did not begin as expected"))) {
@@ -621,7 +609,7 @@ void stub_stop(struct stub *stub)
 	if (stub->mem >= 0)
 		(void)close(stub->mem);
 	if (!stub->forked)
-		(void)munmap(stub->page, STUB_LEN);
+		(void)munmap(stub->page, page_size());
 	if (stub->pinned)
 		(void)sched_setaffinity(0, sizeof(stub->affinity), &stub->affinity);
 	free(stub);

@@ -1,8 +1,8 @@
 /* stub.h - a traced process of the kernel side: one page of code and nothing else.
  *
- *   0x400000 | ELF header | syscall; int3 | load; int3 | ... | scratch: strings, structs |
+ *   page 0x400 | ELF header | syscall; stop | load; stop | ... | scratch: strings, structs |
  *
- * It does nothing by itself: the tracer sets its registers, lets it run to the next int3, and reads
+ * It does nothing by itself: the tracer sets its registers, lets it run to the next stop, and reads
  * what came of it. It knows nothing of calls in the notation; kernel.c translates those.
  *
  * SPDX-License-Identifier: MIT */
@@ -16,8 +16,12 @@
 
 #include "vas/vas.h"
 
-#define STUB_ADDR ((uint64_t)0x400000)
-#define STUB_LEN ((uint64_t)4096)
+/* Where the page is: at 0x400000 if pages have 4 KiB. */
+static inline uint64_t stub_addr(uint64_t page_size)
+{
+	return 0x400 * page_size;
+}
+
 #define STUB_SCRATCH 0x800u /* offset of what the tracer may write */
 #define STUB_SCRATCH_LEN 0x800u
 #define STUB_PATH "/memfd:vas-stub (deleted)"

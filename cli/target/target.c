@@ -39,30 +39,31 @@ void target_refuse_fork(struct answer *answer)
 /* ---- The stub page --------------------------------------------------------------------------- */
 
 /* Whether the pages of [addr, addr+len) include the stub's. What wraps around, Linux refuses. */
-static bool touches_stub(uint64_t addr, uint64_t len)
+static bool touches_stub(uint64_t page, uint64_t addr, uint64_t len)
 {
-	uint64_t start = addr & ~(STUB_LEN - 1);
-	uint64_t end = addr + len + STUB_LEN - 1;
-	return end >= addr && len <= end && start < STUB_ADDR + STUB_LEN &&
-	       (end & ~(STUB_LEN - 1)) > STUB_ADDR;
+	uint64_t start = addr & ~(page - 1), end = addr + len + page - 1;
+	return end >= addr && len <= end && start < stub_addr(page) + page &&
+	       (end & ~(page - 1)) > stub_addr(page);
 }
 
-static bool mremap_touches_stub(const struct call *call)
+static bool mremap_touches_stub(uint64_t page, const struct call *call)
 {
 	uint64_t old_len = call->arg[1] ? call->arg[1] : 1;
-	if (old_len > ~(uint64_t)0 - STUB_LEN)
+	if (old_len > ~(uint64_t)0 - page)
 		old_len = 1; /* rounds to 0, which means one page too */
-	return touches_stub(call->arg[0], old_len) ||
-	       ((call->arg[3] & VAS_MREMAP_FIXED) && touches_stub(call->arg[4], call->arg[2]));
+	return touches_stub(page, call->arg[0], old_len) ||
+	       ((call->arg[3] & VAS_MREMAP_FIXED) &&
+	        touches_stub(page, call->arg[4], call->arg[2]));
 }
 
-static bool call_touches_stub(const struct call *call)
+static bool call_touches_stub(uint64_t page, const struct call *call)
 {
 	switch (call->name) {
 	case CALL_MMAP:
-		return (call->arg[3] & VAS_MAP_FIXED) && touches_stub(call->arg[0], call->arg[1]);
+		return (call->arg[3] & VAS_MAP_FIXED) &&
+		       touches_stub(page, call->arg[0], call->arg[1]);
 	case CALL_MREMAP:
-		return mremap_touches_stub(call);
+		return mremap_touches_stub(page, call);
 	case CALL_MUNMAP:
 	case CALL_MPROTECT:
 	case CALL_MADVISE:
@@ -72,14 +73,14 @@ static bool call_touches_stub(const struct call *call)
 	case CALL_MSYNC:
 	case CALL_MINCORE:
 	case CALL_MSEAL:
-		return touches_stub(call->arg[0], call->arg[1]);
+		return touches_stub(page, call->arg[0], call->arg[1]);
 	case CALL_LOAD:
 	case CALL_STORE:
 	case CALL_FETCH:
 	case CALL_TOUCH:
 	case CALL_FLAGS:
 	case CALL_PRESENT:
-		return touches_stub(call->arg[0], 1);
+		return touches_stub(page, call->arg[0], 1);
 	default:
 		return false;
 	}
@@ -121,11 +122,11 @@ static bool may_open(const struct call *call)
 	       stat(call->text, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-bool target_refuses(const struct call *call, struct answer *answer)
+bool target_refuses(const struct target *target, const struct call *call, struct answer *answer)
 {
-	if (call_touches_stub(call))
+	if (call_touches_stub(target->page_size, call))
 		answer_refuse(answer, "the page at 0x%llx is the target's own",
-		              (unsigned long long)STUB_ADDR);
+		              (unsigned long long)stub_addr(target->page_size));
 	else if (call->name == CALL_OPEN && !may_open(call))
 		answer_refuse(answer, "open() takes " SCRATCH_DIR
 		                      "NAME, /proc/self/fd/N or an existing file "
@@ -253,6 +254,12 @@ static void squeeze_line(FILE *out, const char *text, size_t len)
 	(void)fputc('\n', out);
 }
 
+static bool ends_in_stub(const char *line, size_t len)
+{
+	const size_t path = sizeof(STUB_PATH) - 1;
+	return len > path && memcmp(line + len - path, STUB_PATH, path) == 0;
+}
+
 /* The lines of `maps`, runs of blanks made one, without the stub's. */
 static char *squeeze(const char *maps)
 {
@@ -263,7 +270,7 @@ static char *squeeze(const char *maps)
 		return NULL;
 	for (const char *at = maps; *at;) {
 		size_t len = strcspn(at, "\n");
-		if (strtoull(at, NULL, 16) != STUB_ADDR)
+		if (!ends_in_stub(at, len))
 			squeeze_line(out, at, len);
 		at += len + (at[len] == '\n');
 	}

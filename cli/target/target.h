@@ -31,6 +31,7 @@ struct target_ops {
 
 struct target {
 	const struct target_ops *ops;
+	uint64_t page_size; /* bytes */
 };
 
 /* How Linux is set up: read from the running kernel, or given by a log or a script. */
@@ -42,7 +43,30 @@ struct machine {
 	bool vas_verified;           /* vas has been verified against this version */
 	bool software;               /* vas keeps pages in software trees */
 	bool emulated;               /* the processor is QEMU's: its faults are not all real */
+	const struct machine_format *format;
+	uint64_t task_size, window; /* as vas_config has them, and so the next */
+	bool exec_reads, heap_apart;
 };
+
+/* A page-table format, with what hosts that have it say of themselves. */
+struct machine_format {
+	const char *name; /* "aarch64_16k", as --format takes it */
+	const struct vas_format *format;
+	uint64_t page_size;
+	uint64_t task_size; /* the usual one */
+};
+
+/* By name; NULL: a message has been printed that says which there are. */
+const struct machine_format *machine_format_find(const char *name);
+
+/* The machine shall have this format, and the usual TASK_SIZE with it. */
+void machine_set_format(struct machine *machine, const struct machine_format *format);
+
+/* Those of the running kernel, by what it says; false: no format is like that. */
+bool machine_find_format(struct machine *machine, uint64_t page_size, uint64_t task_size);
+
+/* What huge pages of the pool cover: vas_settings.hugepages of this index. */
+uint64_t machine_huge_size(const struct machine *machine, unsigned index);
 
 /* Reads the running kernel's (uname, sysctls, /sys, the real lowest address by trying). False: a
  * message has been printed. */
@@ -100,7 +124,7 @@ const char *target_vas_check(struct target *target);
 
 /* True and *answer a refusal if a target must not make the call: it would touch the stub page, or
  * open what a script may not. Both targets ask this first, so that both refuse alike. */
-bool target_refuses(const struct call *call, struct answer *answer);
+bool target_refuses(const struct target *target, const struct call *call, struct answer *answer);
 
 /* The same for a process that there is not, and for one more than there may be. */
 void target_refuse_speaker(const struct call *call, struct answer *answer);

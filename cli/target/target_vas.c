@@ -24,11 +24,11 @@
 #define MEMORY_LEN ((uint64_t)8 << 30)
 #define MEMORY_LEAST ((uint64_t)64 << 20)
 
-#define PAGE ((uint64_t)4096)
 #define VECTOR_SHOWN 32 /* strace shows as much of mincore's vector */
 
-/* Where exec put the stack of the kernel side's process, when there is none to ask. */
-#define START_STACK ((uint64_t)0x7fffffffee30)
+/* So far below the window exec put the stack of the kernel side's process, when there is none to
+ * ask. */
+#define STACK_BELOW ((uint64_t)0x1d0)
 
 static struct vas_target *target_of(const struct target *target)
 {
@@ -107,7 +107,7 @@ static int64_t status_kb(struct vas_target *vas, const char *field)
 	                 : strcmp(field, "VmLck") == 0  ? status.locked
 	                 : strcmp(field, "VmData") == 0 ? status.data
 	                                                : status.stack;
-	return (int64_t)(pages * (PAGE / 1024));
+	return (int64_t)(pages * (vas->target.page_size / 1024));
 }
 
 /* ---- Accesses -------------------------------------------------------------------------------- */
@@ -152,7 +152,8 @@ static bool answer_mincore(struct vas_target *vas, const struct call *call, stru
 	unsigned char vector[VECTOR_SHOWN];
 	char text[4 * VECTOR_SHOWN + 8] = "[";
 	size_t at = 1;
-	uint64_t pages = (call->arg[1] + PAGE - 1) / PAGE;
+	const uint64_t page = vas->target.page_size;
+	uint64_t pages = (call->arg[1] + page - 1) / page;
 	uint64_t shown = pages < VECTOR_SHOWN ? pages : VECTOR_SHOWN;
 	answer->kind = ANSWER_VALUE;
 	answer->value = call_make(vas->space, call, NULL);
@@ -324,7 +325,7 @@ static bool vas_target_call(struct target *target, const struct call *call, stru
 		target_refuse_speaker(call, answer);
 		return true;
 	}
-	if (target_refuses(call, answer))
+	if (target_refuses(target, call, answer))
 		return true;
 	switch (call->name) {
 	case CALL_FORK:
@@ -383,10 +384,14 @@ static bool make_space(struct vas_target *vas, const struct machine *machine,
 {
 	const struct vas_config config = {
 		.linux_version = machine->version,
-		.format = &vas_format_x86_64,
+		.format = machine->format->format,
 		.software = machine->software,
 		.port = {.memory = vas->memory, .memory_len = vas->memory_len, .zeroed = true},
 		.settings = machine->settings,
+		.task_size = machine->task_size,
+		.window = machine->window,
+		.exec_reads = machine->exec_reads,
+		.heap_apart = machine->heap_apart,
 	};
 	struct vas *space = NULL;
 	int64_t result = vas_system_create(&config, &vas->system);
@@ -466,7 +471,8 @@ struct target *target_vas_create(const struct machine *machine, struct target *l
 {
 	static const struct target_ops ops = {"vas", vas_target_call, vas_target_maps,
 	                                      vas_target_status, vas_target_destroy};
-	static const char maps[] = "00400000-00401000 r-xp 00000000 00:01 1  " STUB_PATH "\n";
+	const uint64_t page = machine->format->page_size, stub = stub_addr(page);
+	char maps[128];
 	struct target_start start = {.maps = NULL};
 	struct vas_target *vas = calloc(1, sizeof(*vas));
 	if (!vas) {
@@ -474,12 +480,16 @@ struct target *target_vas_create(const struct machine *machine, struct target *l
 		return NULL;
 	}
 	vas_params_default(&start.params);
-	start.params.start_brk = STUB_ADDR + STUB_LEN;
-	start.params.start_stack = START_STACK;
-	start.params.data_len = STUB_LEN;
+	start.params.start_brk = stub + page;
+	start.params.start_stack = machine->window - STACK_BELOW;
+	start.params.data_len = page;
+	(void)snprintf(maps, sizeof(maps),
+	               "%08" PRIx64 "-%08" PRIx64 " r-xp 00000000 00:01 1  %s\n", stub, stub + page,
+	               STUB_PATH);
 	if (like)
 		start = *target_kernel_start(like);
 	vas->target.ops = &ops;
+	vas->target.page_size = page;
 	vas->may_raise = !like || has_sys_resource();
 	vas->machine = machine;
 	if (take_memory(vas) && make_space(vas, machine, &start.params) && descriptors_start(vas) &&

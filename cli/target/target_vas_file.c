@@ -67,17 +67,24 @@ static uint32_t filesystem_mode(const struct vas_target *vas, const char *path, 
 	       (fs->memory || (own && fs->punches) ? VAS_FILE_SHMEM : 0);
 }
 
-/* ---- Files of the machine: ctx is the descriptor --------------------------------------------- */
+/* ---- Files of the machine -------------------------------------------------------------------- */
+
+struct host_file {
+	int fd;
+	size_t page_size; /* vas's */
+};
 
 static int64_t read_host_page(void *ctx, uint64_t index, void *page)
 {
-	ssize_t n = pread((int)(intptr_t)ctx, page, 4096, (off_t)(index * 4096));
+	const struct host_file *file = ctx;
+	ssize_t n = pread(file->fd, page, file->page_size, (off_t)(index * file->page_size));
 	return n < 0 ? -errno : 0;
 }
 
 static void close_host(void *ctx)
 {
-	(void)close((int)(intptr_t)ctx);
+	(void)close(((struct host_file *)ctx)->fd);
+	free(ctx);
 }
 
 static struct node *open_host(struct vas_target *vas, const char *path, int64_t *error)
@@ -88,14 +95,16 @@ static struct node *open_host(struct vas_target *vas, const char *path, int64_t 
 	struct node *node;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	*error = fd < 0 || fstat(fd, &info) < 0 ? -errno : -VAS_ENOMEM;
-	if (*error != -VAS_ENOMEM) {
+	struct host_file *file = *error == -VAS_ENOMEM ? malloc(sizeof(*file)) : NULL;
+	if (!file) {
 		if (fd >= 0)
 			(void)close(fd);
 		return NULL;
 	}
-	node = node_create(vas, path, &ops, (void *)(intptr_t)fd, (uint64_t)info.st_size);
+	*file = (struct host_file){fd, vas->target.page_size};
+	node = node_create(vas, path, &ops, file, (uint64_t)info.st_size);
 	if (!node) {
-		(void)close(fd);
+		close_host(file);
 		return NULL;
 	}
 	node->mode = filesystem_mode(vas, path, false);

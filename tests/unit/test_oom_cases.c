@@ -23,6 +23,7 @@ static void machine_for(const struct script *script, struct machine *machine)
 		machine->settings.thp_enabled = VAS_THP_ALWAYS;
 	else if (!strcmp(script->needs_thp, "madvise"))
 		machine->settings.thp_enabled = VAS_THP_MADVISE;
+	machine_set_format(machine, machine_format_find("x86_64"));
 }
 
 /* All lines, whatever they answer. */

@@ -45,7 +45,7 @@ bool vmflags_parse(const char *words, size_t len, bool strict, uint64_t *flags);
 
 /* The bits that VmFlags shows: all but those that are vas's own. */
 #define VMFLAGS_MASK \
-	(~(VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY | VAS_VM_HUGE_OWNER))
+	(~(VAS_VM_SPECIAL | VAS_VM_OPAQUE | VAS_VM_POLICY | VAS_VM_HUGE_OWNER | VAS_VM_APART))
 
 /* Whether a file is behind it. Its inode may be 0: the first System V segment's is. */
 static inline bool map_line_has_file(const struct map_line *line)

@@ -359,6 +359,36 @@ static bool take_shmem(struct log_reader *reader, struct machine *m)
 	       take_key32(reader, key, &m->settings.shmem_sizes);
 }
 
+/* Logs from before there were others do not mention it. */
+static bool take_format(struct log_reader *reader, struct machine *machine)
+{
+	char name[32] = "x86_64";
+	const struct machine_format *format;
+	uint64_t task_size = 0;
+	if (reader->at[0] == ' ') {
+		size_t len = strcspn(reader->at + 1, " ");
+		if (!expect(reader, " format=") || len >= sizeof(name))
+			return false;
+		len = strcspn(reader->at, " ");
+		(void)snprintf(name, sizeof(name), "%.*s", (int)len, reader->at);
+		reader->at += len;
+		if (!take_key(reader, " task_size=", UINT64_MAX, &task_size) ||
+		    !take_key_bool(reader, " exec_reads=", &machine->exec_reads) ||
+		    !take_key_bool(reader, " heap_apart=", &machine->heap_apart))
+			return false;
+	}
+	format = machine_format_find(name);
+	if (!format)
+		return fail(reader, "expected the name of a format");
+	machine_set_format(machine, format);
+	if (task_size > format->task_size &&
+	    !machine_find_format(machine, format->page_size, task_size))
+		return fail(reader, "the format has no such TASK_SIZE");
+	if (task_size && task_size < format->task_size)
+		machine->task_size = machine->window = task_size;
+	return true;
+}
+
 static bool take_machine(struct log_reader *reader, struct event *event)
 {
 	struct machine *m = &reader->machine;
@@ -386,7 +416,7 @@ static bool take_machine(struct log_reader *reader, struct event *event)
 	       take_key_bool(reader, " anon_vma_name=", &s->anon_vma_name) &&
 	       take_key_bool(reader, " ksm=", &s->ksm) &&
 	       take_key_bool(reader, " memory_failure=", &s->memory_failure) &&
-	       take_shmem(reader, m) && expect_end(reader);
+	       take_shmem(reader, m) && take_format(reader, m) && expect_end(reader);
 }
 
 static bool take_file(struct log_reader *reader, struct event *event)

@@ -103,7 +103,9 @@ static void put_machine(FILE *file, const struct machine *machine)
 	        s->ignore_rlimit_data, s->anon_vma_name, s->ksm, s->memory_failure);
 	if (s->shmem_sizes)
 		fprintf(file, " shmem_sizes=%" PRIu32, s->shmem_sizes);
-	putc('\n', file);
+	fprintf(file, " format=%s task_size=%" PRIu64 " exec_reads=%d heap_apart=%d\n",
+	        machine->format->name, machine->task_size, machine->exec_reads,
+	        machine->heap_apart);
 }
 
 static void put_file(const struct log_writer *writer, const struct event *event)

@@ -59,7 +59,11 @@ struct model *model_create(const struct machine *machine)
 	}
 	struct vas_config config = {
 		.linux_version = machine->version,
-		.format = &vas_format_x86_64,
+		.format = machine->format->format,
+		.task_size = machine->task_size,
+		.window = machine->window,
+		.exec_reads = machine->exec_reads,
+		.heap_apart = machine->heap_apart,
 		.software = machine->software,
 		.settings = machine->settings,
 		.port = {.memory = model->memory, .memory_len = MEMORY_LEN, .zeroed = true}};

@@ -279,6 +279,8 @@ enum tracer_end tracer_run(const struct tracer_options *options, struct model *m
 	}
 	tracer->options = *options;
 	tracer->model = model;
+	tracer->page_size = model_machine(model)->format->page_size;
+	tracer->window = model_machine(model)->window;
 	tracer->log = (struct log_writer){options->log, options->full_paths};
 	bool started = options->attach ? start_log(tracer) && attach_start(tracer, options->attach)
 	                               : start(tracer, argv, &report);

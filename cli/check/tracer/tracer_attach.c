@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "check/tracer/tracer_internal.h"
+#include "target/cpu.h"
 
 #define OPTIONS                                                                                   \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | \
@@ -91,7 +92,7 @@ static bool is_native(pid_t tid)
 {
 	struct __ptrace_syscall_info info;
 	return ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) > 0 &&
-	       info.arch == AUDIT_ARCH_X86_64;
+	       info.arch == cpu_audit;
 }
 
 bool attach_start(struct tracer *tracer, pid_t pid)

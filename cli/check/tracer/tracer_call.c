@@ -6,20 +6,17 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/personality.h>
-#include <sys/ptrace.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 
 #include "check/tracer/tracer_internal.h"
 #include "strace/rights.h"
+#include "target/cpu.h"
 
 #define ERESTART_FIRST 512 /* the kernel's own errnos for a call that will be made again */
 #define ERESTART_LAST 516
@@ -129,7 +126,7 @@ static void look_before_brk(struct tracer *tracer, struct task *task)
 	if (to != 0 && to < from)
 		touch_near(tracer, task, to, from - to);
 	else
-		touch_near(tracer, task, (from + PAGE - 1) & ~(PAGE - 1), 0);
+		touch_near(tracer, task, page_up(tracer, from), 0);
 }
 
 /* Whether pages can be had is a question of the files' sizes, which change by write(2) too, and by
@@ -206,7 +203,7 @@ static void prepare(struct tracer *tracer, struct task *task)
 		break;
 	case FOLLOW_ATTACH:
 		if (task->args[1])
-			touch_near(tracer, task, task->args[1], PAGE);
+			touch_near(tracer, task, task->args[1], tracer->page_size);
 		break;
 	case FOLLOW_ADVISE:
 		parts_advise_look(tracer, task);
@@ -285,7 +282,7 @@ static void begin(struct tracer *tracer, struct task *task)
 	if (task->mm->followed)
 		prepare(tracer, task);
 	if (task->follow == FOLLOW_FORK)
-		keep_child(tracer, task, AUDIT_ARCH_X86_64, (uint64_t)task->traced->nr);
+		keep_child(tracer, task, cpu_audit, (uint64_t)task->traced->nr);
 	resume_call(task);
 }
 
@@ -508,8 +505,7 @@ static void hide_filter(struct task *task, int64_t value)
 	uint64_t filters = 0;
 	if (value == SECCOMP_MODE_FILTER &&
 	    proc_status(task->tid, "Seccomp_filters", 10, &filters) && filters == 1)
-		ptrace(PTRACE_POKEUSER, task->tid,
-		       offsetof(struct user, regs) + offsetof(struct user_regs_struct, rax), 0l);
+		(void)cpu_set_result(task->tid, 0);
 }
 
 /* It may have done a part of what it was to do. */

@@ -8,15 +8,12 @@
  * SPDX-License-Identifier: MIT */
 #include <linux/audit.h>
 #include <sched.h>
-#include <stddef.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 
 #include "check/tracer/tracer_internal.h"
+#include "target/cpu.h"
 
-#define REGISTER(name) (offsetof(struct user, regs) + offsetof(struct user_regs_struct, name))
 #define I386_CLONE 120 /* clone3 has the same number everywhere */
 #define X32_BIT 0x40000000u
 
@@ -40,14 +37,14 @@ static bool put_flags(const struct task *task, const struct hidden_flag *hidden,
 {
 	if (hidden->at)
 		return write_flags(task, hidden->at, flags);
-	return ptrace(PTRACE_POKEUSER, task->tid, hidden->reg, flags) == 0;
+	return cpu_set_argument(task->tid, flags);
 }
 
 enum clone_end clone_hide(struct task *task, uint32_t arch, uint64_t nr)
 {
 	const uint64_t *args = task->args;
 	bool i386 = arch == AUDIT_ARCH_I386;
-	struct hidden_flag hidden = {.reg = i386 ? REGISTER(rbx) : REGISTER(rdi)};
+	struct hidden_flag hidden = {0};
 	nr &= ~(uint64_t)X32_BIT;
 	task->clone_flags = 0;
 	if (nr == SYS_clone3 && args[1] >= sizeof(hidden.flags)) {

@@ -119,7 +119,7 @@ static void classify(const struct tracer *tracer, struct task *task)
 		                                        ? VAS_FILE_THP_ALIGN
 		                                        : 0);
 		file->single = true;
-		file->stat.st_size = (off_t)((task->args[1] + PAGE - 1) & ~(PAGE - 1));
+		file->stat.st_size = (off_t)page_up(tracer, task->args[1]);
 	} else if (is_unmappable(file, link)) {
 		file->mode |= VAS_FILE_NOMAP | (link[0] == '/' ? 0 : VAS_FILE_NOEXEC);
 	} else {

@@ -7,8 +7,6 @@
 
 #include "check/tracer/tracer_internal.h"
 
-#define TASK_SIZE 0x7ffffffff000u
-
 /* Reading 100 lines of map costs about 30 us. A program may have so many lines read at its start
  * without making calls, and with each call so many more: small maps are compared after every call,
  * large ones every few calls. */
@@ -118,13 +116,14 @@ static bool read_prepared(struct tracer *tracer, struct task *task)
  * below the stack: with an unlimited stack the program itself lies higher.) An older kernel has the
  * vdso above the stack: then there is the loader only, the highest mapping below. 0 if there is
  * none: then vas computes it, which is right without randomisation. */
-static uint64_t find_base(const struct map_lines *lines, uint64_t start_stack, bool upper)
+static uint64_t find_base(const struct map_lines *lines, uint64_t start_stack, uint64_t window,
+                          bool upper)
 {
 	size_t at = 0, first, last;
 	bool found = false;
 	for (size_t i = 0; i < lines->n && lines->line[i].end <= start_stack && !found; i++) {
 		found = strcmp(lines->line[i].name, "[vdso]") == 0;
-		if (found || lines->line[i].end > TASK_SIZE / 6 * 5) /* the program lies lower */
+		if (found || lines->line[i].end > window / 6 * 5) /* the program lies lower */
 			at = i;
 	}
 	for (first = at; first > 0 && lines->line[first - 1].end == lines->line[first].start;)
@@ -153,9 +152,11 @@ static void fill_params(struct tracer *tracer, struct task *task, struct vas_par
 	params->start_stack = stat.start_stack;
 	params->legacy = proc_personality(task->tid) & ADDR_COMPAT_LAYOUT;
 	if (params->legacy)
-		params->legacy_base = find_base(&tracer->lines, stat.start_stack, false);
+		params->legacy_base = find_base(&tracer->lines, stat.start_stack, tracer->window,
+		                                false);
 	else
-		params->mmap_base = find_base(&tracer->lines, stat.start_stack, true);
+		params->mmap_base = find_base(&tracer->lines, stat.start_stack, tracer->window,
+		                              true);
 	params->capabilities = task->caps;
 	memcpy(params->limit, task->proc->limit, sizeof(params->limit));
 }

@@ -9,16 +9,15 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check/tracer/tracer_internal.h"
+#include "target/cpu.h"
 
-#define REGISTER(name) (offsetof(struct user, regs) + offsetof(struct user_regs_struct, name))
+#define GETREGS 12       /* x86-64's; others have GETREGSET alone */
 #define REGSET_MAX 16384 /* more than any state that XSAVE writes */
 #define STATUS_STOPPED (SIGSTOP << 8 | 0x7f)
 
@@ -27,8 +26,7 @@
 /* Ends the call that the task is about to make, with this answer. */
 static void answer(struct task *task, int64_t value)
 {
-	ptrace(PTRACE_POKEUSER, task->tid, REGISTER(orig_rax), -1l);
-	ptrace(PTRACE_POKEUSER, task->tid, REGISTER(rax), value);
+	(void)cpu_answer_instead(task->tid, (uint64_t)value);
 	resume(task, 0);
 }
 
@@ -55,7 +53,7 @@ static int64_t answer_wait(const struct task *task, const struct task *of)
 static int64_t get_regs(const struct task *task, const struct task *of, uint64_t at)
 {
 	struct user_regs_struct regs;
-	if (ptrace(PTRACE_GETREGS, of->tid, NULL, &regs) != 0)
+	if (!cpu_get(of->tid, &regs))
 		return -errno;
 	return write_memory(task, at, &regs, sizeof(regs)) ? 0 : -EFAULT;
 }
@@ -145,7 +143,7 @@ static bool take_ptrace(struct tracer *tracer, struct task *task, const uint64_t
 	if (of->stopper != task || !of->frozen)
 		return false; /* the kernel's answer is right: ESRCH */
 	switch (args[0]) {
-	case PTRACE_GETREGS:
+	case GETREGS:
 		answer(task, get_regs(task, of, args[3]));
 		return true;
 	case PTRACE_GETREGSET:

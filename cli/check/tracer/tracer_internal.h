@@ -20,8 +20,6 @@
 #include "target/calls.h"
 #include "target/text.h"
 
-#define PAGE ((uint64_t)4096) /* the tracer is x86-64's */
-
 struct tracer;
 struct task;
 
@@ -116,8 +114,7 @@ enum task_state {
 /* What tracer_clone.c has taken out of a call that is under way. */
 struct hidden_flag {
 	uint64_t flags; /* as they were; 0: nothing is hidden */
-	uint64_t at;    /* where in the task's memory (clone3), or 0: in the register */
-	uint64_t reg;   /* which that is: its offset in struct user */
+	uint64_t at;    /* where in the task's memory (clone3), or 0: in the first argument */
 };
 
 struct task {
@@ -151,6 +148,7 @@ struct task {
 
 struct tracer {
 	struct tracer_options options;
+	uint64_t page_size, window; /* bytes; the machine's */
 	struct model *model;
 	struct log_writer log;
 	bool attached; /* to a process that ran already */
@@ -172,6 +170,17 @@ struct tracer {
 	struct map_lines lines;   /* the kernel's map, when last read */
 	struct text text;         /* and what its names point into */
 };
+
+/* The borders of the page that holds an address, or touches it from below. */
+static inline uint64_t page_down(const struct tracer *tracer, uint64_t addr)
+{
+	return addr & ~(tracer->page_size - 1);
+}
+
+static inline uint64_t page_up(const struct tracer *tracer, uint64_t addr)
+{
+	return page_down(tracer, addr + tracer->page_size - 1);
+}
 
 /* tracer.c */
 void emit(struct tracer *tracer, const struct event *event);

@@ -8,20 +8,17 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/kcmp.h>
 #include <sched.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <unistd.h>
 
 #include "check/tracer/tracer_internal.h"
+#include "target/cpu.h"
 
 static void *must(void *memory)
 {
@@ -373,7 +370,7 @@ static bool is_foreign(pid_t tid)
 {
 	struct __ptrace_syscall_info info;
 	return ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) > 0 &&
-	       info.arch != AUDIT_ARCH_X86_64;
+	       info.arch != cpu_audit;
 }
 
 /* The thread that made the call has become the leader, whoever it was; the others are gone. */
@@ -436,12 +433,9 @@ void life_exec(struct tracer *tracer, pid_t tid)
 /* A call that was interrupted by death has taken effect or not: its answer is in the register. */
 static void finish_call(struct tracer *tracer, struct task *task)
 {
-	errno = 0;
-	long value = ptrace(PTRACE_PEEKUSER, task->tid,
-	                    offsetof(struct user, regs) + offsetof(struct user_regs_struct, rax),
-	                    NULL);
-	if (errno == 0 && value != -ENOSYS)
-		call_answer(tracer, task, value);
+	uint64_t value;
+	if (cpu_result(task->tid, &value) && (int64_t)value != -ENOSYS)
+		call_answer(tracer, task, (int64_t)value);
 }
 
 void life_exiting(struct tracer *tracer, struct task *task)

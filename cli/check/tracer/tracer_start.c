@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "check/tracer/tracer_internal.h"
+#include "target/cpu.h"
 
 #define CHOSEN_VALUES 6
 
@@ -42,7 +43,9 @@ static const struct {
          BPF_JEQ,
          {0x53564d41 /* PR_SET_VMA */, PR_GET_SECCOMP, 35 /* PR_SET_MM */, VAS_PR_SET_MDWE,
           VAS_PR_SET_MEMORY_MERGE}},
+#ifdef __NR_arch_prctl
 	{__NR_arch_prctl, 0, BPF_JEQ, {0x5001 /* ARCH_SHSTK_ENABLE */}},
+#endif
 	{__NR_wait4, 2, BPF_JSET, {__WALL}},
 };
 
@@ -111,7 +114,7 @@ bool start_wants(long nr, const uint64_t args[6])
 static void filter_foreign(struct program *program)
 {
 	unsigned short start = program->n;
-	put(program, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 0);
+	put(program, BPF_JMP | BPF_JEQ | BPF_K, cpu_audit, 0, 0);
 	load(program, offsetof(struct seccomp_data, nr));
 	for (int i = 0; i < FOREIGN_CALLS; i++)
 		stop_if(program, BPF_JEQ, i386_calls[i], FILTER_FOREIGN);

@@ -38,12 +38,16 @@ const struct traced_call traced_calls[] = {
 	AS(ftruncate, SIZE),
 	AS(clone, FORK),
 	AS(clone3, FORK),
+#ifdef __NR_fork /* younger architectures have clone alone */
 	AS(fork, FORK),
 	AS(vfork, FORK),
+#endif
 	AS(execve, EXEC),
 	AS(execveat, EXEC),
 	AS(prlimit64, LIMITS),
+#ifdef __NR_setrlimit
 	AS(setrlimit, LIMITS),
+#endif
 	AS(capset, CAPS),
 	AS(setuid, CAPS),
 	AS(setreuid, CAPS),
@@ -62,10 +66,12 @@ const struct traced_call traced_calls[] = {
 	AS(wait4, PASS), /* only with __WALL, for tracer_inner.c */
 	AS(process_madvise, ADVISE),
 	AS(userfaultfd, NOTE),
-	AS(ioctl, ADOPT),      /* only userfaultfd's; the filter sorts them out */
-	AS(prctl, ADOPT),      /* only some options: likewise */
+	AS(ioctl, ADOPT), /* only userfaultfd's; the filter sorts them out */
+	AS(prctl, ADOPT), /* only some options: likewise */
+#ifdef __NR_arch_prctl
 	AS(arch_prctl, ADOPT), /* only shadow stacks: likewise */
-	AS(personality, END),  /* only if it changes how memory is mapped */
+#endif
+	AS(personality, END), /* only if it changes how memory is mapped */
 };
 
 const size_t traced_ncalls = sizeof(traced_calls) / sizeof(traced_calls[0]);

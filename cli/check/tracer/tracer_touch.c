@@ -45,23 +45,23 @@ static int scan(int fd, uint64_t not, uint64_t start, uint64_t end, uint64_t *pa
 /* The same by reading a word for each page, where Linux is older. A page of zeros that was read
  * only never shows as mapped exclusively. (A page shared since fork is missed: but that one is
  * known already.) */
-static bool read_words(int fd, uint64_t start, uint64_t end, uint64_t *page)
+static bool read_words(int fd, uint64_t size, uint64_t start, uint64_t end, uint64_t *page)
 {
 	uint64_t words[512];
 	for (uint64_t at = start; at < end;) {
-		uint64_t n = (end - at) / PAGE < 512 ? (end - at) / PAGE : 512;
-		ssize_t got = pread(fd, words, n * 8, (off_t)(at / PAGE * 8));
+		uint64_t n = (end - at) / size < 512 ? (end - at) / size : 512;
+		ssize_t got = pread(fd, words, n * 8, (off_t)(at / size * 8));
 		if (got <= 0)
 			return false;
 		for (uint64_t i = 0; i < (uint64_t)got / 8; i++) {
 			bool file = words[i] >> 61 & 1, exclusive = words[i] >> 56 & 1;
 			bool swapped = words[i] >> 62 & 1, present = words[i] >> 63 & 1;
 			if (!file && (swapped || (present && exclusive))) {
-				*page = at + i * PAGE;
+				*page = at + i * size;
 				return true;
 			}
 		}
-		at += (uint64_t)got / 8 * PAGE;
+		at += (uint64_t)got / 8 * size;
 	}
 	return false;
 }
@@ -71,7 +71,9 @@ bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *pag
 	int found = scan(mm->pagemap_fd, SCAN_FILE | SCAN_ZERO | SCAN_GUARD, start, end, page);
 	if (found < 0)
 		found = scan(mm->pagemap_fd, SCAN_FILE | SCAN_ZERO, start, end, page);
-	return found < 0 ? read_words(mm->pagemap_fd, start, end, page) : found > 0;
+	return found < 0 ? read_words(mm->pagemap_fd, (uint64_t)sysconf(_SC_PAGESIZE), start, end,
+	                              page)
+	                 : found > 0;
 }
 
 /* ---- Telling the model ----------------------------------------------------------------------- */
@@ -148,11 +150,6 @@ static void look_beside(struct tracer *tracer, struct task *task, uint64_t start
 	}
 }
 
-static uint64_t page_down(uint64_t addr)
-{
-	return addr & ~(PAGE - 1);
-}
-
 /* Whether a mapping of the kernel's begins or ends at `joint`. */
 static bool is_border(struct tracer *tracer, struct task *task, uint64_t joint)
 {
@@ -188,7 +185,7 @@ void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint6
                   struct late_touch *late)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
-	uint64_t start = page_down(addr), end = page_down(addr + len + PAGE - 1);
+	uint64_t start = page_down(tracer, addr), end = page_up(tracer, addr + len);
 	late->page[0] = late->page[1] = 0;
 	if (!vas || end < start)
 		return;
@@ -215,7 +212,7 @@ void touch_late(struct tracer *tracer, struct task *task, const struct late_touc
 void touch_near(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
-	uint64_t start = page_down(addr), end = page_down(addr + len + PAGE - 1);
+	uint64_t start = page_down(tracer, addr), end = page_up(tracer, addr + len);
 	struct vas_region region;
 	if (!vas || end < start)
 		return;

@@ -1,0 +1,154 @@
+/* cpu_riscv64.c - RISC-V, 64 bits: see cpu.h.
+ *
+ * A breakpoint leaves the program counter at itself, so each order sets all registers.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "target/cpu.h"
+
+#if defined(__linux__) && defined(__riscv) && __riscv_xlen == 64
+
+#include <elf.h>
+#include <linux/audit.h>
+#include <string.h>
+#include <sys/uio.h>
+
+const uint16_t cpu_elf = EM_RISCV;
+const uint32_t cpu_audit = AUDIT_ARCH_RISCV64;
+const unsigned cpu_zeros = 4; /* two instructions that are defined to be none */
+const uint64_t cpu_jump_from = 0;
+const unsigned cpu_touched = 4;
+const bool cpu_steps = false;
+
+bool cpu_get(pid_t tid, struct user_regs_struct *regs)
+{
+	struct iovec iov = {regs, sizeof(*regs)};
+	return ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &iov) == 0;
+}
+
+bool cpu_set(pid_t tid, const struct user_regs_struct *regs)
+{
+	struct user_regs_struct copy = *regs;
+	struct iovec iov = {&copy, sizeof(copy)};
+	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov) == 0;
+}
+
+static bool set_a0(pid_t tid, uint64_t value)
+{
+	struct user_regs_struct regs;
+	if (!cpu_get(tid, &regs))
+		return false;
+	regs.a0 = value;
+	return cpu_set(tid, &regs);
+}
+
+bool cpu_result(pid_t tid, uint64_t *value)
+{
+	struct user_regs_struct regs;
+	if (!cpu_get(tid, &regs))
+		return false;
+	*value = regs.a0;
+	return true;
+}
+
+bool cpu_set_result(pid_t tid, uint64_t value)
+{
+	return set_a0(tid, value);
+}
+
+bool cpu_set_argument(pid_t tid, uint64_t value)
+{
+	return set_a0(tid, value);
+}
+
+bool cpu_answer_instead(pid_t tid, uint64_t value)
+{
+	struct user_regs_struct regs;
+	if (!cpu_get(tid, &regs))
+		return false;
+	regs.a7 = ~0ul;
+	regs.a0 = value;
+	return cpu_set(tid, &regs);
+}
+
+/* ---- The stub -------------------------------------------------------------------------------- */
+
+#define EBREAK 0x00100073u
+
+/* A touch is of the aligned word that holds the byte: there are no atomic instructions for less. */
+void cpu_write_code(unsigned char *page)
+{
+	static const uint32_t system_call[] = {0x00000073u /* ecall */, EBREAK};
+	static const uint32_t load[] = {0x0008c503u /* lbu a0, (a7) */, EBREAK};
+	static const uint32_t store[] = {0x00a88023u /* sb a0, (a7) */, EBREAK};
+	static const uint32_t touch[] = {0x4008a02fu /* amoor.w zero, zero, (a7) */, EBREAK};
+	static const uint32_t jump_there[] = {0x00088067u /* jr a7 */, EBREAK};
+	static const uint32_t next[] = {EBREAK};
+	memcpy(page + AT_SYSCALL, system_call, sizeof(system_call));
+	memcpy(page + AT_LOAD, load, sizeof(load));
+	memcpy(page + AT_STORE, store, sizeof(store));
+	memcpy(page + AT_TOUCH, touch, sizeof(touch));
+	memcpy(page + AT_JUMP, jump_there, sizeof(jump_there));
+	memcpy(page + AT_NEXT, next, sizeof(next));
+}
+
+void cpu_rest(struct user_regs_struct *regs, uint64_t stub)
+{
+	regs->pc = stub + AT_NEXT;
+}
+
+bool cpu_give_order(pid_t pid, const struct user_regs_struct *rest, unsigned char *page,
+                    const struct order *order)
+{
+	struct user_regs_struct regs = *rest;
+	(void)page;
+	regs.pc = order->code;
+	regs.a7 = order->number;
+	regs.a0 = order->arg[0];
+	regs.a1 = order->arg[1];
+	regs.a2 = order->arg[2];
+	regs.a3 = order->arg[3];
+	regs.a4 = order->arg[4];
+	regs.a5 = order->arg[5];
+	return cpu_set(pid, &regs);
+}
+
+/* What ran may have got as far as a system call, which it must not make. */
+bool cpu_rewind(pid_t pid, const struct user_regs_struct *rest)
+{
+	struct user_regs_struct regs = *rest;
+	regs.a7 = ~0ul;
+	return cpu_set(pid, &regs);
+}
+
+uint64_t cpu_fetch_at(uint64_t addr, uint64_t page_size)
+{
+	(void)page_size;
+	return addr & ~(uint64_t)3;
+}
+
+/* As an address it is not canonical, nor are small multiples of it; as a system call's number it is
+ * none. */
+#define HARMLESS 0x11555555ffffffffull
+
+void cpu_set_harmless(struct user_regs_struct *regs, uint64_t at)
+{
+	unsigned long *reg = (unsigned long *)regs;
+	for (size_t i = 0; i < sizeof(*regs) / sizeof(*reg); i++)
+		reg[i] = HARMLESS;
+	regs->pc = at;
+}
+
+void cpu_set_jump(struct user_regs_struct *regs, uint64_t stub, uint64_t addr)
+{
+	regs->pc = stub + AT_JUMP;
+	regs->a7 = addr;
+}
+
+/* To the next system call, or to whatever fault comes first. */
+enum __ptrace_request cpu_step(struct user_regs_struct *regs)
+{
+	(void)regs;
+	return PTRACE_SYSCALL;
+}
+
+#endif
