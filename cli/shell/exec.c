@@ -15,12 +15,15 @@
 
 #include "cli.h"
 #include "target/compare.h"
+#include "target/relocate.h"
 #include "target/script.h"
 
 struct options {
 	enum sides sides;
 	uint32_t linux_version; /* vas's; 0: the machine's, or what the script asks for */
-	bool maps, check, several, software, sets;
+	const struct machine_format *format; /* vas's; NULL: the machine's */
+	bool other;                          /* that is another than the machine's */
+	bool maps, check, several, software, sets, relocate;
 };
 
 /* What became of one script. */
@@ -45,6 +48,9 @@ static const char usage[] =
 	"  --on vas|kernel|both  where to run (default: both where the kernel can be asked)\n"
 	"  --linux X.Y[.Z]       the Linux that vas answers as (default: the running one)\n"
 	"  --pages KIND          vas keeps pages in hardware tables (default) or software trees\n"
+	"  --format NAME         the page-table format of vas (default: the running kernel's)\n"
+	"  --relocate            the scripts are for x86-64 with pages of 4 KiB: let addresses\n"
+	"                        and lengths be those of the machine\n"
 	"  --maps                print the final map\n"
 	"  --set-sysctls         as root, set the sysctls that scripts need, and put them back:\n"
 	"                        for the whole machine, so for one of your own (vas judge)\n"
@@ -100,6 +106,26 @@ static void check_shmem(struct run *run)
 	run->machine.settings.shmem_sizes = 0;
 }
 
+/* A script for one format runs on vas with that. */
+static void check_format(struct run *run)
+{
+	const struct script *script = run->script;
+	const struct machine_format *format = run->machine.format, *wanted = NULL;
+	if (run->options->other)
+		skip(run->skipped_kernel, "vas has another format");
+	if (script->needs_format[0] && strncmp(format->name, script->needs_format,
+	                                       strlen(script->needs_format)) != 0) {
+		skip(run->skipped_kernel, "for format %s", script->needs_format);
+		wanted = machine_format_begins(script->needs_format);
+	} else if (script->needs_page && script->needs_page != format->page_size) {
+		skip(run->skipped_kernel, "for pages of %llu bytes",
+		     (unsigned long long)script->needs_page);
+		wanted = machine_format_begins("x86_64");
+	}
+	if (wanted)
+		machine_set_format(&run->machine, wanted);
+}
+
 /* What can be said before a process has been made. */
 static void choose_sides(struct run *run)
 {
@@ -113,6 +139,7 @@ static void choose_sides(struct run *run)
 		skip(run->skipped_kernel, "%s", script->kernel_no);
 	if (script->needs_root && geteuid() != 0)
 		skip(run->skipped_kernel, "needs root");
+	check_format(run);
 	check_thp(run);
 	check_shmem(run);
 	check_version(run->skipped_kernel, script, run->machine.version);
@@ -334,19 +361,33 @@ static bool run_and_tell(const struct options *options, const struct machine *ma
 	return true;
 }
 
+/* Whether it is the machine's at all. */
+static bool fits(const struct script *script, const struct machine *machine)
+{
+	return (!script->needs_page || script->needs_page == machine->format->page_size) &&
+	       strncmp(machine->format->name, script->needs_format,
+	               strlen(script->needs_format)) == 0;
+}
+
 /* All scripts are read before the first runs: a syntax error is found at once. */
-static int run_all(const struct options *options, char **paths, size_t count)
+static int run_all(struct options *options, char **paths, size_t count)
 {
 	unsigned counted[3] = {0};
 	struct machine machine;
 	if (!machine_or_default(&machine))
 		return EXIT_DIFFERENT;
 	machine.software = options->software;
+	options->other = options->format && options->format != machine.format;
+	if (options->other)
+		machine_set_format(&machine, options->format);
 	for (size_t i = 0; i < count; i++) {
 		struct script script;
 		enum outcome outcome;
 		if (!script_read(paths[i], &script))
 			return EXIT_USAGE;
+		if (options->relocate && fits(&script, &machine) &&
+		    !script_relocate(&script, &machine))
+			return EXIT_DIFFERENT;
 		bool ran = run_and_tell(options, &machine, &script, &outcome);
 		script_free(&script);
 		if (!ran)
@@ -386,6 +427,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 	                                      {"no-check", no_argument, NULL, 'n'},
 	                                      {"help", no_argument, NULL, 'h'},
 	                                      {"set-sysctls", no_argument, NULL, 's'},
+	                                      {"format", required_argument, NULL, 'f'},
+	                                      {"relocate", no_argument, NULL, 'r'},
 	                                      {NULL, 0, NULL, 0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
@@ -413,6 +456,14 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 's':
 			options->sets = true;
+			break;
+		case 'f':
+			options->format = machine_format_find(optarg);
+			if (!options->format)
+				return EXIT_USAGE;
+			break;
+		case 'r':
+			options->relocate = true;
 			break;
 		case 'h':
 			printf("%s", usage);

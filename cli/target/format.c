@@ -33,11 +33,21 @@ const struct machine_format *machine_format_find(const char *name)
 	return NULL;
 }
 
-/* Beyond the window is what only five levels of tables reach. */
+const struct machine_format *machine_format_begins(const char *name)
+{
+	for (size_t i = 0; *name && i < FORMATS; i++)
+		if (strncmp(formats[i].name, name, strlen(name)) == 0)
+			return &formats[i];
+	return NULL;
+}
+
+/* Beyond the window is what only five levels of tables reach. Of AArch64, a CPU without the younger
+ * extensions. */
 void machine_set_format(struct machine *machine, const struct machine_format *format)
 {
 	machine->format = format;
 	machine->task_size = machine->window = format->task_size;
+	machine->exec_reads = machine->heap_apart = strncmp(format->name, "aarch64", 7) == 0;
 	if (format->format == &vas_format_aarch64_4k_lpa2)
 		machine->window = BIT(48);
 	else if (format->task_size > BIT(48))

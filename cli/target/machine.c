@@ -284,12 +284,13 @@ uint64_t machine_huge_size(const struct machine *machine, unsigned index)
 static bool take_format(struct machine *machine, const struct found *found)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	machine->exec_reads = found->exec_reads;
+	if (machine_find_format(machine, page, found->task_size)) {
+		machine->exec_reads = found->exec_reads;
 #ifdef __aarch64__
-	machine->heap_apart = !(getauxval(AT_HWCAP2) & HWCAP2_MTE);
+		machine->heap_apart = !(getauxval(AT_HWCAP2) & HWCAP2_MTE);
 #endif
-	if (machine_find_format(machine, page, found->task_size))
 		return true;
+	}
 	fprintf(stderr,
 	        "vas: this kernel has pages of %llu bytes and addresses below 0x%llx: vas has no "
 	        "such format\n",

@@ -125,6 +125,25 @@ static bool word(const char **at, const char *text)
 	return true;
 }
 
+static bool take_page(const struct reader *reader, const char *at)
+{
+	char *end;
+	uint64_t page = strtoull(at, &end, 10);
+	if (*at < '0' || *at > '9' || *end != '\0' || page < 4096 || (page & (page - 1)) != 0)
+		return fail(reader, at, "expected the bytes of a page, such as 4096");
+	reader->script->needs_page = page;
+	return true;
+}
+
+static bool take_format(const struct reader *reader, const char *at)
+{
+	if (!machine_format_begins(at))
+		return fail(reader, at, "expected how a format's name begins, such as x86_64");
+	(void)snprintf(reader->script->needs_format, sizeof(reader->script->needs_format), "%s",
+	               at);
+	return true;
+}
+
 static bool take_need(const struct reader *reader, const char *at)
 {
 	if (word(&at, "root"))
@@ -138,9 +157,13 @@ static bool take_need(const struct reader *reader, const char *at)
 		return take_thp(reader, at);
 	if (word(&at, "shmem"))
 		return take_shmem(reader, at);
+	if (word(&at, "page"))
+		return take_page(reader, at);
+	if (word(&at, "format"))
+		return take_format(reader, at);
 	return fail(reader, at,
-	            "a script can need root, sysctl NAME=NUMBER, cap CAP_X, thp WORD or "
-	            "shmem WORD");
+	            "a script can need root, sysctl NAME=NUMBER, cap CAP_X, thp WORD, shmem WORD, "
+	            "page BYTES or format NAME");
 }
 
 static bool take_directive(const struct reader *reader, const char *at)

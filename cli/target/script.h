@@ -27,6 +27,8 @@ struct script {
 	bool needs_root;
 	char needs_thp[16];  /* the word of transparent_hugepage/enabled; "": any */
 	char needs_shmem[16]; /* of .../shmem_enabled, likewise */
+	char needs_format[32];  /* how its name begins; "": any */
+	uint64_t needs_page;    /* bytes; 0: any */
 	uint32_t needs_caps; /* VAS_CAP_* */
 	struct call needs_sysctl[SCRIPT_MAX_SYSCTLS]; /* as calls of sysctl() */
 	unsigned sysctls;

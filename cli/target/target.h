@@ -59,6 +59,9 @@ struct machine_format {
 /* By name; NULL: a message has been printed that says which there are. */
 const struct machine_format *machine_format_find(const char *name);
 
+/* The first whose name begins so, or NULL. */
+const struct machine_format *machine_format_begins(const char *name);
+
 /* The machine shall have this format, and the usual TASK_SIZE with it. */
 void machine_set_format(struct machine *machine, const struct machine_format *format);
 
