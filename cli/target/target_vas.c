@@ -422,6 +422,8 @@ static bool import_line(struct vas_target *vas, const char *line)
 	               (perms[0] == 'r' ? VAS_VM_READ : 0) | (perms[1] == 'w' ? VAS_VM_WRITE : 0) |
 	               (perms[2] == 'x' ? VAS_VM_EXEC : 0);
 	info.path = path;
+	/* A machine just booted numbers its inodes as low as vas does those of shared memory. */
+	info.inode += (uint64_t)1 << 33;
 	region.file = descriptor_plain_file(vas, &info, region.end - region.start);
 	if (!region.file)
 		return false;
