@@ -27,7 +27,7 @@ struct options {
 };
 
 /* What became of one script. */
-enum outcome { PASSED, FAILED, SKIPPED };
+enum outcome { PASSED, FAILED, SKIPPED, DISTURBED };
 
 struct run {
 	const struct options *options;
@@ -342,11 +342,29 @@ static void tell(const struct run *run, enum outcome outcome, const char *detail
 	printf("\n");
 }
 
-static bool run_and_tell(const struct options *options, const struct machine *machine,
-                         const struct script *script, enum outcome *outcome)
+/* How often the kernel, by itself or for us, has made small pages a huge one, or had none to give. */
+static uint64_t huge_page_events(void)
+{
+	char name[64];
+	unsigned long long n, events = 0;
+	FILE *stream = fopen("/proc/vmstat", "re");
+	while (stream && fscanf(stream, "%63s %llu", name, &n) == 2)
+		if (strcmp(name, "thp_collapse_alloc") == 0 ||
+		    strcmp(name, "thp_fault_fallback") == 0 ||
+		    strcmp(name, "thp_zero_page_alloc_failed") == 0)
+			events += n;
+	if (stream)
+		(void)fclose(stream);
+	return events;
+}
+
+/* One try of a script. */
+static bool run_and_tell_once(const struct options *options, const struct machine *machine,
+                              const struct script *script, bool last, enum outcome *outcome)
 {
 	char *details = NULL;
 	size_t size = 0;
+	uint64_t events = huge_page_events();
 	struct run run = {.options = options, .script = script, .machine = *machine};
 	run.why = open_memstream(&details, &size);
 	if (!run.why) {
@@ -356,7 +374,11 @@ static bool run_and_tell(const struct options *options, const struct machine *ma
 	*outcome = run_script(&run);
 	if (fclose(run.why) != 0)
 		fprintf(stderr, "vas: out of memory: what differs is incomplete\n");
-	tell(&run, *outcome, details ? details : "");
+	if (*outcome == FAILED && !last && !run.skipped_kernel[0] && script->needs_thp[0] &&
+	    events != huge_page_events())
+		*outcome = DISTURBED;
+	else
+		tell(&run, *outcome, details ? details : "");
 	free(details);
 	return true;
 }
@@ -367,6 +389,20 @@ static bool fits(const struct script *script, const struct machine *machine)
 	return (!script->needs_page || script->needs_page == machine->format->page_size) &&
 	       strncmp(machine->format->name, script->needs_format,
 	               strlen(script->needs_format)) == 0;
+}
+
+/* Who waits for huge pages can be disturbed: the kernel makes some whenever it wants, and may lack
+ * them. A script that fails while that has happened runs again; if it fails thrice, it fails. */
+static bool run_and_tell(const struct options *options, const struct machine *machine,
+                         const struct script *script, enum outcome *outcome)
+{
+	bool ran = run_and_tell_once(options, machine, script, false, outcome);
+	for (unsigned tries = 2; ran && *outcome == DISTURBED; tries++) {
+		printf("# again %s: meanwhile the kernel has made huge pages, or had none\n",
+		       script->path);
+		ran = run_and_tell_once(options, machine, script, tries == 3, outcome);
+	}
+	return ran;
 }
 
 /* All scripts are read before the first runs: a syntax error is found at once. */
