@@ -342,7 +342,7 @@ static void tell(const struct run *run, enum outcome outcome, const char *detail
 	printf("\n");
 }
 
-/* How often the kernel, by itself or for us, has made small pages a huge one, or had none to give. */
+/* How often the kernel, by itself or for us, has made small pages a huge one, or had none. */
 static uint64_t huge_page_events(void)
 {
 	char name[64];
