@@ -113,8 +113,8 @@ static void check_format(struct run *run)
 	const struct machine_format *format = run->machine.format, *wanted = NULL;
 	if (run->options->other)
 		skip(run->skipped_kernel, "vas has another format");
-	if (script->needs_format[0] && strncmp(format->name, script->needs_format,
-	                                       strlen(script->needs_format)) != 0) {
+	if (script->needs_format[0] &&
+	    strncmp(format->name, script->needs_format, strlen(script->needs_format)) != 0) {
 		skip(run->skipped_kernel, "for format %s", script->needs_format);
 		wanted = machine_format_begins(script->needs_format);
 	} else if (script->needs_page && script->needs_page != format->page_size) {
@@ -387,8 +387,8 @@ static bool run_and_tell_once(const struct options *options, const struct machin
 static bool fits(const struct script *script, const struct machine *machine)
 {
 	return (!script->needs_page || script->needs_page == machine->format->page_size) &&
-	       strncmp(machine->format->name, script->needs_format,
-	               strlen(script->needs_format)) == 0;
+	       strncmp(machine->format->name, script->needs_format, strlen(script->needs_format)) ==
+	               0;
 }
 
 /* Who waits for huge pages can be disturbed: the kernel makes some whenever it wants, and may lack

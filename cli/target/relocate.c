@@ -2,8 +2,8 @@
  *
  * What counts in a script are pages, and distances to the end of the user's addresses and to the
  * base from which the kernel chooses, 128 MiB below. So addresses, lengths, offsets and limits are
- * multiplied by the ratio of the page sizes, and what lies near the end or below the base is as many
- * pages from the other machine's.
+ * multiplied by the ratio of the page sizes, and what lies near the end or below the base is as
+ * many pages from the other machine's.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
