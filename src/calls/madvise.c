@@ -203,14 +203,15 @@ static int64_t advise_guard_install(struct part *part)
 {
 	const struct entry guard = {.kind = ENTRY_MARK, .mark = MARK_GUARD};
 	struct vas *space = part->space;
-	int64_t err;
+	int64_t err = 0;
 
 	if (!vma_can_be_guarded(space, &part->vma, VAS_MADV_GUARD_INSTALL))
 		return -VAS_EINVAL;
-	err = space_is_elsewhere(space) ? elsewhere_advise(space, &part->vma, part->start,
-	                                                   part->end, VAS_MADV_GUARD_INSTALL)
-	      : pagemap_prepare_marks(&space->pages, part->start, part->end) ? 0
-	                                                                     : -VAS_ENOMEM;
+	if (space_is_elsewhere(space))
+		err = elsewhere_advise(space, &part->vma, part->start, part->end,
+		                       VAS_MADV_GUARD_INSTALL);
+	else if (!pagemap_prepare_marks(&space->pages, part->start, part->end))
+		err = -VAS_ENOMEM;
 	if (err)
 		return err;
 	/* Linux ties the page tables to an identity here, so that fork copies the guards; where it
