@@ -231,6 +231,35 @@ static void the_hook_makes_room_or_says_no(void **state)
 	unit_end(&unit);
 }
 
+/* What makes pages present without telling of those that it could not, asks for each. */
+static void populating_asks_too(void **state)
+{
+	struct helper helper = {.raise = 1};
+	struct vas_group_params params = {.max_frames = NO_LIMIT, .reached = help, .ctx = &helper};
+	const uint64_t flags = ANON_FIXED | VAS_MAP_POPULATE;
+	struct vas_group *group;
+	struct vas *space;
+	struct unit unit;
+
+	(void)state;
+	unit_begin(&unit);
+	assert_int_equal(vas_group_create(unit.system, &params, &group), 0);
+	unit.params.group = group;
+	assert_int_equal(vas_create(unit.system, &unit.params, &space), 0);
+	vas_group_set_limit(group, frames_of(group) + 4);
+	assert_call(space, vas_mmap(space, at(0), 20 * UNIT_PAGE, RW, flags, NULL, 0), at(0));
+	for (unsigned i = 0; i < 20; i++)
+		assert_true(vas_present(space, at(i)));
+	assert_true(helper.calls >= 16);
+	vas_group_set_limit(group, frames_of(group) + 6);
+	helper = (struct helper){.give_up = true};
+	assert_call(space, vas_mmap(space, at(20), 20 * UNIT_PAGE, RW, flags, NULL, 0), at(20));
+	assert_int_equal(helper.calls, 1);
+	vas_destroy(space);
+	vas_group_put(group);
+	unit_end(&unit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +267,7 @@ int main(void)
 		cmocka_unit_test(a_page_of_a_file_is_charged_to_the_first),
 		cmocka_unit_test(a_limit_keeps_the_rest_for_others),
 		cmocka_unit_test(the_hook_makes_room_or_says_no),
+		cmocka_unit_test(populating_asks_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
