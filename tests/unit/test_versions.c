@@ -67,11 +67,61 @@ static void a_write_to_huge_zeros_takes_a_huge_page_since_6_13(void **state)
 	assert_int_equal(written_after_zeros(VAS_LINUX(6, 13)), HUGE);
 }
 
+/* An old address that is not mapped, and a new one that is not aligned: which is seen. */
+static int64_t misplaced(uint32_t version)
+{
+	struct unit unit;
+	struct vas *space = begin(&unit, version);
+	int64_t err = vas_mremap(space, at(0), UNIT_PAGE, UNIT_PAGE,
+	                         VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED, at(8) + 1);
+
+	unit_close(&unit, space);
+	return err;
+}
+
+/* linux_mremap_aligns_first */
+static void mremap_aligns_the_new_address_first_in_6_15_and_6_16(void **state)
+{
+	(void)state;
+	assert_int_equal(misplaced(VAS_LINUX(6, 14)), -VAS_EFAULT);
+	assert_int_equal(misplaced(VAS_LINUX(6, 15)), -VAS_EINVAL);
+	assert_int_equal(misplaced(VAS_LINUX(6, 16)), -VAS_EINVAL);
+}
+
+/* The rights of memory mapped for writing alone, on RISC-V. */
+static uint64_t written_only(uint32_t version)
+{
+	struct vas_region region;
+	struct unit unit;
+	struct vas *space;
+
+	unit_prepare(&unit);
+	unit.config.linux_version = version;
+	unit.config.format = &vas_format_riscv_sv39;
+	unit_begin_with(&unit, (uint64_t)8 << 20);
+	space = unit_space(&unit);
+	assert_call(space, vas_mmap(space, at(0), UNIT_PAGE, VAS_PROT_WRITE, ANON_FIXED, NULL, 0),
+	            at(0));
+	assert_true(vas_next_region(space, at(0), &region));
+	unit_close(&unit, space);
+	return region.flags & (VAS_VM_READ | VAS_VM_WRITE);
+}
+
+/* linux_riscv_write_reads */
+static void on_riscv_who_writes_may_read_since_7_2(void **state)
+{
+	(void)state;
+	assert_int_equal(written_only(VAS_LINUX(7, 1)), VAS_VM_WRITE);
+	assert_int_equal(written_only(VAS_LINUX(7, 2)), VAS_VM_READ | VAS_VM_WRITE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pagemap_tells_guards_from_swapped_pages_since_6_15),
 		cmocka_unit_test(a_write_to_huge_zeros_takes_a_huge_page_since_6_13),
+		cmocka_unit_test(mremap_aligns_the_new_address_first_in_6_15_and_6_16),
+		cmocka_unit_test(on_riscv_who_writes_may_read_since_7_2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
