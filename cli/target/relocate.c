@@ -115,7 +115,7 @@ bool script_relocate(struct script *script, const struct machine *machine)
 		struct script_line *line = &script->lines[i];
 		if (line->call.name == CALL_SYSCTL)
 			move_sysctl(&move, &line->call);
-		else
+		else if (line->call.name != CALL_PRCTL)
 			move_arguments(&move, &line->call);
 		if (!move_answer(&move, line->call.name, &line->expected))
 			return false;
