@@ -6,8 +6,6 @@
 
 #include "cli.h"
 
-#define VERSION "0.1.0"
-
 struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -39,7 +37,7 @@ static void help(FILE *out)
 static void version(void)
 {
 	char text[VERSION_TEXT];
-	printf("vas " VERSION ", answering as Linux %s and earlier\n",
+	printf("vas " VAS_VERSION ", answering as Linux %s and earlier\n",
 	       version_text(VAS_LINUX_LATEST, text));
 	printf("judged by Linux %s (docs/judges.md)\n", version_judges());
 }
