@@ -2,11 +2,12 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <stdalign.h>
 #include <stdio.h>
 
 #include "vas/vas.h"
 
-static _Alignas(4096) unsigned char memory[4 << 20];
+alignas(4096) static unsigned char memory[4 << 20];
 
 int main(void)
 {
