@@ -9,6 +9,7 @@ FUZZ_SECONDS ?= 60
 STEPS ?= 10000000
 JUDGES ?= 5.10 6.1 6.12.43 6.12 6.16 6.17 6.18.5 6.18 6.19 7.0 7.1 7.2 7.3
 JUDGE_OPS ?= 100000
+ARCH_JUDGES ?= 6.12 7.2
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 # $(call build,PRESET,configure arguments,build arguments)
@@ -20,7 +21,8 @@ define build
 endef
 
 .PHONY: kernel all help demo test fuzz tidy format bench bench-instr single install deps clean
-.PHONY: bench-realloc bench-kernel worst stress mutants coverage dev asan tsan release freestanding static judges
+.PHONY: bench-realloc bench-kernel worst stress mutants coverage dev asan tsan release
+.PHONY: freestanding static judges judges-arch
 
 all: release
 
@@ -126,6 +128,16 @@ freestanding: ## the core alone, as a kernel would compile it
 static: ## the program without shared libraries: build/static/vas
 	@scripts/deps build
 	$(call build,static,,--target vas_cli)
+
+judges-arch: ## AArch64 (4 and 16 KiB pages) and RISC-V kernels judge: ARCH_JUDGES=7.2, JUDGE_OPS=N
+	@scripts/deps cross
+	@scripts/deps boot
+	@scripts/deps judge
+	$(call build,static-aarch64)
+	$(call build,static-riscv64)
+	@status=0; for arch in arm64 arm64-16k riscv64; do \
+		scripts/judge --arch $$arch --ops $(JUDGE_OPS) $(ARCH_JUDGES) || status=1; \
+	done; exit $$status
 
 judges: static ## other kernels judge under QEMU: JUDGES="6.1 7.3", JUDGE_OPS=N, or LATEST=1
 	@scripts/deps judge
