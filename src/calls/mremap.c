@@ -60,6 +60,7 @@ static void classify(struct plan *p)
 
 	p->shrinks = p->new_len < p->old_len;
 	p->delta = space_pages(p->space, len);
+	p->stocked = false;
 	if (is_placed(p->asked))
 		p->kind = MOVE;
 	else
