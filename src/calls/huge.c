@@ -332,12 +332,13 @@ static int64_t collapse_one(struct vas *space, struct vma *vma, uint64_t addr)
 	return 0;
 }
 
+/* Linux says of memory that ends below the first block that it has one, which holds nothing. */
 static bool is_collapsible(const struct vas *space, const struct vma *vma)
 {
 	uint64_t size = format_span(space->system->format, 1);
 
 	return vma_is_anonymous(vma) && !(vma->flags & VAS_VM_NOHUGEPAGE) && vma->anon &&
-	       align_up(vma->start, size) < align_down(vma->end, size);
+	       (align_up(vma->start, size) < align_down(vma->end, size) || vma->end < size);
 }
 
 /* Between two blocks others get the lock, and may have changed what is there. */

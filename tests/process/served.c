@@ -142,12 +142,12 @@ static void advises_and_locks(void)
 }
 
 /* The kernel makes the stack grow, and System V's calls choose addresses by themselves. */
-static int deeper(unsigned depth)
+static __attribute__((noinline)) int deeper(void)
 {
-	volatile char room[64 * 1024];
+	volatile char room[2 * 1024 * 1024];
 
-	room[0] = (char)depth;
-	return depth ? deeper(depth - 1) + room[0] * 0 : (int)room[0];
+	room[0] = 1;
+	return room[0] - 1;
 }
 
 static void knows_what_the_kernel_does(void)
@@ -155,7 +155,7 @@ static void knows_what_the_kernel_does(void)
 	int id = shmget(IPC_PRIVATE, 4 * PAGE, IPC_CREAT | 0600);
 	char *low, *p, *q;
 
-	CHECK(deeper(32) == 0);
+	CHECK(deeper() == 0);
 	low = (char *)((uintptr_t)__builtin_frame_address(0) / PAGE * PAGE) - 256 * PAGE;
 	CHECK(mprotect(low, PAGE, RW | PROT_EXEC) == 0 && mprotect(low, PAGE, RW) == 0);
 	if (id < 0)

@@ -242,6 +242,22 @@ static void release(struct tracer *tracer)
 			free(kept);
 		}
 	}
+	/* Whoever was let go of while it lived. */
+	for (size_t i = 0; i < TASK_BUCKETS; i++) {
+		while (tracer->tasks[i]) {
+			struct task *task = tracer->tasks[i];
+			tracer->tasks[i] = task->next;
+			if (task->proc)
+				mm_put(task->mm);
+			file_forget(&task->file);
+			free(task);
+		}
+	}
+	while (tracer->procs) {
+		struct proc *proc = tracer->procs;
+		tracer->procs = proc->next;
+		free(proc);
+	}
 	map_lines_free(&tracer->lines);
 	free(tracer->text.at);
 	free(tracer);

@@ -311,7 +311,9 @@ void call_stop(struct tracer *tracer, struct task *task)
 	struct __ptrace_syscall_info info;
 	struct mm *mm = task->mm;
 	unsigned long said = 0;
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0) {
+	/* Of a task that is being killed there may be nothing to read. */
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <= 0 ||
+	    (info.op != PTRACE_SYSCALL_INFO_SECCOMP && info.op != PTRACE_SYSCALL_INFO_ENTRY)) {
 		resume(task, 0);
 		return;
 	}
