@@ -630,11 +630,12 @@ void vas_tlb_unregister(struct vas_tlb *tlb);
 
 /* The owner of `tlb` has no more use for the pointers it got. With port.threads: whoever unmaps
  * waits for this, for a vas_translate after a lookup has missed, or until the owner has to wait
- * inside vas. So call it before waiting for anything outside vas (a lock, a device), and from
- * time to time where a guest may run long without an access. Before another call of vas there is
- * no need: a call that has to wait leaves all TLBs of the system which the thread is in, a call
- * that makes the caller's own translations stale does too. Lookups miss then until the next
- * vas_translate. Takes no lock and waits for nothing. */
+ * inside vas. So call it before waiting for anything outside vas (a lock, a device), from time to
+ * time where a guest may run long without an access, and before the thread ends: it would be
+ * waited for for ever. Before another call of vas there is no need: a call that has to wait leaves
+ * all TLBs of the system which the thread is in, a call that makes the caller's own translations
+ * stale does too. Lookups miss then until the next vas_translate. Takes no lock and waits for
+ * nothing. */
 void vas_tlb_leave(struct vas_tlb *tlb);
 
 /* Where the byte at `addr` is for the host, faulting it in if need be; *host is set on 0, errors

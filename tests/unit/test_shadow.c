@@ -593,6 +593,9 @@ static void *work(void *arg)
 		step(w);
 		__atomic_store_n(&w->steps, i + 1, __ATOMIC_RELAXED);
 	}
+	/* His child maps others' files, too: who truncates one would wait for him for ever. */
+	for (unsigned s = 0; s < 2; s++)
+		vas_tlb_leave(&w->side[s].tlb);
 	return NULL;
 }
 
