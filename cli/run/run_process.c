@@ -41,7 +41,7 @@ static bool read_maps(pid_t tid, char **text, struct map_lines *lines)
 /* Where the program's heap begins, and an address in its stack. */
 static bool read_stat(pid_t tid, uint64_t *start_brk, uint64_t *start_stack)
 {
-	char path[64], line[2048], *at;
+	char path[64], line[2048], *at = NULL;
 	FILE *file;
 	bool good;
 
