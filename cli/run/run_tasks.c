@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "run/run.h"
+#include "target/event.h"
 
 enum { BUCKETS = 1024 };
 
@@ -119,7 +120,7 @@ static void make_child(struct tasks *tasks, struct task *task, struct remote *re
 	int status = remote_resume(remote, true);
 	unsigned long child;
 
-	if (status >= 0 && status >> 16 && ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &child) == 0)
+	if (status >= 0 && status >> 16 && event_message(task->tid, status >> 16, &child))
 		add_child(tasks, task, (pid_t)child, shares);
 	if (status >= 0)
 		remote_go(remote);
@@ -159,11 +160,10 @@ static void serve(struct tasks *tasks, struct task *task)
 /* All but the one that has executed are gone, and it has the number of the first. */
 static void execute(struct tasks *tasks, pid_t tid)
 {
-	unsigned long former = 0;
+	unsigned long former;
 	struct task *task;
 
-	ptrace(PTRACE_GETEVENTMSG, tid, NULL, &former);
-	if ((pid_t)former != tid)
+	if (event_message(tid, PTRACE_EVENT_EXEC, &former) && (pid_t)former != tid)
 		drop(tasks, (pid_t)former);
 	task = add(tasks, tid);
 	run_process_put(task->process);
@@ -172,11 +172,11 @@ static void execute(struct tasks *tasks, pid_t tid)
 }
 
 /* A child that the filter has not seen being made is one of a 32-bit program. */
-static void adopt(struct tasks *tasks, pid_t tid)
+static void adopt(struct tasks *tasks, pid_t tid, int event)
 {
 	unsigned long child;
 
-	if (ptrace(PTRACE_GETEVENTMSG, tid, NULL, &child) == 0)
+	if (event_message(tid, event, &child))
 		add(tasks, (pid_t)child);
 	ptrace(PTRACE_CONT, tid, NULL, NULL);
 }
@@ -201,7 +201,7 @@ static void handle_stop(struct tasks *tasks, pid_t tid, int status)
 		ptrace(PTRACE_LISTEN, tid, NULL, NULL);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK ||
 	         event == PTRACE_EVENT_CLONE)
-		adopt(tasks, tid);
+		adopt(tasks, tid, event);
 	else
 		ptrace(PTRACE_CONT, tid, NULL, event ? 0 : WSTOPSIG(status));
 }

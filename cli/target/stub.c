@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "target/cpu.h"
+#include "target/event.h"
 
 #ifdef VAS_CPU
 
@@ -225,11 +226,11 @@ static bool died(struct stub *stub, int status)
 }
 
 /* It has stopped because a fork made a child. */
-static bool note_child(struct stub *stub)
+static bool note_child(struct stub *stub, int event)
 {
 	unsigned long pid;
-	if (ptrace(PTRACE_GETEVENTMSG, stub->pid, NULL, &pid) < 0)
-		return broke(stub, strerror(errno));
+	if (!event_message(stub->pid, event, &pid))
+		return broke(stub, "it has been killed");
 	stub->born = (pid_t)pid;
 	return true;
 }
@@ -251,7 +252,7 @@ static bool wait_stop(struct stub *stub, enum __ptrace_request request, int *sig
 		if (*signo == SIGTRAP || *signo == SIGSEGV || *signo == SIGBUS ||
 		    *signo == SIGILL || *signo == SIGFPE)
 			return true;
-		if (status >> 16 && !note_child(stub))
+		if (status >> 16 && !note_child(stub, status >> 16))
 			return false;
 		if (ptrace(request, stub->pid, NULL, NULL) < 0)
 			return broke(stub, strerror(errno));

@@ -17,6 +17,7 @@
 #include "check/tracer/tracer_internal.h"
 #include "strace/rights.h"
 #include "target/cpu.h"
+#include "target/event.h"
 
 #define ERESTART_FIRST 512 /* the kernel's own errnos for a call that will be made again */
 #define ERESTART_LAST 516
@@ -319,8 +320,11 @@ void call_stop(struct tracer *tracer, struct task *task)
 	}
 	for (int i = 0; i < 6; i++)
 		task->args[i] = info.seccomp.args[i];
-	if (!task->every_call) /* which has no filter: only native calls come here */
-		ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &said);
+	/* Without a filter only native calls come here. */
+	if (!task->every_call && !event_message(task->tid, PTRACE_EVENT_SECCOMP, &said)) {
+		resume(task, 0);
+		return;
+	}
 	if (said == FILTER_NATIVE && inner_takes(tracer, task, info.seccomp.nr))
 		return;
 	if (!mm || !mm->followed || tracer->blind) {

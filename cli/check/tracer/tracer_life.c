@@ -19,6 +19,7 @@
 
 #include "check/tracer/tracer_internal.h"
 #include "target/cpu.h"
+#include "target/event.h"
 
 static void *must(void *memory)
 {
@@ -334,12 +335,16 @@ static void born_copying(struct tracer *tracer, struct task *parent, struct task
 
 void life_forked(struct tracer *tracer, struct task *parent, int event)
 {
-	unsigned long tid = 0;
-	ptrace(PTRACE_GETEVENTMSG, parent->tid, NULL, &tid);
+	unsigned long tid;
+	if (!event_message(parent->tid, event, &tid)) { /* its child is an orphan, then */
+		resume(parent, 0);
+		call_done(tracer, parent);
+		return;
+	}
 	struct task *child = task_find(tracer, (pid_t)tid);
 	bool held = child && child->state == TASK_HELD;
 	bool shares = syscall(SYS_kcmp, parent->tid, (pid_t)tid, KCMP_VM, 0, 0) == 0;
-	(void)event; /* which of the three says nothing about the space: clone has flags for it */
+	/* Which of the three events it is says nothing about the space: clone has flags for it. */
 	if (!child)
 		child = task_new(tracer, (pid_t)tid, TASK_AWAITED);
 	bool said = parent->state == TASK_CALLING && parent->follow == FOLLOW_FORK;
@@ -377,8 +382,8 @@ static bool is_foreign(pid_t tid)
 static struct task *take_leadership(struct tracer *tracer, pid_t tid)
 {
 	unsigned long former = 0;
-	ptrace(PTRACE_GETEVENTMSG, tid, NULL, &former);
-	struct task *task = task_find(tracer, (pid_t)former);
+	bool known = event_message(tid, PTRACE_EVENT_EXEC, &former);
+	struct task *task = known ? task_find(tracer, (pid_t)former) : NULL;
 	if ((pid_t)former == tid || !task)
 		return task_find(tracer, tid);
 	struct task *leader = task_find(tracer, tid);
