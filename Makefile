@@ -22,7 +22,7 @@ endef
 
 .PHONY: kernel all help demo test fuzz tidy format bench bench-instr single install deps clean
 .PHONY: bench-realloc bench-kernel worst stress mutants coverage dev asan tsan release
-.PHONY: freestanding static judges judges-arch
+.PHONY: uninstall freestanding static judges judges-arch
 
 all: release
 
@@ -97,11 +97,15 @@ bench-kernel: release kernel static ## the kernel port beside Linux kernels unde
 	@scripts/deps bench
 	@scripts/bench-kernel --svg docs/bench-kernel.svg
 
-install: ## into $(DESTDIR)$(PREFIX): headers, archive, program, pkg-config and CMake files
+install: ## into $(DESTDIR)$(PREFIX): headers, archives, program, manual pages, pkg-config, CMake
 	@scripts/deps build
 	$(call build,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX),--target vas vas_host vas_heap \
-		vas_heap_preload vas_cli)
-	@DESTDIR=$(DESTDIR) cmake --install build/release
+		vas_heap_preload vas_cli manual mremap)
+	@DESTDIR=$(DESTDIR) cmake --install build/release --strip
+	@sed 's|^|$(DESTDIR)|' build/release/install_manifest.txt >build/installed.txt
+
+uninstall: ## what the last make install has put there
+	@scripts/uninstall build/installed.txt
 
 deps: ## what is needed beyond compiler, make and cmake (root on Debian: installs it)
 	@scripts/deps

@@ -1,6 +1,6 @@
 /* cli.h - the subcommands of `vas`, and what they share.
  *
- * Each takes its own arguments (argv[0] is its name) and returns the exit status:
+ * Each is a table (command.h), whose function takes its own arguments and returns the exit status:
  * 0 all well, 1 something differs or failed, 2 a mistake in usage or input, 3 a program could not
  * be followed to its end (check, replay), 77 nothing could run.
  *
@@ -11,25 +11,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "command.h"
 #include "target/target.h"
 
 enum { EXIT_SAME = 0, EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_UNFOLLOWED = 3, EXIT_SKIPPED = 77 };
 
-int cmd_check(int argc, char **argv);
-int cmd_replay(int argc, char **argv);
-int cmd_exec(int argc, char **argv);
-int cmd_shell(int argc, char **argv);
-int cmd_fuzz(int argc, char **argv);
-int cmd_judge(int argc, char **argv);
-int cmd_bench(int argc, char **argv);
-int cmd_run(int argc, char **argv);
-int cmd_boot(int argc, char **argv);
+extern const struct command command_check, command_replay, command_exec, command_shell,
+	command_fuzz, command_judge, command_bench, command_run, command_boot;
+
+/* Options that several commands have. */
+#define OPTION_LINUX \
+	{"linux", .value = "X.Y[.Z]", \
+	 .help = "the Linux that vas answers as (default: the running one)"}
+#define OPTION_PAGES \
+	{"pages", .words = "hardware software", \
+	 .help = "vas keeps pages in hardware tables (default) or in software trees"}
 
 /* Which sides are wanted. */
 enum sides { SIDES_VAS = 1, SIDES_KERNEL = 2, SIDES_BOTH = 3 };
 
-/* --on's argument; false: a message has been printed. */
-bool sides_parse(const char *text, enum sides *sides);
+/* --on's argument, one of SIDES_WORDS. */
+#define SIDES_WORDS "vas kernel both"
+enum sides sides_parse(const char *text);
+
+/* Whether vas is among them, whom --`option` is about; false: a message has been printed. */
+bool sides_have_vas(enum sides sides, const char *option);
 
 /* Both where the running kernel can be asked, else vas. */
 enum sides sides_default(void);

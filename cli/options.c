@@ -7,17 +7,16 @@
 #include "cli.h"
 #include "target/cpu.h"
 
-bool sides_parse(const char *text, enum sides *sides)
+enum sides sides_parse(const char *text)
 {
-	if (strcmp(text, "vas") == 0)
-		*sides = SIDES_VAS;
-	else if (strcmp(text, "kernel") == 0)
-		*sides = SIDES_KERNEL;
-	else if (strcmp(text, "both") == 0)
-		*sides = SIDES_BOTH;
-	else
-		fprintf(stderr, "vas: --on takes vas, kernel or both, not '%s'\n", text);
-	return strcmp(text, "vas") == 0 || strcmp(text, "kernel") == 0 || strcmp(text, "both") == 0;
+	return (enum sides)(command_word(SIDES_WORDS, text, strlen(text)) + 1);
+}
+
+bool sides_have_vas(enum sides sides, const char *option)
+{
+	if (!(sides & SIDES_VAS))
+		command_error("--%s is about vas, which --on leaves out", option);
+	return sides & SIDES_VAS;
 }
 
 enum sides sides_default(void)
@@ -35,10 +34,8 @@ bool linux_parse(const char *text, uint32_t *version)
 	if (version_parse(text, version) && *version >= VAS_LINUX(1, 3, 0) &&
 	    *version <= VAS_LINUX_LATEST)
 		return true;
-	fprintf(stderr,
-	        "vas: --linux takes a version from 1.3 to %s, such as 6.18 or 6.1.192, not "
-	        "'%s'\n",
-	        version_text(VAS_LINUX_LATEST, last), text);
+	command_error("--linux takes a version from 1.3 to %s, such as 6.18 or 6.1.192, not '%s'",
+	              version_text(VAS_LINUX_LATEST, last), text);
 	return false;
 }
 

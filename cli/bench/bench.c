@@ -2,7 +2,6 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +12,27 @@
 
 #define ROUNDS 15
 
-static const char usage[] =
-	"usage: vas bench [OPTION]...\n\n"
-	"Times each call on vas and on the running kernel, in turn, on one CPU: medians of "
-	"several\n"
-	"rounds, half the distance between their quartiles, and how many times as long the kernel\n"
-	"takes. docs/speed.md says what is compared with what.\n\n"
-	"  --json FILE   write the figures there, too (-: to standard output, without the table)\n"
-	"  --only ROW    only this row; may be given several times\n"
-	"  --list        name the rows and what they compare\n"
-	"  --threads N   instead of the rows: what N threads take in one space, and one alone\n"
-	"  --worst CALL  instead of the rows: the worst that a guest can make of a call "
-	"(vas_mmap,\n"
-	"                ...; or all of them: all), as docs/worst-cases.md has it; list: names "
-	"them\n"
-	"  --rounds N    rounds for each side (default 15), fewer where they are long\n\n"
-	"Root's vm.max_map_count is raised for the rows with many vmas, and put back. About 2 GiB "
-	"of\n"
-	"memory are used. Exit status: 0, 1 a row could not be measured on vas, 2 usage.\n";
+enum { JSON, ONLY, LIST, THREADS, WORST, ROUNDS_OF };
+
+static const struct command_option options_known[] = {
+	[JSON] =
+		{"json", .value = "FILE", .file = true, .apart = "list threads worst",
+                 .help = "write the figures there, too (-: to standard output, without the table)"},
+	[ONLY] = {"only", .value = "ROW", .many = true, .apart = "list threads worst",
+                  .help = "only this row; may be given several times"},
+	[LIST] = {"list", .apart = "threads worst rounds",
+                  .help = "name the rows and what they compare"},
+	[THREADS] =
+		{"threads", .value = "N", .apart = "worst rounds",
+                 .help = "instead of the rows: what N threads take in one space, and one alone"},
+	[WORST] = {"worst", .value = "CALL", .apart = "rounds",
+                   .help = "instead of the rows: the worst that a guest can make of a call "
+                           "(vas_mmap, ...; or all of them: all), as docs/worst-cases.md has it; "
+                           "list: names them"},
+	[ROUNDS_OF] = {"rounds", .value = "N",
+                       .help = "rounds for each side (default: 15), fewer where they are long"},
+	{0},
+};
 
 struct choice {
 	struct bench_options options;
@@ -39,6 +41,7 @@ struct choice {
 	size_t nonly;
 	unsigned threads;  /* 0: the rows */
 	const char *worst; /* NULL: the rows */
+	bool list;
 };
 
 static const struct row *row_find(const char *name)
@@ -63,60 +66,48 @@ static void list(void)
 		printf("%-26s %s\n", bench_rows[i].name, bench_rows[i].what);
 }
 
-static bool parse_number(const char *option, const char *text, unsigned most, unsigned *number)
+static bool take_number(unsigned option, const char *text, unsigned most, unsigned *number)
 {
-	char *end;
-	long value = strtol(text, &end, 10);
-	if (end == text || *end || value < 1 || value > (long)most) {
-		fprintf(stderr, "vas: %s takes a number from 1 to %u, not '%s'\n", option, most,
-		        text);
+	uint64_t value;
+	if (!command_number(options_known[option].name, text, 1, most, &value))
 		return false;
-	}
 	*number = (unsigned)value;
 	return true;
 }
 
-/* < 0: go on; else the exit status. */
-static int parse(int argc, char **argv, struct choice *choice)
+static bool take_row(struct choice *choice, const char *name)
 {
-	static const struct option options[] = {
-		{"json", required_argument, NULL, 'j'},    {"only", required_argument, NULL, 'o'},
-		{"list", no_argument, NULL, 'l'},          {"rounds", required_argument, NULL, 'r'},
-		{"threads", required_argument, NULL, 't'}, {"worst", required_argument, NULL, 'w'},
-		{"help", no_argument, NULL, 'h'},          {0}};
-	int c;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-		if (c == 'j') {
-			choice->json = optarg;
-		} else if (c == 'o') {
-			if (!row_find(optarg)) {
-				fprintf(stderr, "vas: there is no row '%s'; --list names them\n",
-				        optarg);
-				return EXIT_USAGE;
-			}
-			if (choice->nonly < sizeof(choice->only) / sizeof(choice->only[0]))
-				choice->only[choice->nonly++] = optarg;
-		} else if (c == 'r') {
-			if (!parse_number("--rounds", optarg, ROUNDS_MAX, &choice->options.rounds))
-				return EXIT_USAGE;
-		} else if (c == 't') {
-			if (!parse_number("--threads", optarg, LANES_MAX, &choice->threads))
-				return EXIT_USAGE;
-		} else if (c == 'w') {
-			choice->worst = optarg;
-		} else if (c == 'l' || c == 'h') {
-			if (c == 'l')
-				list();
-			else
-				fputs(usage, stdout);
-			return EXIT_SAME;
-		} else {
-			return EXIT_USAGE;
-		}
+	if (!row_find(name))
+		command_error("--only: there is no row '%s'; --list names them", name);
+	else if (choice->nonly == sizeof(choice->only) / sizeof(choice->only[0]))
+		command_error("--only is given more than %zu times", choice->nonly);
+	else {
+		choice->only[choice->nonly++] = name;
+		return true;
 	}
-	if (optind < argc)
-		fputs(usage, stderr);
-	return optind < argc ? EXIT_USAGE : -1;
+	return false;
+}
+
+static bool take_option(void *into, unsigned option, const char *value)
+{
+	struct choice *choice = into;
+	switch (option) {
+	case JSON:
+		choice->json = value;
+		return true;
+	case ONLY:
+		return take_row(choice, value);
+	case LIST:
+		choice->list = true;
+		return true;
+	case THREADS:
+		return take_number(option, value, LANES_MAX, &choice->threads);
+	case WORST:
+		choice->worst = value;
+		return true;
+	default:
+		return take_number(option, value, ROUNDS_MAX, &choice->options.rounds);
+	}
 }
 
 /* All points of a row. */
@@ -174,13 +165,18 @@ static int run(const struct choice *choice, FILE *table, FILE *json)
 	return status;
 }
 
-int cmd_bench(int argc, char **argv)
+static int bench(int argc, char **argv)
 {
 	struct choice choice = {.options = {.rounds = ROUNDS}};
-	int status = parse(argc, argv, &choice);
 	FILE *json = NULL;
-	if (status >= 0)
+	int first;
+	int status = command_parse(&command_bench, argc, argv, take_option, &choice, &first);
+	if (status != COMMAND_GO_ON)
 		return status;
+	if (choice.list) {
+		list();
+		return EXIT_SAME;
+	}
 	if (choice.worst)
 		return bench_worst(stdout, choice.worst);
 	if (choice.threads)
@@ -199,3 +195,18 @@ int cmd_bench(int argc, char **argv)
 	}
 	return status;
 }
+
+const struct command command_bench = {
+	.name = "bench",
+	.what = "times vas and the running kernel side by side",
+	.synopsis = "",
+	.text = "Times each call on vas and on the running kernel, in turn, on one CPU: medians of "
+		"several rounds, half the distance between their quartiles, and how many times as "
+		"long the kernel takes. docs/speed.md says what is compared with what.\n"
+		"Root's vm.max_map_count is raised for the rows with many vmas, and put back. "
+		"About "
+		"2 GiB of memory are used.",
+	.status = "0 all was measured\n1 a row could not be measured on vas\n2 wrong usage",
+	.options = options_known,
+	.run = bench,
+};

@@ -6,7 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include <elf.h>
 #include <errno.h>
-#include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,32 +29,35 @@ struct options {
 	const char *arch, *disk, *walk;
 	unsigned cpus, memory, seconds, levels;
 	bool check, count;
-	char *file[64]; /* FROM=NAME */
+	const char *file[64]; /* FROM=NAME */
 	unsigned nfiles;
 };
 
-static const char usage[] =
-	"usage: vas boot [OPTION]... PROGRAM [ARG]...\n\n"
-	"Boots a small kernel whose memory management is vas, under QEMU, with PROGRAM (for "
-	"Linux:\n"
-	"static or dynamic, x86-64, AArch64 or RISC-V 64) as its first process. PROGRAM 'sh' is\n"
-	"busybox's shell.\n\n"
-	"  --arch ARCH         x86_64, aarch64 or riscv64 (default: what PROGRAM is for)\n"
-	"  --smp N             CPUs, 1 to 8 (default 1)\n"
-	"  --memory MIB        memory, 96 to 3072 (default 256)\n"
-	"  --levels N          RISC-V: at most 3, 4 or 5 levels of page tables (Sv39, Sv48, Sv57)\n"
-	"  --file FROM[=NAME]  one more file in the machine (more than once, if you like)\n"
-	"  --disk IMAGE        a disk, /dev/vda; what is written to it stays in IMAGE\n"
-	"  --check             verify vas's invariants after each system call and every frame at "
-	"the\n"
-	"                      end, and say which calls were not there\n"
-	"  --count             the machine's clock counts instructions, a nanosecond each\n"
-	"  --walk SOCKET       at the program's end show each page that vas's walk finds, then "
-	"hold the\n"
-	"                      machine, with QEMU's monitor at SOCKET\n"
-	"  --timeout SECONDS   stop the machine after that time (default 0: never)\n\n"
-	"Exit status: the program's (128 and the signal, if one killed it); 125 the machine ended\n"
-	"without telling one; 2 usage; 77 QEMU or the kernel is not there.\n";
+enum { ARCH, SMP, MEMORY, LEVELS, FILES, DISK, CHECK, COUNT, WALK, TIMEOUT };
+
+static const struct command_option options_known[] = {
+	[ARCH] = {"arch", .words = "x86_64 aarch64 riscv64",
+                  .help = "the machine (default: what PROGRAM is for)"},
+	[SMP] = {"smp", .value = "N", .help = "CPUs, 1 to 8 (default: 1)"},
+	[MEMORY] = {"memory", .value = "MIB", .help = "memory, 96 to 3072 (default: 256)"},
+	[LEVELS] = {"levels", .value = "N",
+                    .help = "RISC-V: at most 3, 4 or 5 levels of page tables (Sv39, Sv48, Sv57)"},
+	[FILES] = {"file", .value = "FROM[=NAME]", .many = true, .file = true,
+                   .help = "one more file in the machine (more than once, if you like)"},
+	[DISK] = {"disk", .value = "IMAGE", .file = true,
+                  .help = "a disk, /dev/vda; what is written to it stays in IMAGE"},
+	[CHECK] = {"check",
+                   .help = "verify vas's invariants after each system call and every frame "
+                           "at the end, and say which calls were not there"},
+	[COUNT] = {"count", .help = "the machine's clock counts instructions, a nanosecond each"},
+	[WALK] =
+		{"walk", .value = "SOCKET", .file = true,
+                 .help = "at the program's end show each page that vas's walk finds, then hold the "
+                         "machine, with QEMU's monitor at SOCKET"},
+	[TIMEOUT] = {"timeout", .value = "SECONDS",
+                     .help = "stop the machine after that time (default: 0, never)"},
+	{0},
+};
 
 static const struct arch {
 	const char *name;
@@ -171,11 +174,12 @@ static bool words_pack(struct pack *pack, const struct options *o, const char *n
 static bool files_pack(struct pack *pack, const struct options *o)
 {
 	for (unsigned i = 0; i < o->nfiles; i++) {
-		char *from = o->file[i], *equals = strchr(from, '=');
-		const char *name = equals ? equals + 1 : from;
+		const char *equals = strchr(o->file[i], '=');
+		const char *name = equals ? equals + 1 : o->file[i];
+		char from[PATH_MAX];
 
-		if (equals)
-			*equals = 0;
+		(void)snprintf(from, sizeof(from), "%.*s", (int)strcspn(o->file[i], "="),
+		               o->file[i]);
 		while (*name == '/')
 			name++;
 		if (!(pack_machine(from) == pack->machine ? pack_program(pack, from, name)
@@ -396,72 +400,56 @@ static int run(const struct arch *arch, const struct options *o, const char *ker
 
 /* ---- The command line ------------------------------------------------------------------------ */
 
-static bool number(const char *option, const char *text, unsigned least, unsigned most, unsigned *n)
+static bool number(unsigned option, const char *text, unsigned least, unsigned most, unsigned *n)
 {
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
+	uint64_t value;
 
-	if (*text < '0' || *text > '9' || *end || value < least || value > most) {
-		fprintf(stderr, "vas boot: --%s takes a number from %u to %u, not '%s'\n", option,
-		        least, most, text);
+	if (!command_number(options_known[option].name, text, least, most, &value))
 		return false;
-	}
 	*n = (unsigned)value;
 	return true;
 }
 
-static bool option_take(struct options *o, int c)
+static bool take_option(void *into, unsigned option, const char *value)
 {
-	switch (c) {
-	case 'a':
-		o->arch = optarg;
-		if (!arch_find(optarg, 0))
-			fprintf(stderr,
-			        "vas boot: --arch takes x86_64, aarch64 or riscv64, not '%s'\n",
-			        optarg);
-		return arch_find(optarg, 0) != NULL;
-	case 's':
-		return number("smp", optarg, 1, 8, &o->cpus);
-	case 'm':
-		return number("memory", optarg, 96, 3072, &o->memory);
-	case 'l':
-		return number("levels", optarg, 3, 5, &o->levels);
-	case 't':
-		return number("timeout", optarg, 0, 86400, &o->seconds);
-	case 'd':
-		o->disk = optarg;
+	struct options *o = into;
+
+	switch (option) {
+	case ARCH:
+		o->arch = value;
 		return true;
-	case 'c':
+	case SMP:
+		return number(option, value, 1, 8, &o->cpus);
+	case MEMORY:
+		return number(option, value, 96, 3072, &o->memory);
+	case LEVELS:
+		return number(option, value, 3, 5, &o->levels);
+	case TIMEOUT:
+		return number(option, value, 0, 86400, &o->seconds);
+	case DISK:
+		o->disk = value;
+		return true;
+	case CHECK:
 		o->check = true;
 		return true;
-	case 'i':
+	case COUNT:
 		o->count = true;
 		return true;
-	case 'w':
-		o->walk = optarg;
-		if (strchr(optarg, ',') || strlen(optarg) > 100) {
-			fprintf(stderr,
-			        "vas boot: --walk takes a path without commas, of at most 100 "
-			        "bytes\n");
-			return false;
-		}
-		return true;
-	case 'f':
+	case WALK:
+		o->walk = value;
+		if (!strchr(value, ',') && strlen(value) <= 100)
+			return true;
+		command_error("--walk takes a path without commas, of at most 100 bytes");
+		return false;
+	default:
 		if (o->nfiles == sizeof(o->file) / sizeof(o->file[0])) {
-			fprintf(stderr, "vas boot: more than %u files\n", o->nfiles);
+			command_error("--file is given more than %u times", o->nfiles);
 			return false;
 		}
-		o->file[o->nfiles++] = optarg;
+		o->file[o->nfiles++] = value;
 		return true;
 	}
-	return false;
 }
-
-static const struct option options[] = {
-	{"arch", 1, NULL, 'a'},    {"smp", 1, NULL, 's'},   {"memory", 1, NULL, 'm'},
-	{"levels", 1, NULL, 'l'},  {"file", 1, NULL, 'f'},  {"disk", 1, NULL, 'd'},
-	{"check", 0, NULL, 'c'},   {"count", 0, NULL, 'i'}, {"walk", 1, NULL, 'w'},
-	{"timeout", 1, NULL, 't'}, {"help", 0, NULL, 'h'},  {NULL, 0, NULL, 0}};
 
 static int boot(const struct options *o, const char *program, char **argv)
 {
@@ -495,30 +483,38 @@ static int boot(const struct options *o, const char *program, char **argv)
 	return result;
 }
 
-int cmd_boot(int argc, char **argv)
+static int boot_program(int argc, char **argv)
 {
 	struct options o = {.cpus = 1, .memory = 256};
 	char program[512];
-	int c;
+	int first;
+	int status = command_parse(&command_boot, argc, argv, take_option, &o, &first);
 
-	optind = 1;
-	while ((c = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return EXIT_SAME;
-		}
-		if (!option_take(&o, c))
-			return EXIT_USAGE;
-	}
-	if (optind == argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	const bool shell = strcmp(argv[optind], "sh") == 0;
-	if (!program_find(shell ? "busybox" : argv[optind], program)) {
-		fprintf(stderr, "vas boot: %s: no such program%s\n", argv[optind],
-		        shell ? ": install busybox-static" : "");
+	if (status != COMMAND_GO_ON)
+		return status;
+	const bool shell = strcmp(argv[first], "sh") == 0;
+	if (!program_find(shell ? "busybox" : argv[first], program)) {
+		command_error("%s: no such program%s", argv[first],
+		              shell ? ": install busybox-static" : "");
 		return shell ? EXIT_SKIPPED : EXIT_USAGE;
 	}
-	return boot(&o, program, argv + optind);
+	return boot(&o, program, argv + first);
 }
+
+const struct command command_boot = {
+	.name = "boot",
+	.what = "runs a program on a small kernel of vas's, under QEMU",
+	.synopsis = "PROGRAM [ARGUMENT]...",
+	.text = "Boots a small kernel whose memory management is vas, under QEMU, with PROGRAM "
+		"(for "
+		"Linux: static or dynamic, x86-64, AArch64 or RISC-V 64) as its first process. "
+		"PROGRAM 'sh' is busybox's shell.",
+	.status = "N PROGRAM's own, or 128 and the signal's number if one killed it\n"
+		  "125 the machine ended without telling one\n2 wrong usage\n"
+		  "77 QEMU or the kernel is not there",
+	.operand = "PROGRAM",
+	.least = 1,
+	.program = true,
+	.options = options_known,
+	.run = boot_program,
+};

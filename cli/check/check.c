@@ -14,29 +14,49 @@
 #include "check/model/process_model_report.h"
 #include "check/tracer/tracer.h"
 
-static const char usage[] =
-	"usage: vas check [options] -- COMMAND [ARGUMENT...]\n"
-	"       vas check [options] --attach PID\n"
-	"Runs COMMAND, follows every memory call that it and its children make, makes the same\n"
-	"calls on vas, and compares each answer and the maps.\n"
-	"  --attach PID   follow a process that runs already, until it ends or SIGINT comes\n"
-	"  --call N       show the map of the first program before and after its call N\n"
-	"  --linux X.Y.Z  the Linux that vas answers as (default: the running one)\n"
-	"  --record LOG   also write what happened to LOG, for `vas replay`\n"
-	"  --full-paths   in LOG; else it has only the last part of file names\n"
-	"  --every        compare the whole map after every call, however large it is\n"
-	"  --picture      then draw COMMAND's address space as it was at its end\n"
-	"  --all-cpus     do not keep the program on one CPU (a call costs 20 times as much)\n"
-	"  --progress     show on standard error how far it is, where COMMAND may write, too\n"
-	"  --json         one JSON object per program, then one in all\n"
-	"  --all          show every difference of a program, up to a thousand of them\n"
-	"  --exit-status  if all was followed and nothing differs, end with COMMAND's own status,\n"
-	"                 128 and the signal's number if one killed it\n"
-	"  --quiet        only programs with differences, and the total\n"
-	"  --output FILE  write there instead of to standard error\n"
-	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage, 3 COMMAND could not be "
-	"run,\n"
-	"or nothing differs, but something could not be followed to its end.\n";
+enum {
+	ATTACH,
+	CALL,
+	LINUX,
+	RECORD,
+	FULL_PATHS,
+	EVERY,
+	PICTURE,
+	ALL_CPUS,
+	PROGRESS,
+	JSON,
+	ALL,
+	EXIT_STATUS,
+	QUIET,
+	OUTPUT,
+};
+
+static const struct command_option options_known[] = {
+	[ATTACH] = {"attach", .value = "PID", .apart = "exit-status",
+                    .help = "follow a process that runs already, until it ends or SIGINT comes"},
+	[CALL] = {"call", .value = "N",
+                  .help = "show the map of the first program before and after its call N"},
+	[LINUX] = OPTION_LINUX,
+	[RECORD] = {"record", .value = "LOG", .file = true,
+                    .help = "also write what happened to LOG, for `vas replay`"},
+	[FULL_PATHS] = {"full-paths",
+                        .help = "in LOG; else it has only the last part of file names"},
+	[EVERY] = {"every", .help = "compare the whole map after every call, however large it is"},
+	[PICTURE] = {"picture", .help = "then draw COMMAND's address space as it was at its end"},
+	[ALL_CPUS] = {"all-cpus",
+                      .help = "do not keep the program on one CPU (a call costs 20 times as much)"},
+	[PROGRESS] = {"progress",
+                      .help = "show on standard error how far it is, where COMMAND may write, too"},
+	[JSON] = {"json", .help = "one JSON object per program, then one in all"},
+	[ALL] = {"all", .help = "show every difference of a program, up to a thousand of them"},
+	[EXIT_STATUS] = {"exit-status",
+                         .help = "if all was followed and nothing differs, end with COMMAND's own "
+                                 "status, 128 and the signal's number if one killed it"},
+	[QUIET] = {"quiet", .help = "only programs with differences, and the total"},
+	[OUTPUT] = {"output", .value = "FILE", .file = true,
+                    .help = "write there instead of to standard error"},
+	{0},
+};
 
 struct check_options {
 	struct tracer_options tracer;
@@ -48,99 +68,75 @@ struct check_options {
 	char **command;
 };
 
-/* Takes an option's value from the next argument. */
-static bool take_value(int argc, char **argv, int *i, const char **value)
+static bool take_number(const char *option, const char *text, uint64_t most, uint64_t *number)
 {
-	if (*i + 1 >= argc) {
-		fprintf(stderr, "vas check: %s needs a value\n", argv[*i]);
-		return false;
-	}
-	*value = argv[++*i];
-	return true;
+	return command_number(option, text, 1, most, number);
 }
 
-static bool take_pid(const char *text, int *pid)
+static bool take_option(void *into, unsigned option, const char *value)
 {
-	char *end;
-	long value = strtol(text, &end, 10);
-	*pid = (int)value;
-	if (*text && !*end && value > 0 && value <= INT_MAX)
-		return true;
-	fprintf(stderr, "vas check: --attach takes the number of a process, not '%s'\n", text);
-	return false;
-}
-
-static bool take_call(const char *text, uint64_t *number)
-{
-	char *end;
-	*number = strtoull(text, &end, 10);
-	if (*text >= '0' && *text <= '9' && !*end && *number > 0)
-		return true;
-	fprintf(stderr, "vas check: --call takes the number of a call, from 1, not '%s'\n", text);
-	return false;
-}
-
-static bool take_option(struct check_options *options, int argc, char **argv, int *i)
-{
-	const char *option = argv[*i];
+	struct check_options *options = into;
 	struct tracer_options *tracer = &options->tracer;
-	if (strcmp(option, "--linux") == 0)
-		return take_value(argc, argv, i, &option) &&
-		       linux_parse(option, &options->linux_version);
-	if (strcmp(option, "--record") == 0)
-		return take_value(argc, argv, i, &options->record);
-	if (strcmp(option, "--attach") == 0)
-		return take_value(argc, argv, i, &option) && take_pid(option, &tracer->attach);
-	if (strcmp(option, "--call") == 0)
-		return take_value(argc, argv, i, &option) && take_call(option, &options->call);
-	if (strcmp(option, "--output") == 0)
-		return take_value(argc, argv, i, &options->output);
-	if (strcmp(option, "--full-paths") == 0)
-		tracer->full_paths = true;
-	else if (strcmp(option, "--every") == 0)
-		tracer->every = true;
-	else if (strcmp(option, "--progress") == 0)
-		tracer->progress = true;
-	else if (strcmp(option, "--all-cpus") == 0)
-		tracer->all_cpus = true;
-	else if (strcmp(option, "--all") == 0)
-		options->all = true;
-	else if (strcmp(option, "--exit-status") == 0)
-		options->exit_status = true;
-	else if (strcmp(option, "--picture") == 0)
-		options->picture = true;
-	else if (strcmp(option, "--json") == 0)
-		options->style.json = true;
-	else if (strcmp(option, "--quiet") == 0)
-		options->style.quiet = true;
-	else {
-		fprintf(stderr, "vas check: unknown option %s\n%s", option, usage);
-		return false;
+	bool *const flag[] = {
+		[FULL_PATHS] = &tracer->full_paths,
+		[EVERY] = &tracer->every,
+		[PICTURE] = &options->picture,
+		[ALL_CPUS] = &tracer->all_cpus,
+		[PROGRESS] = &tracer->progress,
+		[JSON] = &options->style.json,
+		[ALL] = &options->all,
+		[EXIT_STATUS] = &options->exit_status,
+		[QUIET] = &options->style.quiet,
+	};
+	uint64_t pid;
+	switch (option) {
+	case LINUX:
+		return linux_parse(value, &options->linux_version);
+	case ATTACH:
+		if (!take_number("attach", value, INT_MAX, &pid))
+			return false;
+		tracer->attach = (int)pid;
+		return true;
+	case CALL:
+		return take_number("call", value, UINT64_MAX, &options->call);
+	case RECORD:
+		options->record = value;
+		return true;
+	case OUTPUT:
+		options->output = value;
+		return true;
 	}
+	*flag[option] = true;
 	return true;
 }
 
-static bool take_options(struct check_options *options, int argc, char **argv)
+/* COMMAND_GO_ON, or the status to end with. */
+static int take_options(struct check_options *options, int argc, char **argv)
 {
-	int i = 1;
-	for (; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++)
-		if (!take_option(options, argc, argv, &i))
-			return false;
-	if (i < argc && strcmp(argv[i], "--") == 0)
-		i++;
-	if ((i >= argc) != (options->tracer.attach != 0)) {
-		fputs(usage, stderr);
-		return false;
-	}
-	options->command = argv + i;
-	return true;
+	int first;
+	int status = command_parse(&command_check, argc, argv, take_option, options, &first);
+	if (status != COMMAND_GO_ON)
+		return status;
+	options->command = argv + first;
+	if (first == argc && !options->tracer.attach)
+		command_error("no COMMAND is given; 'vas check --help' says more");
+	else if (first < argc && options->tracer.attach)
+		command_error("--attach follows a process that runs: it takes no COMMAND");
+	else if (options->tracer.full_paths && !options->record)
+		command_error("--full-paths is about --record, which is not given");
+	else if (options->record && options->output &&
+	         strcmp(options->record, options->output) == 0)
+		command_error("--record and --output name the same file");
+	else
+		return COMMAND_GO_ON;
+	return EXIT_USAGE;
 }
 
 static FILE *open_output(const char *path)
 {
 	FILE *file = fopen(path, "we");
 	if (!file)
-		fprintf(stderr, "vas check: %s: %s\n", path, strerror(errno));
+		command_error("%s: %s", path, strerror(errno));
 	return file;
 }
 
@@ -149,7 +145,7 @@ static bool close_output(FILE *file, const char *path)
 	bool failed = fflush(file) != 0 || ferror(file);
 	failed = (file != stderr && fclose(file) != 0) || failed;
 	if (failed)
-		fprintf(stderr, "vas check: %s could not be written\n", path);
+		command_error("%s could not be written", path);
 	return !failed;
 }
 
@@ -226,15 +222,12 @@ static int run(struct check_options *options)
 	return result;
 }
 
-int cmd_check(int argc, char **argv)
+static int check(int argc, char **argv)
 {
 	struct check_options options = {.style = {.file = stderr}};
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		fputs(usage, stdout);
-		return 0;
-	}
-	if (!take_options(&options, argc, argv))
-		return 2;
+	int status = take_options(&options, argc, argv);
+	if (status != COMMAND_GO_ON)
+		return status;
 	if (options.output && !(options.style.file = open_output(options.output)))
 		return 2;
 	if (options.record && !(options.tracer.log = open_output(options.record)))
@@ -246,3 +239,18 @@ int cmd_check(int argc, char **argv)
 	written = close_output(options.style.file, options.output) && written;
 	return written ? result : EXIT_UNFOLLOWED;
 }
+
+const struct command command_check = {
+	.name = "check",
+	.what = "runs a program and compares what Linux answers it with vas",
+	.synopsis = "-- COMMAND [ARGUMENT]...\n--attach PID",
+	.text = "Runs COMMAND, follows every memory call that it and its children make, makes the "
+		"same calls on vas, and compares each answer and the maps.",
+	.status = "0 nothing differs\n1 there are differences\n2 wrong usage\n"
+		  "3 COMMAND could not be run, or nothing differs, but something could not be "
+		  "followed to its end",
+	.operand = "COMMAND",
+	.program = true,
+	.options = options_known,
+	.run = check,
+};

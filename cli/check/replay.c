@@ -10,12 +10,20 @@
 #include "check/log/log.h"
 #include "check/model/process_model_report.h"
 
-static const char usage[] =
-	"usage: vas replay [--json] [--quiet] [--picture] LOG...\n"
-	"Makes the calls of a program recorded by `vas check --record LOG` on vas, and compares\n"
-	"each answer and the maps with what Linux answered. `-` reads standard input.\n"
-	"Exit status: 0 nothing differs, 1 differences, 2 wrong usage or a log that cannot be\n"
-	"read, 3 nothing differs, but something was not followed to its end.\n";
+enum { JSON, QUIET, PICTURE };
+
+static const struct command_option options_known[] = {
+	[JSON] = {"json", .help = "one JSON object per program, then one in all"},
+	[QUIET] = {"quiet", .help = "only programs with differences, and the total"},
+	[PICTURE] = {"picture",
+                     .help = "then draw the program's address space as it was at its end"},
+	{0},
+};
+
+struct replay_options {
+	struct report_style style;
+	bool picture;
+};
 
 static char *read_all(FILE *file, size_t *len)
 {
@@ -110,34 +118,42 @@ static int replay(const struct report_style *style, bool picture, const char *pa
 	return status;
 }
 
-int cmd_replay(int argc, char **argv)
+static bool take_option(void *into, unsigned option, const char *value)
 {
-	struct report_style style = {.file = stdout};
-	bool picture = false;
-	int i = 1;
-	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
-		if (strcmp(argv[i], "--json") == 0) {
-			style.json = true;
-		} else if (strcmp(argv[i], "--quiet") == 0) {
-			style.quiet = true;
-		} else if (strcmp(argv[i], "--picture") == 0) {
-			picture = true;
-		} else if (strcmp(argv[i], "--help") == 0) {
-			fputs(usage, stdout);
-			return 0;
-		} else {
-			fprintf(stderr, "vas replay: unknown option %s\n%s", argv[i], usage);
-			return 2;
-		}
-	}
-	if (i == argc) {
-		fputs(usage, stderr);
-		return 2;
-	}
-	int worst = 0;
+	struct replay_options *options = into;
+	(void)value;
+	*(option == JSON    ? &options->style.json
+	  : option == QUIET ? &options->style.quiet
+	                    : &options->picture) = true;
+	return true;
+}
+
+static int replay_all(int argc, char **argv)
+{
+	struct replay_options options = {.style = {.file = stdout}};
+	int i, worst = EXIT_SAME;
+	int status = command_parse(&command_replay, argc, argv, take_option, &options, &i);
+	if (status != COMMAND_GO_ON)
+		return status;
 	for (; i < argc; i++) {
-		int status = replay(&style, picture, argv[i]);
+		status = replay(&options.style, options.picture, argv[i]);
 		worst = status > worst ? status : worst;
 	}
 	return worst;
 }
+
+const struct command command_replay = {
+	.name = "replay",
+	.what = "compares a recorded program's calls with vas",
+	.synopsis = "LOG...",
+	.text = "Makes the calls of a program recorded by `vas check --record LOG` on vas, and "
+		"compares each answer and the maps with what Linux answered. A LOG of - is "
+		"standard input.",
+	.status = "0 nothing differs\n1 there are differences\n"
+		  "2 wrong usage, or a log that cannot be read\n"
+		  "3 nothing differs, but something was not followed to its end",
+	.operand = "LOG",
+	.least = 1,
+	.options = options_known,
+	.run = replay_all,
+};

@@ -7,7 +7,6 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -63,21 +62,23 @@ struct worker {
 	size_t sorts;
 };
 
-static const char usage[] =
-	"usage: vas fuzz [OPTION]...\n\n"
-	"Makes random calls on vas and on a process of the running kernel. After each, answers,\n"
-	"maps, VmSize, VmLck, VmData, VmStk, VmExe with VmLib, signals of accesses, bytes loaded\n"
-	"and present pages are compared, and vas's invariants verified. A difference is shrunk\n"
-	"to a script that `vas exec` reproduces.\n\n"
-	"  --seed N      the same seed makes the same calls (default: a new one)\n"
-	"  --ops N       how many calls (default: 100000)\n"
-	"  --jobs N      in N processes at once (default: 1)\n"
-	"  --only NAMES  only these calls: mmap,munmap,mremap,store ...\n"
-	"  --linux X.Y.Z the Linux that vas answers as (default: the running one)\n"
-	"  --pages KIND  vas keeps pages in hardware tables (default) or software trees\n"
-	"  --hugetlb     MAP_HUGETLB too, of an empty pool, which is kept so meanwhile\n"
-	"  --out DIR     where scripts are written (default: .)\n\n"
-	"Exit status: 0 no differences, 1 differences, 2 usage, 77 the kernel cannot be asked.\n";
+enum { SEED, OPS, JOBS, ONLY, LINUX, PAGES, HUGETLB, OUT };
+
+static const struct command_option options_known[] = {
+	[SEED] = {"seed", .value = "N",
+                  .help = "the same seed makes the same calls (default: a new one)"},
+	[OPS] = {"ops", .value = "N", .help = "how many calls (default: 100000)"},
+	[JOBS] = {"jobs", .value = "N", .help = "in N processes at once (default: 1)"},
+	[ONLY] = {"only", .value = "NAMES",
+                  .help = "only these calls: mmap,munmap,mremap,store ..."},
+	[LINUX] = OPTION_LINUX,
+	[PAGES] = OPTION_PAGES,
+	[HUGETLB] = {"hugetlb",
+                     .help = "MAP_HUGETLB too, of an empty pool, which is kept so meanwhile"},
+	[OUT] = {"out", .value = "DIR", .file = true,
+                 .help = "where scripts are written (default: .)"},
+	{0},
+};
 
 static volatile sig_atomic_t stopped;
 
@@ -477,25 +478,13 @@ static int run_jobs(const struct options *options, const struct machine *machine
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
-static bool number_parse(const char *option, const char *text, uint64_t most, uint64_t *number)
-{
-	char *end;
-	errno = 0;
-	*number = strtoull(text, &end, 0);
-	if (errno == 0 && *text != '-' && end != text && *end == '\0' && *number <= most)
-		return true;
-	fprintf(stderr, "vas: --%s takes a number up to %" PRIu64 ", not '%s'\n", option, most,
-	        text);
-	return false;
-}
-
 static bool names_parse(const char *text, uint64_t *only)
 {
 	while (*text) {
 		size_t len = strcspn(text, ",");
 		const struct call_shape *shape = shape_find(text, len);
 		if (!shape) {
-			fprintf(stderr, "vas: --only: there is no call '%.*s'\n", (int)len, text);
+			command_error("--only: there is no call '%.*s'", (int)len, text);
 			return false;
 		}
 		*only |= (uint64_t)1 << shape->name;
@@ -504,57 +493,34 @@ static bool names_parse(const char *text, uint64_t *only)
 	return true;
 }
 
-/* Exit status, or -1: go on. */
-static int parse_options(int argc, char **argv, struct options *options)
+static bool take_option(void *into, unsigned option, const char *value)
 {
-	static const struct option known[] = {
-		{"seed", required_argument, NULL, 's'},  {"ops", required_argument, NULL, 'n'},
-		{"jobs", required_argument, NULL, 'j'},  {"only", required_argument, NULL, 'c'},
-		{"out", required_argument, NULL, 'o'},   {"help", no_argument, NULL, 'h'},
-		{"hugetlb", no_argument, NULL, 't'},     {"linux", required_argument, NULL, 'l'},
-		{"pages", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
-	uint64_t jobs = 1;
-	int c;
-	bool good = true;
-	while (good && (c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
-		switch (c) {
-		case 's':
-			good = number_parse("seed", optarg, UINT64_MAX, &options->seed);
-			break;
-		case 'n':
-			good = number_parse("ops", optarg, UINT64_MAX, &options->ops);
-			break;
-		case 'j':
-			good = number_parse("jobs", optarg, JOBS_MAX, &jobs) && jobs > 0;
-			break;
-		case 'c':
-			good = names_parse(optarg, &options->only);
-			break;
-		case 'p':
-			good = pages_parse(optarg, &options->software);
-			break;
-		case 'l':
-			good = linux_parse(optarg, &options->linux_version);
-			break;
-		case 't':
-			options->hugetlb = true;
-			break;
-		case 'o':
-			options->out = optarg;
-			break;
-		case 'h':
-			printf("%s", usage);
-			return EXIT_SAME;
-		default:
-			return EXIT_USAGE;
-		}
+	struct options *options = into;
+	uint64_t jobs;
+	switch (option) {
+	case SEED:
+		return command_number("seed", value, 0, UINT64_MAX, &options->seed);
+	case OPS:
+		return command_number("ops", value, 0, UINT64_MAX, &options->ops);
+	case JOBS:
+		if (!command_number("jobs", value, 1, JOBS_MAX, &jobs))
+			return false;
+		options->jobs = (unsigned)jobs;
+		return true;
+	case ONLY:
+		return names_parse(value, &options->only);
+	case PAGES:
+		options->software = strcmp(value, "software") == 0;
+		return true;
+	case LINUX:
+		return linux_parse(value, &options->linux_version);
+	case HUGETLB:
+		options->hugetlb = true;
+		return true;
+	default:
+		options->out = value;
+		return true;
 	}
-	options->jobs = (unsigned)jobs;
-	if (good && optind < argc) {
-		fprintf(stderr, "vas: fuzz takes no argument '%s'\n", argv[optind]);
-		return EXIT_USAGE;
-	}
-	return good ? -1 : EXIT_USAGE;
 }
 
 static bool kernel_answers(void)
@@ -565,7 +531,7 @@ static bool kernel_answers(void)
 	return kernel != NULL;
 }
 
-int cmd_fuzz(int argc, char **argv)
+static int fuzz(int argc, char **argv)
 {
 	struct options options = {.ops = 100000, .jobs = 1, .out = "."};
 	struct machine machine;
@@ -573,8 +539,9 @@ int cmd_fuzz(int argc, char **argv)
 	if (getrandom(&options.seed, sizeof(options.seed), 0) != (ssize_t)sizeof(options.seed))
 		options.seed = (uint64_t)time(NULL);
 	options.seed %= 1000000;
-	int status = parse_options(argc, argv, &options);
-	if (status >= 0)
+	int first;
+	int status = command_parse(&command_fuzz, argc, argv, take_option, &options, &first);
+	if (status != COMMAND_GO_ON)
 		return status;
 	if (!machine_or_default(&machine))
 		return EXIT_DIFFERENT;
@@ -591,3 +558,18 @@ int cmd_fuzz(int argc, char **argv)
 	hold_end(pool);
 	return status;
 }
+
+const struct command command_fuzz = {
+	.name = "fuzz",
+	.what = "makes random calls on both sides, and shrinks what differs",
+	.synopsis = "",
+	.text = "Makes random calls on vas and on a process of the running kernel. After each, "
+		"answers, maps, VmSize, VmLck, VmData, VmStk, VmExe with VmLib, signals of "
+		"accesses, "
+		"bytes loaded and present pages are compared, and vas's invariants verified. A "
+		"difference is shrunk to a script that `vas exec` reproduces.",
+	.status = "0 no differences\n1 there are differences\n2 wrong usage\n"
+		  "77 the kernel cannot be asked",
+	.options = options_known,
+	.run = fuzz,
+};

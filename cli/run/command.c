@@ -10,53 +10,37 @@
 
 #include "cli.h"
 
-static const char usage[] =
-	"usage: vas run [options] -- COMMAND [ARGUMENT...]\n"
-	"Runs COMMAND and serves the memory calls that it and its children make, wherever they\n"
-	"make them: vas decides, the kernel's memory is arranged as it has decided.\n"
-	"  --linux X.Y.Z  the Linux that vas answers as (default: the running one)\n"
-	"  --portable     without the kernel's mremap: memory moves by being copied or mapped "
-	"again\n"
-	"  --one-cpu      keep COMMAND on one CPU: calls cost less, threads take turns\n"
-	"  --stats        then say on standard error what was done\n"
-	"Exit status: COMMAND's own, 128 and the signal's number if one killed it; 2 wrong usage,\n"
-	"126 COMMAND could not be run, 127 it was not found.\n";
+enum { LINUX, PORTABLE, ONE_CPU, STATS };
+
+static const struct command_option options_known[] = {
+	[LINUX] = OPTION_LINUX,
+	[PORTABLE] = {"portable",
+                      .help = "without the kernel's mremap: memory moves by being copied "
+                              "or mapped again"},
+	[ONE_CPU] = {"one-cpu",
+                     .help = "keep COMMAND on one CPU: calls cost less, threads take turns"},
+	[STATS] = {"stats", .help = "then say on standard error what was done"},
+	{0},
+};
+
+struct choice {
+	uint32_t version; /* 0: the running one's */
+	bool portable, one_cpu, stats;
+};
+
+static bool take_option(void *into, unsigned option, const char *value)
+{
+	struct choice *choice = into;
+	if (option == LINUX)
+		return linux_parse(value, &choice->version);
+	*(option == PORTABLE  ? &choice->portable
+	  : option == ONE_CPU ? &choice->one_cpu
+	                      : &choice->stats) = true;
+	return true;
+}
 
 #if defined(__linux__) && defined(__x86_64__)
 #include "run/run.h"
-
-static bool take_options(struct run_options *options, bool *stats, int argc, char **argv)
-{
-	int i = 1;
-
-	for (; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--stats") == 0) {
-			*stats = true;
-		} else if (strcmp(argv[i], "--portable") == 0) {
-			options->portable = true;
-		} else if (strcmp(argv[i], "--one-cpu") == 0) {
-			options->one_cpu = true;
-		} else if (strcmp(argv[i], "--linux") == 0) {
-			if (i + 1 >= argc) {
-				fputs("vas run: --linux needs a value\n", stderr);
-				return false;
-			}
-			if (!linux_parse(argv[++i], &options->version))
-				return false;
-		} else {
-			fprintf(stderr, "vas run: unknown option %s\n%s", argv[i], usage);
-			return false;
-		}
-	}
-	if (i < argc && strcmp(argv[i], "--") == 0)
-		i++;
-	if (i >= argc) {
-		fputs(usage, stderr);
-		return false;
-	}
-	options->command = argv + i;
-	return true;
-}
 
 static void print(const struct run_counts *counts)
 {
@@ -81,43 +65,59 @@ static void leave_signals_to_the_program(void)
 	signal(SIGQUIT, SIG_IGN);
 }
 
-int cmd_run(int argc, char **argv)
+/* Runs the program, and ends as it does. */
+static int serve(const struct choice *choice, char **command)
 {
-	struct run_options options = {0};
+	struct run_options options = {.version = choice->version,
+	                              .portable = choice->portable,
+	                              .one_cpu = choice->one_cpu,
+	                              .command = command};
 	struct run_counts counts = {0};
 	struct machine machine;
-	bool stats = false;
-	int status;
-	pid_t pid;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		fputs(usage, stdout);
-		return 0;
-	}
-	if (!take_options(&options, &stats, argc, argv))
-		return EXIT_USAGE;
 	if (!options.version) {
 		if (!machine_read(&machine))
 			return EXIT_UNFOLLOWED;
 		options.version = machine.version;
 	}
-	pid = run_start(&options);
+	pid_t pid = run_start(&options);
 	if (pid < 0)
 		return 126;
 	leave_signals_to_the_program();
-	status = run_tasks(&options, pid, &counts);
-	if (stats)
+	int status = run_tasks(&options, pid, &counts);
+	if (choice->stats)
 		print(&counts);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 #else
-int cmd_run(int argc, char **argv)
+static int serve(const struct choice *choice, char **command)
 {
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		fputs(usage, stdout);
-		return 0;
-	}
-	fputs("vas run: only on Linux on x86-64\n", stderr);
+	(void)choice, (void)command;
+	command_error("only on Linux on x86-64");
 	return EXIT_SKIPPED;
 }
 #endif
+
+static int run(int argc, char **argv)
+{
+	struct choice choice = {0};
+	int first;
+	int status = command_parse(&command_run, argc, argv, take_option, &choice, &first);
+	return status != COMMAND_GO_ON ? status : serve(&choice, argv + first);
+}
+
+const struct command command_run = {
+	.name = "run",
+	.what = "runs a program, its memory served by vas",
+	.synopsis = "-- COMMAND [ARGUMENT]...",
+	.text = "Runs COMMAND and serves the memory calls that it and its children make, wherever "
+		"they make them: vas decides, the kernel's memory is arranged as it has decided.",
+	.status = "N COMMAND's own, or 128 and the signal's number if one killed it\n"
+		  "2 wrong usage\n126 COMMAND could not be run\n127 COMMAND was not found\n"
+		  "77 not on this machine",
+	.operand = "COMMAND",
+	.least = 1,
+	.program = true,
+	.options = options_known,
+	.run = run,
+};

@@ -5,7 +5,6 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,23 +39,25 @@ struct run {
 	char brief[300]; /* and in one */
 };
 
-static const char usage[] =
-	"usage: vas exec [OPTION]... SCRIPT|-...\n\n"
-	"Runs scripts of calls, written as strace prints them (docs/notation.md). Answers\n"
-	"given in a script are checked, the others printed. On both sides, answers, maps and\n"
-	"counters are compared after each call; the first difference ends the script.\n\n"
-	"  --on vas|kernel|both  where to run (default: both where the kernel can be asked)\n"
-	"  --linux X.Y[.Z]       the Linux that vas answers as (default: the running one)\n"
-	"  --pages KIND          vas keeps pages in hardware tables (default) or software trees\n"
-	"  --format NAME         the page-table format of vas (default: the running kernel's)\n"
-	"  --relocate            the scripts are for x86-64 with pages of 4 KiB: let addresses\n"
-	"                        and lengths be those of the machine\n"
-	"  --maps                print the final map\n"
-	"  --set-sysctls         as root, set the sysctls that scripts need, and put them back:\n"
-	"                        for the whole machine, so for one of your own (vas judge)\n"
-	"  --no-check            do not verify vas's invariants after each call\n\n"
-	"Exit status: 0 nothing differs and all answers are as expected, 1 something is not,\n"
-	"2 usage or syntax, 77 nothing could run.\n";
+enum { ON, LINUX, PAGES, FORMAT, RELOCATE, MAPS, SET_SYSCTLS, NO_CHECK };
+
+static const struct command_option options_known[] = {
+	[ON] = {"on", .words = SIDES_WORDS,
+                .help = "where to run (default: both where the kernel can be asked)"},
+	[LINUX] = OPTION_LINUX,
+	[PAGES] = OPTION_PAGES,
+	[FORMAT] = {"format", .value = "NAME",
+                    .help = "the page-table format of vas (default: the running kernel's)"},
+	[RELOCATE] = {"relocate", .help = "the scripts are for x86-64 with pages of 4 KiB: let "
+                                          "addresses and lengths be those of the machine"},
+	[MAPS] = {"maps", .help = "print the final map"},
+	[SET_SYSCTLS] =
+		{"set-sysctls",
+                 .help = "as root, set the sysctls that scripts need, and put them back: for "
+                         "the whole machine, so for one of your own (vas judge)"},
+	[NO_CHECK] = {"no-check", .help = "do not verify vas's invariants after each call"},
+	{0},
+};
 
 /* ---- Which sides run ------------------------------------------------------------------------- */
 
@@ -452,67 +453,34 @@ static bool check_syntax(char **paths, size_t count)
 	return true;
 }
 
-/* Exit status, or -1: go on with *options; optind is the first script. */
-static int parse_options(int argc, char **argv, struct options *options)
+static bool take_option(void *into, unsigned option, const char *value)
 {
-	static const struct option known[] = {{"on", required_argument, NULL, 'o'},
-	                                      {"linux", required_argument, NULL, 'l'},
-	                                      {"pages", required_argument, NULL, 'p'},
-	                                      {"maps", no_argument, NULL, 'm'},
-	                                      {"check", no_argument, NULL, 'c'},
-	                                      {"no-check", no_argument, NULL, 'n'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {"set-sysctls", no_argument, NULL, 's'},
-	                                      {"format", required_argument, NULL, 'f'},
-	                                      {"relocate", no_argument, NULL, 'r'},
-	                                      {NULL, 0, NULL, 0}};
-	int c;
-	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
-		switch (c) {
-		case 'o':
-			if (!sides_parse(optarg, &options->sides))
-				return EXIT_USAGE;
-			break;
-		case 'l':
-			if (!linux_parse(optarg, &options->linux_version))
-				return EXIT_USAGE;
-			break;
-		case 'p':
-			if (!pages_parse(optarg, &options->software))
-				return EXIT_USAGE;
-			break;
-		case 'm':
-			options->maps = true;
-			break;
-		case 'c':
-			options->check = true;
-			break;
-		case 'n':
-			options->check = false;
-			break;
-		case 's':
-			options->sets = true;
-			break;
-		case 'f':
-			options->format = machine_format_find(optarg);
-			if (!options->format)
-				return EXIT_USAGE;
-			break;
-		case 'r':
-			options->relocate = true;
-			break;
-		case 'h':
-			printf("%s", usage);
-			return EXIT_SAME;
-		default:
-			return EXIT_USAGE;
-		}
+	struct options *options = into;
+	switch (option) {
+	case ON:
+		options->sides = sides_parse(value);
+		return true;
+	case LINUX:
+		return linux_parse(value, &options->linux_version);
+	case PAGES:
+		options->software = strcmp(value, "software") == 0;
+		return true;
+	case FORMAT:
+		options->format = machine_format_find(value);
+		return options->format != NULL;
+	case RELOCATE:
+		options->relocate = true;
+		return true;
+	case MAPS:
+		options->maps = true;
+		return true;
+	case SET_SYSCTLS:
+		options->sets = true;
+		return true;
+	default:
+		options->check = false;
+		return true;
 	}
-	if (optind == argc) {
-		fprintf(stderr, "vas: exec needs a script; 'vas exec --help' says more\n");
-		return EXIT_USAGE;
-	}
-	return -1;
 }
 
 /* With a max_map_count of 4 this process gets no more mappings either: malloc has all it may need
@@ -527,17 +495,37 @@ static void need_no_mappings(void)
 	free(some);
 }
 
-int cmd_exec(int argc, char **argv)
+static int exec(int argc, char **argv)
 {
 	struct options options = {.sides = sides_default(), .check = true};
-	int status = parse_options(argc, argv, &options);
-	if (status >= 0)
+	int first;
+	int status = command_parse(&command_exec, argc, argv, take_option, &options, &first);
+	if (status != COMMAND_GO_ON)
 		return status;
-	size_t count = (size_t)(argc - optind);
+	if (options.linux_version && !sides_have_vas(options.sides, "linux"))
+		return EXIT_USAGE;
+	size_t count = (size_t)(argc - first);
 	options.several = count > 1;
-	if (!check_syntax(argv + optind, count))
+	if (!check_syntax(argv + first, count))
 		return EXIT_USAGE;
 	if (options.sets)
 		need_no_mappings();
-	return run_all(&options, argv + optind, count);
+	return run_all(&options, argv + first, count);
 }
+
+const struct command command_exec = {
+	.name = "exec",
+	.what = "runs scripts of calls, and compares",
+	.synopsis = "SCRIPT...",
+	.text = "Runs scripts of calls, written as strace prints them (docs/notation.md). Answers "
+		"given in a script are checked, the others printed. On both sides, answers, maps "
+		"and "
+		"counters are compared after each call; the first difference ends the script. A "
+		"SCRIPT of - is standard input.",
+	.status = "0 nothing differs and all answers are as expected\n1 something is not\n"
+		  "2 usage or syntax\n77 nothing could run",
+	.operand = "SCRIPT",
+	.least = 1,
+	.options = options_known,
+	.run = exec,
+};

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #include "shell/shell.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,13 +34,14 @@ const struct shell_word shell_words[] = {
 	{NULL, NULL, NULL},
 };
 
-static const char usage[] =
-	"usage: vas shell [OPTION]...\n\n"
-	"Reads calls as strace prints them, makes them and prints the answers. 'help' lists\n"
-	"what else can be asked. '[2] ' before a line asks or lets speak what fork() made.\n"
-	"Lines may also be piped in.\n\n"
-	"  --on vas|kernel|both  who answers (default: vas; both compares after each call)\n"
-	"  --linux X.Y           the Linux that vas answers as (default: the running one)\n";
+enum { ON, LINUX };
+
+static const struct command_option options_known[] = {
+	[ON] = {"on", .words = SIDES_WORDS,
+                .help = "who answers (default: vas; both compares after each call)"},
+	[LINUX] = OPTION_LINUX,
+	{0},
+};
 
 static void complain(struct shell *shell, unsigned column, const char *what)
 {
@@ -303,32 +303,31 @@ static bool start_sides(struct shell *shell, enum sides sides, uint32_t version)
 	return !(sides & SIDES_VAS) || shell->pair.vas;
 }
 
-int cmd_shell(int argc, char **argv)
+struct choice {
+	enum sides sides;
+	uint32_t version;
+};
+
+static bool take_option(void *into, unsigned option, const char *value)
 {
-	static const struct option known[] = {{"on", required_argument, NULL, 'o'},
-	                                      {"linux", required_argument, NULL, 'l'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {NULL, 0, NULL, 0}};
+	struct choice *choice = into;
+	if (option == LINUX)
+		return linux_parse(value, &choice->version);
+	choice->sides = sides_parse(value);
+	return true;
+}
+
+static int shell_run(int argc, char **argv)
+{
 	struct shell shell = {.status = EXIT_SAME};
-	enum sides sides = SIDES_VAS;
-	uint32_t version = 0;
-	int c;
-	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
-		if (c == 'h') {
-			printf("%s", usage);
-			return EXIT_SAME;
-		}
-		if (c == 'o' && sides_parse(optarg, &sides))
-			continue;
-		if (c == 'l' && linux_parse(optarg, &version))
-			continue;
+	struct choice choice = {.sides = SIDES_VAS};
+	int first;
+	int status = command_parse(&command_shell, argc, argv, take_option, &choice, &first);
+	if (status != COMMAND_GO_ON)
+		return status;
+	if (choice.version && !sides_have_vas(choice.sides, "linux"))
 		return EXIT_USAGE;
-	}
-	if (optind < argc) {
-		fprintf(stderr, "vas: shell takes no argument '%s'\n", argv[optind]);
-		return EXIT_USAGE;
-	}
-	bool good = start_sides(&shell, sides, version);
+	bool good = start_sides(&shell, choice.sides, choice.version);
 	if (good) {
 		shell.terminal = shell_lines_start();
 		run(&shell);
@@ -339,3 +338,16 @@ int cmd_shell(int argc, char **argv)
 		return EXIT_DIFFERENT;
 	return shell.terminal ? EXIT_SAME : shell.status;
 }
+
+const struct command command_shell = {
+	.name = "shell",
+	.what = "takes calls typed at a prompt",
+	.synopsis = "",
+	.text = "Reads calls as strace prints them, makes them and prints the answers. 'help' "
+		"lists "
+		"what else can be asked. '[2] ' before a line asks or lets speak what fork() made. "
+		"Lines may also be piped in.",
+	.status = "0 all well\n1 something piped in differs or failed\n2 usage or syntax",
+	.options = options_known,
+	.run = shell_run,
+};

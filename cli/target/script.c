@@ -30,15 +30,6 @@ static bool fail(const struct reader *reader, const char *at, const char *what)
 	return false;
 }
 
-bool pages_parse(const char *text, bool *software)
-{
-	*software = strcmp(text, "software") == 0;
-	if (*software || strcmp(text, "hardware") == 0)
-		return true;
-	fprintf(stderr, "vas: --pages takes hardware or software, not '%s'\n", text);
-	return false;
-}
-
 /* ---- Directives: "#: word ..." --------------------------------------------------------------- */
 
 static bool take_version(const struct reader *reader, const char *at, bool since)

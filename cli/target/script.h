@@ -39,7 +39,4 @@ struct script {
 bool script_read(const char *path, struct script *script);
 void script_free(struct script *script);
 
-/* The argument of --pages, "hardware" or "software"; false: a message has been printed. */
-bool pages_parse(const char *text, bool *software);
-
 #endif

@@ -63,6 +63,15 @@ struct vas_file;
 
 /* ---- Versions ------------------------------------------------------------------------------- */
 
+/* The library's own: what a step of each number means stands at the head of CHANGES.md. */
+#define VAS_VERSION_MAJOR 0
+#define VAS_VERSION_MINOR 1
+#define VAS_VERSION_PATCH 0
+#define VAS_VERSION VAS_VERSION_TEXT(VAS_VERSION_MAJOR, VAS_VERSION_MINOR, VAS_VERSION_PATCH)
+#define VAS_VERSION_TEXT(major, minor, patch) VAS_VERSION_JOIN(major, minor, patch) /* "0.1.0" */
+#define VAS_VERSION_JOIN(major, minor, patch) #major "." #minor "." #patch
+
+/* The Linux answered for. */
 /* VAS_LINUX(6, 18, 44); VAS_LINUX(6, 18): the last of that series. Stable updates change facts too,
  * each series at a level of its own. Numbers up to 255, the level up to VAS_LINUX_LAST. Later
  * versions compare greater. */
@@ -342,6 +351,7 @@ void vas_group_put(struct vas_group *group);
  * called at any time, also by the hook. */
 void vas_group_set_limit(struct vas_group *group, uint64_t max_frames);
 
+/* What is charged to a group. */
 struct vas_group_usage {
 	uint64_t frames;     /* charged now */
 	uint64_t max_frames; /* the limit */

@@ -14,8 +14,8 @@ fails() { # STATUS WORDS COMMAND...
 	[ -z "$words" ] || grep -qF -- "$words" "$dir/err" ||
 		{ echo "$*: said nothing of '$words'"; exit 1; }
 }
-fails 2 'usage: vas run' "$VAS" run
-fails 2 'unknown option --fast' "$VAS" run --fast -- true
+fails 2 'vas run: no COMMAND is given' "$VAS" run
+fails 2 'vas run: there is no option --fast' "$VAS" run --fast -- true
 fails 2 '--linux needs a value' "$VAS" run --linux
 fails 2 "not 'six'" "$VAS" run --linux six -- true
 fails 127 'no-such-program: No such file' "$VAS" run -- no-such-program

@@ -2,14 +2,25 @@
 # Installs into an empty directory, then builds and runs an example against what is there, found
 # once by pkg-config and once by CMake's find_package.
 #
-# usage: install.sh CMAKE BUILD_DIR EXAMPLE_C CC
+# usage: install.sh CMAKE BUILD_DIR SOURCE_DIR CC
 set -eu
-cmake=$1 build=$2 example=$3 cc=$4
+cmake=$1 build=$2 source=$3 cc=$4
+example=$source/examples/twenty_lines.c
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 
 "$cmake" --install "$build" --prefix "$root/usr" >"$root/log" || { cat "$root/log"; exit 1; }
 test -x "$root/usr/bin/vas"
+for file in share/man/man1/vas-check.1 share/man/man3/vas_mremap.3 share/man/man3/vas_munlock.3 \
+	share/bash-completion/completions/vas share/zsh/site-functions/_vas share/doc/vas/LICENSE \
+	share/doc/vas/docs/notation.md; do
+	test -s "$root/usr/$file" || { echo "$file is not installed"; exit 1; }
+done
+archive=$(find "$root/usr" -name libvas.a)
+if readelf -S "$archive" | grep debug_info; then
+	echo "$archive has debug information"
+	exit 1
+fi
 
 pc=$(find "$root/usr" -name vas.pc)
 export PKG_CONFIG_PATH="${pc%/vas.pc}"
@@ -37,3 +48,9 @@ EOF
 	-DCMAKE_C_COMPILER="$cc" >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
 "$cmake" --build "$root/project/build" >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
 "$root/project/build/user"
+
+# And it can be taken away again.
+"$source/scripts/uninstall" "$build/install_manifest.txt"
+left=$(find "$root/usr" ! -type d)
+[ -z "$left" ] || { echo "not uninstalled: $left"; exit 1; }
+[ ! -e "$root/usr/share/doc/vas" ] && [ ! -e "$root/usr/include/vas" ]

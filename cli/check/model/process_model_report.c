@@ -338,6 +338,10 @@ static void put_json(const struct report_style *style, const struct model *model
 		fprintf(file, ",\"seconds\":%.3f,\"program_cpu\":%.3f,\"check_cpu\":%.3f",
 		        style->seconds, style->program_cpu, style->check_cpu);
 	put_shown_json(file, model_shown_call(model));
+	if (model_picture(model)) {
+		fputs(",\"picture\":", file);
+		put_string(file, model_picture(model));
+	}
 	fputs(",\"machine_changes\":", file);
 	put_string(file, style->changes);
 	fputs("}\n", file);
