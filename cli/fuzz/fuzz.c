@@ -31,7 +31,7 @@
 
 struct options {
 	uint64_t seed, ops, only;
-	unsigned jobs;
+	unsigned jobs, at_once;
 	uint32_t linux_version; /* vas's; 0: the machine's */
 	bool hugetlb, software;
 	const char *out;
@@ -62,13 +62,16 @@ struct worker {
 	size_t sorts;
 };
 
-enum { SEED, OPS, JOBS, ONLY, LINUX, PAGES, HUGETLB, OUT };
+enum { SEED, OPS, JOBS, AT_ONCE, ONLY, LINUX, PAGES, HUGETLB, OUT };
 
 static const struct command_option options_known[] = {
 	[SEED] = {"seed", .value = "N",
                   .help = "the same seed makes the same calls (default: a new one)"},
 	[OPS] = {"ops", .value = "N", .help = "how many calls (default: 100000)"},
 	[JOBS] = {"jobs", .value = "N", .help = "in N processes at once (default: 1)"},
+	[AT_ONCE] = {"at-once", .value = "N",
+                     .help = "all but the answers is compared after N calls, up to 64, not after "
+                             "each; a round that differs is made again and compared after each"},
 	[ONLY] = {"only", .value = "NAMES",
                   .help = "only these calls: mmap,munmap,mremap,store ..."},
 	[LINUX] = OPTION_LINUX,
@@ -169,6 +172,9 @@ static unsigned seen_before(struct worker *worker, const struct fuzz_difference 
 
 static void report(struct worker *worker, struct fuzz_difference *difference)
 {
+	worker->job->script.count -= difference->behind;
+	if (worker->run.at_once > 1 && difference->kind != FUZZ_CRASH)
+		fuzz_find_first(&worker->run, &worker->job->script, difference);
 	if (seen_before(worker, difference) >= SHRINKS_OF_A_SORT) {
 		worker->job->differences++;
 		return;
@@ -271,6 +277,8 @@ static bool run_round(struct worker *worker)
 	}
 	if (begun && result == FUZZ_SAME && !stopped)
 		result = sweep(worker, &difference);
+	if (begun && result == FUZZ_SAME)
+		result = fuzz_run_compare(&worker->run, &difference);
 	if (begun && result == FUZZ_SAME)
 		result = fuzz_run_audit(&worker->run, &difference);
 	fuzz_run_end(&worker->run);
@@ -456,6 +464,7 @@ static int run_jobs(const struct options *options, const struct machine *machine
 		worker[i].number = i;
 		worker[i].seed = fuzz_derive(options->seed, i);
 		worker[i].run.machine = machine;
+		worker[i].run.at_once = options->at_once;
 		worker[i].gen.only = options->only;
 		worker[i].gen.page = machine->format->page_size;
 		worker[i].gen.large_page = machine_huge_size(machine, 0);
@@ -496,16 +505,21 @@ static bool names_parse(const char *text, uint64_t *only)
 static bool take_option(void *into, unsigned option, const char *value)
 {
 	struct options *options = into;
-	uint64_t jobs;
+	uint64_t number;
 	switch (option) {
 	case SEED:
 		return command_number("seed", value, 0, UINT64_MAX, &options->seed);
 	case OPS:
 		return command_number("ops", value, 0, UINT64_MAX, &options->ops);
 	case JOBS:
-		if (!command_number("jobs", value, 1, JOBS_MAX, &jobs))
+		if (!command_number("jobs", value, 1, JOBS_MAX, &number))
 			return false;
-		options->jobs = (unsigned)jobs;
+		options->jobs = (unsigned)number;
+		return true;
+	case AT_ONCE:
+		if (!command_number("at-once", value, 1, FUZZ_AT_ONCE_MAX, &number))
+			return false;
+		options->at_once = (unsigned)number;
 		return true;
 	case ONLY:
 		return names_parse(value, &options->only);
@@ -533,7 +547,7 @@ static bool kernel_answers(void)
 
 static int fuzz(int argc, char **argv)
 {
-	struct options options = {.ops = 100000, .jobs = 1, .out = "."};
+	struct options options = {.ops = 100000, .jobs = 1, .at_once = 1, .out = "."};
 	struct machine machine;
 	const struct sigaction action = {.sa_handler = stop};
 	if (getrandom(&options.seed, sizeof(options.seed), 0) != (ssize_t)sizeof(options.seed))

@@ -44,6 +44,8 @@ enum fuzz_result fuzz_replay(struct fuzz_run *run, const struct fuzz_script *scr
                              struct fuzz_difference *difference, size_t *at, FILE *out)
 {
 	enum fuzz_result result = fuzz_run_begin(run) ? FUZZ_SAME : FUZZ_BROKEN;
+	const unsigned at_once = run->at_once;
+	run->at_once = 1;
 	for (*at = 0; result == FUZZ_SAME && *at < script->count; ++*at) {
 		result = fuzz_run_call(run, &script->call[*at], difference);
 		if (out && result != FUZZ_LEFT_OUT && result != FUZZ_BROKEN)
@@ -57,6 +59,7 @@ enum fuzz_result fuzz_replay(struct fuzz_run *run, const struct fuzz_script *scr
 	if (result == FUZZ_SAME)
 		result = fuzz_run_audit(run, difference);
 	fuzz_run_end(run);
+	run->at_once = at_once;
 	return result;
 }
 
@@ -235,6 +238,18 @@ static void ask(struct shrink *shrink)
 	                             shrink->difference->addr);
 	call.process = shrink->difference->process;
 	script->call[script->count++] = call;
+}
+
+void fuzz_find_first(struct fuzz_run *run, struct fuzz_script *script,
+                     struct fuzz_difference *difference)
+{
+	struct fuzz_difference found;
+	size_t at;
+	if (fuzz_replay(run, script, &found, &at, NULL) != FUZZ_DIFFERENT)
+		return;
+	*difference = found;
+	if (at < script->count)
+		script->count = at + 1;
 }
 
 bool fuzz_shrink(struct fuzz_run *run, struct fuzz_script *script,

@@ -21,6 +21,11 @@ struct fuzz_script {
 enum fuzz_result fuzz_replay(struct fuzz_run *run, const struct fuzz_script *script,
                              struct fuzz_difference *difference, size_t *at, FILE *out);
 
+/* The difference was found when more than one call had been made: *difference and the script become
+ * those of the first there is, all being compared after each call. They stay if there is none. */
+void fuzz_find_first(struct fuzz_run *run, struct fuzz_script *script,
+                     struct fuzz_difference *difference);
+
 /* Removes and simplifies calls while a difference of the same sort stays; *difference is then that
  * of the result. Ends early when *stop is set. False: the difference does not show again. */
 bool fuzz_shrink(struct fuzz_run *run, struct fuzz_script *script,

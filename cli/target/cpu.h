@@ -30,7 +30,7 @@ extern const uint32_t cpu_audit; /* AUDIT_ARCH_* */
 bool cpu_get(pid_t tid, struct user_regs_struct *regs);
 bool cpu_set(pid_t tid, const struct user_regs_struct *regs);
 
-/* The answer of a system call, or of an order's load, where it has ended: read, and changed. */
+/* The answer of a system call where it has ended: read, and changed. */
 bool cpu_result(pid_t tid, uint64_t *value);
 bool cpu_set_result(pid_t tid, uint64_t value);
 
@@ -42,16 +42,19 @@ bool cpu_answer_instead(pid_t tid, uint64_t value);
 
 /* ---- The stub (stub.c) ----------------------------------------------------------------------- */
 
-/* Offsets in its page. Each piece ends with a breakpoint. */
+/* Offsets in its page. The orders are for processors that read them there themselves. */
 enum {
 	AT_SYSCALL = 0x100,
+	AT_DONE = 0x140,
 	AT_LOAD = 0x160,
 	AT_STORE = 0x180,
 	AT_TOUCH = 0x1a0,
 	AT_JUMP = 0x1c0,
-	AT_NEXT = 0x1e0,
-	AT_ORDER = 0x200,
+	AT_NEXT = 0x1e0, /* a breakpoint */
+	AT_ORDERS = 0x200,
 };
+
+#define CPU_ORDERS_MAX 6
 
 struct order {
 	uint64_t code;   /* the address of what is to run */
@@ -65,9 +68,18 @@ void cpu_write_code(unsigned char *page);
  * `stub` is where it has the page. */
 void cpu_rest(struct user_regs_struct *regs, uint64_t stub);
 
-/* Makes it so that the process, at a breakpoint, runs the order when it is resumed. */
-bool cpu_give_order(pid_t pid, const struct user_regs_struct *rest, unsigned char *page,
-                    const struct order *order);
+/* How many orders are carried out between two stops: up to CPU_ORDERS_MAX. */
+extern const unsigned cpu_orders;
+
+/* Makes it so that the process, at rest, carries out `count` orders when it is resumed. Behind
+ * order[count - 1] there is room for one more. */
+bool cpu_give_orders(pid_t pid, const struct user_regs_struct *rest, unsigned char *page,
+                     struct order *order, unsigned count);
+
+/* What came of them, where the process has stopped: at its breakpoint, behind `count`, or in the
+ * one behind *done orders. False: errno says why it cannot be known. */
+bool cpu_results(pid_t pid, uint64_t stub, unsigned count, bool at_breakpoint,
+                 uint64_t value[CPU_ORDERS_MAX], unsigned *done);
 
 /* A touch is of so many bytes, aligned. */
 extern const unsigned cpu_touched;

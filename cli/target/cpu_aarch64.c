@@ -19,6 +19,7 @@ const uint32_t cpu_audit = AUDIT_ARCH_AARCH64;
 const unsigned cpu_zeros = 4; /* udf #0 */
 const uint64_t cpu_jump_from = 0;
 const unsigned cpu_touched = 1;
+const unsigned cpu_orders = 1; /* they are registers */
 const bool cpu_steps = true;
 
 bool cpu_get(pid_t tid, struct user_regs_struct *regs)
@@ -101,15 +102,24 @@ void cpu_rest(struct user_regs_struct *regs, uint64_t stub)
 	regs->pc = stub + AT_NEXT;
 }
 
-bool cpu_give_order(pid_t pid, const struct user_regs_struct *rest, unsigned char *page,
-                    const struct order *order)
+bool cpu_give_orders(pid_t pid, const struct user_regs_struct *rest, unsigned char *page,
+                     struct order *order, unsigned count)
 {
 	struct user_regs_struct regs = *rest;
 	(void)page;
+	(void)count;
 	regs.pc = order->code;
 	regs.regs[8] = order->number;
 	memcpy(regs.regs, order->arg, sizeof(order->arg));
 	return cpu_set(pid, &regs);
+}
+
+bool cpu_results(pid_t pid, uint64_t stub, unsigned count, bool at_breakpoint,
+                 uint64_t value[CPU_ORDERS_MAX], unsigned *done)
+{
+	(void)stub;
+	*done = at_breakpoint ? count : 0;
+	return cpu_result(pid, &value[0]);
 }
 
 bool cpu_rewind(pid_t pid, const struct user_regs_struct *rest)

@@ -17,6 +17,7 @@ const uint32_t cpu_audit = AUDIT_ARCH_RISCV64;
 const unsigned cpu_zeros = 4; /* two instructions that are defined to be none */
 const uint64_t cpu_jump_from = 0;
 const unsigned cpu_touched = 4;
+const unsigned cpu_orders = 1; /* they are registers */
 const bool cpu_steps = false;
 
 bool cpu_get(pid_t tid, struct user_regs_struct *regs)
@@ -96,11 +97,12 @@ void cpu_rest(struct user_regs_struct *regs, uint64_t stub)
 	regs->pc = stub + AT_NEXT;
 }
 
-bool cpu_give_order(pid_t pid, const struct user_regs_struct *rest, unsigned char *page,
-                    const struct order *order)
+bool cpu_give_orders(pid_t pid, const struct user_regs_struct *rest, unsigned char *page,
+                     struct order *order, unsigned count)
 {
 	struct user_regs_struct regs = *rest;
 	(void)page;
+	(void)count;
 	regs.pc = order->code;
 	regs.a7 = order->number;
 	regs.a0 = order->arg[0];
@@ -110,6 +112,14 @@ bool cpu_give_order(pid_t pid, const struct user_regs_struct *rest, unsigned cha
 	regs.a4 = order->arg[4];
 	regs.a5 = order->arg[5];
 	return cpu_set(pid, &regs);
+}
+
+bool cpu_results(pid_t pid, uint64_t stub, unsigned count, bool at_breakpoint,
+                 uint64_t value[CPU_ORDERS_MAX], unsigned *done)
+{
+	(void)stub;
+	*done = at_breakpoint ? count : 0;
+	return cpu_result(pid, &value[0]);
 }
 
 /* What ran may have got as far as a system call, which it must not make. */

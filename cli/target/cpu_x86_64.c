@@ -15,6 +15,7 @@ const uint32_t cpu_audit = AUDIT_ARCH_X86_64;
 const unsigned cpu_zeros = 2; /* add %al,(%rax) */
 const uint64_t cpu_jump_from = (uint64_t)1 << 47;
 const unsigned cpu_touched = 1;
+const unsigned cpu_orders = CPU_ORDERS_MAX;
 const bool cpu_steps = true;
 
 #define REGISTER(name) (offsetof(struct user, regs) + offsetof(struct user_regs_struct, name))
@@ -58,13 +59,13 @@ bool cpu_answer_instead(pid_t tid, uint64_t value)
 
 /* ---- The stub -------------------------------------------------------------------------------- */
 
-/* The order's fields as 32-bit absolute addresses, lowest byte first. */
-#define FIELD(n) (AT_ORDER + 8 * (n)) & 0xff, (AT_ORDER + 8 * (n)) >> 8, 0x40, 0
-#define LOAD(prefix, reg, n) prefix, 0x8b, (reg) << 3 | 4, 0x25, FIELD(n) /* mov field,%reg */
+/* %rbx is where the order is, whose fields lie at so many bytes behind. */
+#define LOAD(prefix, reg, n) prefix, 0x8b, 0x43 | (reg) << 3, 8 * (n) /* mov field,%reg */
 #define LOAD_RAX LOAD(0x48, 0, 1)
 #define LOAD_RCX LOAD(0x48, 1, 2)
 #define SYSCALL 0x0f, 0x05
-#define STOP_AND_NEXT 0xcc, 0xff, 0x24, 0x25, FIELD(0) /* int3; jmp *order.code */
+#define DONE(at) 0xeb, (AT_DONE - (at) - 2) & 0xff /* jmp done, from offset `at` */
+#define GO_ON 0xff, 0x23                           /* jmp *order.code */
 
 void cpu_write_code(unsigned char *page)
 {
@@ -72,14 +73,29 @@ void cpu_write_code(unsigned char *page)
 	static const unsigned char system_call[] = {
 		LOAD_RAX,         LOAD(0x48, 7, 2), LOAD(0x48, 6, 3),
 		LOAD(0x48, 2, 4), LOAD(0x4c, 2, 5), LOAD(0x4c, 0, 6),
-		LOAD(0x4c, 1, 7), SYSCALL,          STOP_AND_NEXT,
+		LOAD(0x4c, 1, 7), SYSCALL,          DONE(AT_SYSCALL + 30),
 	};
-	static const unsigned char load[] = {LOAD_RAX, 0x8a, 0x00, STOP_AND_NEXT};
-	static const unsigned char store[] = {LOAD_RAX, LOAD_RCX, 0x88, 0x08, STOP_AND_NEXT};
-	static const unsigned char touch[] = {LOAD_RAX, 0xf0, 0x80, 0x08, 0x00, STOP_AND_NEXT};
+	/* The page cannot be written: the results wait in r12, the last one, r13 and so on. */
+	static const unsigned char done[] = {
+		0x48,  0x89, 0xec,       /* mov %rbp,%rsp */
+		0x4c,  0x89, 0xfd,       /* mov %r15,%rbp */
+		0x4d,  0x89, 0xf7,       /* mov %r14,%r15 */
+		0x4d,  0x89, 0xee,       /* mov %r13,%r14 */
+		0x4d,  0x89, 0xe5,       /* mov %r12,%r13 */
+		0x49,  0x89, 0xc4,       /* mov %rax,%r12 */
+		0x48,  0x83, 0xc3, 0x40, /* add $64,%rbx */
+		GO_ON,
+	};
+	static const unsigned char load[] = {LOAD_RAX, 0x8a, 0x00, DONE(AT_LOAD + 6)};
+	static const unsigned char store[] = {LOAD_RAX, LOAD_RCX, 0x88, 0x08, DONE(AT_STORE + 10)};
+	static const unsigned char touch[] = {LOAD_RAX, 0xf0, 0x80, 0x08, 0x00, DONE(AT_TOUCH + 8)};
 	static const unsigned char jump_there[] = {LOAD_RAX, 0xff, 0xe0}; /* jmp *%rax */
-	static const unsigned char next[] = {STOP_AND_NEXT};
+	static const unsigned char next[] = {
+		0xcc,  0xbb, AT_ORDERS & 0xff, AT_ORDERS >> 8, 0x40, 0, /* int3; mov $orders,%ebx */
+		GO_ON,
+	};
 	memcpy(page + AT_SYSCALL, system_call, sizeof(system_call));
+	memcpy(page + AT_DONE, done, sizeof(done));
 	memcpy(page + AT_LOAD, load, sizeof(load));
 	memcpy(page + AT_STORE, store, sizeof(store));
 	memcpy(page + AT_TOUCH, touch, sizeof(touch));
@@ -89,16 +105,34 @@ void cpu_write_code(unsigned char *page)
 
 void cpu_rest(struct user_regs_struct *regs, uint64_t stub)
 {
-	regs->rip = stub + AT_NEXT + 1; /* behind the int3: to the next order */
+	regs->rip = stub + AT_NEXT + 1; /* behind the int3: to the next orders */
 }
 
-/* The process reads it itself, so that a system call of one at rest costs one resume. */
-bool cpu_give_order(pid_t pid, const struct user_regs_struct *rest, unsigned char *page,
-                    const struct order *order)
+/* The process reads them itself, so that a system call of one at rest costs one resume. */
+bool cpu_give_orders(pid_t pid, const struct user_regs_struct *rest, unsigned char *page,
+                     struct order *order, unsigned count)
 {
 	(void)pid;
-	(void)rest;
-	memcpy(page + AT_ORDER, order, sizeof(*order));
+	order[count] = (struct order){.code = rest->rip - 1};
+	memcpy(page + AT_ORDERS, order, (count + 1) * sizeof(*order));
+	return true;
+}
+
+bool cpu_results(pid_t pid, uint64_t stub, unsigned count, bool at_breakpoint,
+                 uint64_t value[CPU_ORDERS_MAX], unsigned *done)
+{
+	struct user_regs_struct regs;
+	if (count == 1 && at_breakpoint) {
+		*done = 1;
+		return cpu_result(pid, &value[0]);
+	}
+	if (!cpu_get(pid, &regs))
+		return false;
+	const uint64_t last[CPU_ORDERS_MAX] = {regs.r12, regs.r13, regs.r14,
+	                                       regs.r15, regs.rbp, regs.rsp};
+	*done = (unsigned)((regs.rbx - stub - AT_ORDERS) / sizeof(struct order));
+	for (unsigned i = 0; i < *done && i < CPU_ORDERS_MAX; i++)
+		value[*done - 1 - i] = last[i];
 	return true;
 }
 
@@ -130,7 +164,7 @@ void cpu_set_harmless(struct user_regs_struct *regs, uint64_t at)
 
 void cpu_set_jump(struct user_regs_struct *regs, uint64_t stub, uint64_t addr)
 {
-	regs->rip = stub + AT_JUMP + 8; /* behind the load: the jump itself */
+	regs->rip = stub + AT_JUMP + 4; /* behind the load: the jump itself */
 	regs->rax = addr;
 	regs->orig_rax = ~0ull;
 }

@@ -31,6 +31,7 @@
 #include "target/text.h"
 
 #define SYSCTLS_MAX 16
+#define AT_ONCE 16      /* calls given to a process at once */
 #define VECTOR_SHOWN 32 /* strace shows as much of mincore's vector */
 
 struct process {
@@ -242,31 +243,73 @@ static uint64_t harmless_at(struct kernel *kernel, uint64_t addr)
 	return addr;
 }
 
-static bool answer_access(struct kernel *kernel, const struct call *call, struct answer *answer)
+static bool answer_fetch(struct kernel *kernel, const struct call *call, struct answer *answer)
 {
-	uint8_t byte = (uint8_t)call->arg[1];
-	bool good = false;
+	bool good = stub_fetch(kernel->now->stub, call->arg[0], harmless_at(kernel, call->arg[0]),
+	                       &answer->signal);
+	answer->kind = answer->signal.signo ? ANSWER_SIGNAL : ANSWER_VALUE;
+	return good;
+}
+
+/* ---- Calls that are one order ---------------------------------------------------------------- */
+
+/* False: this call is not. */
+static bool order_of(const struct call *call, struct stub_order *order)
+{
+	*order = (struct stub_order){.number = call->arg[0], .arg = {call->arg[1] & 0xff}};
 	switch (call->name) {
 	case CALL_LOAD:
-		good = stub_access(kernel->now->stub, call->arg[0], STUB_LOAD, &byte,
-		                   &answer->signal);
-		break;
+		order->kind = STUB_LOAD;
+		return true;
 	case CALL_STORE:
-		good = stub_access(kernel->now->stub, call->arg[0], STUB_STORE, &byte,
-		                   &answer->signal);
-		break;
+		order->kind = STUB_STORE;
+		return true;
 	case CALL_TOUCH:
-		good = stub_access(kernel->now->stub, call->arg[0], STUB_TOUCH, &byte,
-		                   &answer->signal);
-		break;
+		order->kind = STUB_TOUCH;
+		return true;
 	default:
-		good = stub_fetch(kernel->now->stub, call->arg[0],
-		                  harmless_at(kernel, call->arg[0]), &answer->signal);
-		break;
+		order->kind = STUB_SYSCALL;
+		order->number = (uint64_t)call_number(call->name);
+		memcpy(order->arg, call->arg, sizeof(order->arg));
+		return call_number(call->name) >= 0 && call->name != CALL_MINCORE;
 	}
-	answer->kind = answer->signal.signo ? ANSWER_SIGNAL : ANSWER_VALUE;
-	answer->value = call->name == CALL_LOAD && !answer->signal.signo ? byte : 0;
+}
+
+static void answer_order(const struct call *call, const struct stub_outcome *outcome,
+                         struct answer *answer)
+{
+	*answer = (struct answer){.kind = ANSWER_VALUE, .signal = outcome->signal};
+	if (outcome->signal.signo)
+		answer->kind = ANSWER_SIGNAL;
+	else if (call->name == CALL_LOAD)
+		answer->value = (uint8_t)outcome->value;
+	else if (call->name != CALL_STORE && call->name != CALL_TOUCH)
+		answer->value = outcome->value;
+}
+
+static bool carry_out(struct kernel *kernel, const struct call *call,
+                      const struct stub_order *order, unsigned count, struct answer *answer)
+{
+	struct stub_outcome outcome[AT_ONCE] = {0};
+	bool good = stub_carry_out(kernel->now->stub, order, count, outcome);
+	for (unsigned i = 0; i < count; i++)
+		answer_order(&call[i], &outcome[i], &answer[i]);
 	return good;
+}
+
+/* How many of the calls, from the first on, can be carried out at once: of one process, none to be
+ * refused. */
+static unsigned orders_of(const struct kernel *kernel, const struct call *call, unsigned count,
+                          struct stub_order order[AT_ONCE])
+{
+	struct answer refusal = {0};
+	unsigned n = 0;
+	while (n < count && n < AT_ONCE && call[n].process == call[0].process &&
+	       order_of(&call[n], &order[n]) &&
+	       !target_refuses(&kernel->target, &call[n], &refusal))
+		n++;
+	answer_free(&refusal);
+	return n;
 }
 
 /* ---- Processes ------------------------------------------------------------------------------- */
@@ -501,6 +544,7 @@ static bool answer_mincore(struct kernel *kernel, const struct call *call, struc
 static bool kernel_call(struct target *target, const struct call *call, struct answer *answer)
 {
 	struct kernel *kernel = kernel_of(target);
+	struct stub_order order;
 	*answer = (struct answer){0};
 	if (!turn(kernel, call_process(call))) {
 		target_refuse_speaker(call, answer);
@@ -510,8 +554,8 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 		return true;
 	if (call->name == CALL_MINCORE)
 		return answer_mincore(kernel, call, answer);
-	if (call_number(call->name) >= 0)
-		return answer_syscall(kernel, call_number(call->name), call->arg, answer);
+	if (order_of(call, &order))
+		return carry_out(kernel, call, &order, 1, answer);
 	switch (call->name) {
 	case CALL_MEMFD_CREATE:
 		return answer_memfd(kernel, call, answer);
@@ -537,14 +581,31 @@ static bool kernel_call(struct target *target, const struct call *call, struct a
 		return answer_present(kernel, call->arg[0], answer);
 	case CALL_MAPS:
 		return answer_maps(kernel, answer);
-	case CALL_LOAD:
-	case CALL_STORE:
 	case CALL_FETCH:
-	case CALL_TOUCH:
-		return answer_access(kernel, call, answer);
+		return answer_fetch(kernel, call, answer);
 	default:
 		return broke(kernel, "a call the kernel side does not know");
 	}
+}
+
+bool target_kernel_calls(struct target *target, const struct call *call, unsigned count,
+                         struct answer *answer)
+{
+	struct kernel *kernel = kernel_of(target);
+	struct stub_order order[AT_ONCE];
+	while (count > 0) {
+		bool lives = turn(kernel, call_process(call));
+		unsigned n = lives ? orders_of(kernel, call, count, order) : 0;
+		bool good = n ? carry_out(kernel, call, order, n, answer)
+		              : kernel_call(target, call, answer);
+		if (!good)
+			return false;
+		n = n ? n : 1;
+		call += n;
+		answer += n;
+		count -= n;
+	}
+	return true;
 }
 
 /* ---- Its life -------------------------------------------------------------------------------- */
@@ -671,6 +732,16 @@ struct target *target_kernel_create(void)
 {
 	fprintf(stderr, "vas: the kernel side needs Linux on x86-64, AArch64 or RISC-V\n");
 	return NULL;
+}
+
+bool target_kernel_calls(struct target *target, const struct call *call, unsigned count,
+                         struct answer *answer)
+{
+	(void)target;
+	(void)call;
+	(void)count;
+	(void)answer;
+	return false;
 }
 
 const struct target_start *target_kernel_start(const struct target *target)

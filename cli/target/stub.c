@@ -279,19 +279,6 @@ static bool rewind_stub(struct stub *stub)
 	return cpu_rewind(stub->pid, &stub->rest) || broke(stub, strerror(errno));
 }
 
-/* Runs *order from one breakpoint to the next. */
-static bool run(struct stub *stub, const struct order *order, int *signo)
-{
-	if (stub->pid > 0 && !cpu_give_order(stub->pid, &stub->rest, stub->page, order))
-		return broke(stub, strerror(errno));
-	return resume(stub, PTRACE_CONT, signo);
-}
-
-static bool get_result(struct stub *stub, uint64_t *value)
-{
-	return cpu_result(stub->pid, value) || broke(stub, strerror(errno));
-}
-
 static bool get_signal(struct stub *stub, struct vas_signal *signal)
 {
 	siginfo_t info;
@@ -303,40 +290,82 @@ static bool get_signal(struct stub *stub, struct vas_signal *signal)
 	return true;
 }
 
-bool stub_syscall(struct stub *stub, long number, const uint64_t arg[6], int64_t *result)
+/* What the process is to carry out. */
+static struct order order_of(const struct stub_order *order)
 {
-	struct order order = {here() + AT_SYSCALL, (uint64_t)number, {0}};
-	uint64_t value;
-	int signo;
-	memcpy(order.arg, arg, sizeof(order.arg));
-	if (!run(stub, &order, &signo) || !get_result(stub, &value))
-		return false;
-	if (signo != SIGTRAP)
+	static const unsigned code[] = {
+		[STUB_SYSCALL] = AT_SYSCALL,
+		[STUB_LOAD] = AT_LOAD,
+		[STUB_STORE] = AT_STORE,
+		[STUB_TOUCH] = AT_TOUCH,
+	};
+	struct order made = {here() + code[order->kind], order->number, {0}};
+	memcpy(made.arg, order->arg, sizeof(made.arg));
+	if (order->kind == STUB_TOUCH)
+		made.number &= ~(uint64_t)(cpu_touched - 1);
+	return made;
+}
+
+/* The order in which the process has stopped. */
+static bool failed(struct stub *stub, const struct stub_order *order, struct vas_signal *signal)
+{
+	if (order->kind == STUB_SYSCALL)
 		return broke(stub, "the stub page is gone; the call before destroyed it");
-	*result = (int64_t)value;
+	if (!get_signal(stub, signal) || !rewind_stub(stub))
+		return false;
+	if (signal->addr == order_of(order).number)
+		signal->addr = order->number;
 	return true;
 }
 
-bool stub_access(struct stub *stub, uint64_t addr, enum stub_access access, uint8_t *byte,
-                 struct vas_signal *signal)
+/* From one stop to the next; *done tells how many orders that was. */
+static bool run(struct stub *stub, const struct stub_order *order, unsigned count,
+                struct stub_outcome *outcome, unsigned *done)
 {
-	static const unsigned code[] = {AT_LOAD, AT_STORE, AT_TOUCH};
-	const uint64_t at = access == STUB_TOUCH ? addr & ~(uint64_t)(cpu_touched - 1) : addr;
-	const struct order order = {here() + code[access], at, {*byte}};
-	uint64_t value = 0;
+	struct order made[CPU_ORDERS_MAX + 1];
+	uint64_t value[CPU_ORDERS_MAX] = {0};
 	int signo;
-	signal->signo = 0;
-	if (!run(stub, &order, &signo))
+	for (unsigned i = 0; i < count; i++)
+		made[i] = order_of(&order[i]);
+	if (stub->pid > 0 && !cpu_give_orders(stub->pid, &stub->rest, stub->page, made, count))
+		return broke(stub, strerror(errno));
+	if (!resume(stub, PTRACE_CONT, &signo))
 		return false;
-	if (signo != SIGTRAP) {
-		bool good = get_signal(stub, signal) && rewind_stub(stub);
-		if (signal->addr == at)
-			signal->addr = addr;
-		return good;
+	if (!cpu_results(stub->pid, here(), count, signo == SIGTRAP, value, done))
+		return broke(stub, strerror(errno));
+	if (*done > count || (*done == count) != (signo == SIGTRAP))
+		return broke(stub, "it has not done what it was to");
+	for (unsigned i = 0; i < *done; i++)
+		outcome[i] = (struct stub_outcome){.value = (int64_t)value[i]};
+	if (*done == count)
+		return true;
+	unsigned last = (*done)++;
+	outcome[last] = (struct stub_outcome){0};
+	return failed(stub, &order[last], &outcome[last].signal);
+}
+
+bool stub_carry_out(struct stub *stub, const struct stub_order *order, unsigned count,
+                    struct stub_outcome *outcome)
+{
+	while (count > 0) {
+		unsigned done, most = count < cpu_orders ? count : cpu_orders;
+		if (!run(stub, order, most, outcome, &done))
+			return false;
+		order += done;
+		outcome += done;
+		count -= done;
 	}
-	if (access == STUB_LOAD && !get_result(stub, &value))
+	return true;
+}
+
+bool stub_syscall(struct stub *stub, long number, const uint64_t arg[6], int64_t *result)
+{
+	struct stub_order order = {STUB_SYSCALL, (uint64_t)number, {0}};
+	struct stub_outcome outcome;
+	memcpy(order.arg, arg, sizeof(order.arg));
+	if (!stub_carry_out(stub, &order, 1, &outcome))
 		return false;
-	*byte = (uint8_t)value;
+	*result = outcome.value;
 	return true;
 }
 

@@ -28,8 +28,6 @@ static inline uint64_t stub_addr(uint64_t page_size)
 
 struct stub; /* registers and saved affinity are stub.c's own */
 
-enum stub_access { STUB_LOAD, STUB_STORE, STUB_TOUCH };
-
 /* A new process with the limits of vas_params_default (as far as this user may set them), not
  * randomised, everything but the stub page unmapped, descriptors 0 to 2 on /dev/null and no other.
  * It dies with its tracer. NULL: a message has been printed. */
@@ -49,12 +47,26 @@ struct stub_origin {
 };
 const struct stub_origin *stub_origin(const struct stub *stub);
 
+/* A system call, or an access to one byte. */
+struct stub_order {
+	enum stub_kind { STUB_SYSCALL, STUB_LOAD, STUB_STORE, STUB_TOUCH } kind;
+	uint64_t number; /* of the system call, or the address */
+	uint64_t arg[6]; /* arg[0] also: the byte to store */
+};
+
+/* The call's answer, or what the low byte of was loaded; signal.signo is 0 if nothing was raised. */
+struct stub_outcome {
+	int64_t value;
+	struct vas_signal signal;
+};
+
 /* Each of these answers false when the process has broken or gone; a message has been printed. */
 bool stub_syscall(struct stub *stub, long number, const uint64_t arg[6], int64_t *result);
 
-/* One byte at `addr`; signal->signo is 0 if nothing was raised. */
-bool stub_access(struct stub *stub, uint64_t addr, enum stub_access access, uint8_t *byte,
-                 struct vas_signal *signal);
+/* As many as the processor's stub can are carried out between two stops, each of which costs more
+ * than most calls do. */
+bool stub_carry_out(struct stub *stub, const struct stub_order *order, unsigned count,
+                    struct stub_outcome *outcome);
 
 /* The instruction at `at`, in the page of `addr`, is fetched and executed; a signal of the fetch
  * names `addr`. */

@@ -94,6 +94,12 @@ bool machine_aligns_memory(const struct machine *machine, dev_t dev);
 /* The kernel side. Its process is a child, traced. NULL: a message has been printed. */
 struct target *target_kernel_create(void);
 
+/* Several calls of a kernel target, as its ops->call makes one, with fewer switches between this
+ * process and theirs. The caller frees all `count` answers, which it has set to 0; false: the
+ * target broke. */
+bool target_kernel_calls(struct target *target, const struct call *call, unsigned count,
+                         struct answer *answer);
+
 /* Scripts may set the sysctls of the machine (nr_hugepages they always may): for machines of one's
  * own. They are put back when the target is destroyed, but not if this process is killed. */
 void target_kernel_sets_sysctls(struct target *target);
