@@ -303,13 +303,21 @@ static bool prepare_move(struct plan *p)
 	       pagemap_prepare_move(&space->pages, p->old, p->new, p->old_len);
 }
 
-/* A target joins the source that it leaves behind only where that is not as if mapped anew. */
+/* A target joins the source that it leaves behind only where that is not as if mapped anew. The
+ * source is all of its vma, or what moves if it is split off to lose its locks. */
 static unsigned target_joins(const struct plan *p)
 {
+	bool alone = p->vma.flags & VMA_LOCKS;
+	uint64_t start = alone ? p->old : p->vma.start;
+	uint64_t end = alone ? p->old + p->old_len : p->vma.end;
+	unsigned above = p->new == end ? JOIN_LOWER : 0;
+	unsigned below = p->new + p->new_len == start ? JOIN_UPPER : 0;
+
 	if (!(p->asked->flags & VAS_MREMAP_DONTUNMAP) || !linux_dontunmap_renews(p->space))
 		return JOIN_BOTH;
-	return (p->new == p->vma.end ? 0 : JOIN_LOWER) |
-	       (p->new + p->new_len == p->vma.start ? 0 : JOIN_UPPER);
+	if (linux_dontunmap_joins_others(p->space))
+		return JOIN_BOTH & ~(above | below);
+	return JOIN_BOTH | (above ? JOIN_NOT_LOWER : 0) | (below ? JOIN_NOT_UPPER : 0);
 }
 
 /* The vma at the target. Anonymous memory that was never written takes the page offset of its new

@@ -119,6 +119,12 @@ static inline bool linux_dontunmap_renews(const struct vas *space)
 	       linux_updated(space, 6, 1, 192);
 }
 
+/* Beside its source, what DONTUNMAP moves joins its other neighbour; before, neither. */
+static inline bool linux_dontunmap_joins_others(const struct vas *space)
+{
+	return linux_since(space, 6, 12); /* between 6.1 and 6.12 */
+}
+
 /* DONTUNMAP of a whole vma leaves it as if it was never written. */
 static inline bool linux_dontunmap_forgets(const struct vas *space)
 {

@@ -65,6 +65,12 @@ static void find_joins(const struct vas *space, const struct vma *mid, unsigned 
 	                can_join(space, j->high.anon, mid->anon, joins);
 }
 
+static bool joins_forbidden(const struct joins *j, unsigned joins)
+{
+	return ((joins & JOIN_NOT_LOWER) && j->low_joins) ||
+	       ((joins & JOIN_NOT_UPPER) && j->high_joins);
+}
+
 /* If both sides fit but not each other, one wins: JOIN_LOWER or JOIN_UPPER. */
 static void settle_joins(struct joins *j, enum vma_joins winner)
 {
@@ -165,6 +171,8 @@ void vma_place(struct vas *space, struct vma *vma, unsigned joins)
 		joins |= JOIN_UNTOUCHED;
 	find_joins(space, vma, joins, &j);
 	settle_joins(&j, upper ? JOIN_UPPER : JOIN_LOWER);
+	if (joins_forbidden(&j, joins))
+		j.low_joins = j.high_joins = false;
 	joined = take_in(vma, &j);
 	exchange_in_tree(space, vma->start, joined, vma, 1, vma->file);
 	for (unsigned i = 0; vma->file && i < joined; i++)

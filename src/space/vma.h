@@ -159,6 +159,9 @@ enum vma_joins {
 	JOIN_BOTH = JOIN_LOWER | JOIN_UPPER,
 	JOIN_MOVED = 4,     /* beside those above: the vma was moved here */
 	JOIN_UNTOUCHED = 8, /* vma.c's own */
+	/* beside JOIN_BOTH: what would join the neighbour there joins neither */
+	JOIN_NOT_LOWER = 16,
+	JOIN_NOT_UPPER = 32,
 };
 VAS_INTERNAL void vma_place(struct vas *space, struct vma *vma, unsigned joins);
 
