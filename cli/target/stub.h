@@ -54,7 +54,7 @@ struct stub_order {
 	uint64_t arg[6]; /* arg[0] also: the byte to store */
 };
 
-/* The call's answer, or what the low byte of was loaded; signal.signo is 0 if nothing was raised. */
+/* The call's answer, or, in its low byte, what was loaded; signal.signo is 0: no signal. */
 struct stub_outcome {
 	int64_t value;
 	struct vas_signal signal;

@@ -16,7 +16,7 @@ for version in 4.3 7.2; do
 	done
 done
 [ -n "$(ls "$dir/8")" ]
-for found in "$dir"/8/*; do # what is left of a round that differs counts as calls: rounds may be fewer
+for found in "$dir"/8/*; do # of as many calls, for those behind a difference count too
 	diff "$dir/1/${found##*/}" "$found"
 done
 for wrong in 0 65 x; do
