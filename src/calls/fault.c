@@ -147,17 +147,6 @@ static bool has_right(const struct entry *leaf, enum vas_access access)
 	return leaf->kind == ENTRY_LEAF && (leaf->rights & access);
 }
 
-/* The page is there; hardware without automatic bits wants the use of it noted. */
-static int64_t note_use(struct vas *space, uint64_t addr, unsigned level, struct entry leaf,
-                        enum vas_access access)
-{
-	if (leaf.accessed && (leaf.dirty || access != VAS_WRITE))
-		return 0;
-	leaf.accessed = true;
-	leaf.dirty |= access == VAS_WRITE;
-	return pagemap_set(&space->pages, addr, level, &leaf) ? 0 : -VAS_ENOMEM;
-}
-
 /* As fault_page; *allowed: the access was so already. */
 static int64_t page_in(struct vas *space, struct vma *vma, uint64_t addr, enum vas_access access,
                        bool *allowed)
@@ -168,7 +157,7 @@ static int64_t page_in(struct vas *space, struct vma *vma, uint64_t addr, enum v
 
 	*allowed = has_right(&old, access);
 	if (*allowed)
-		return note_use(space, page, level, old, access);
+		return 0;
 	if (old.kind == ENTRY_MARK)
 		return -VAS_EFAULT;
 	if (vma_level(vma) > 0)

@@ -34,7 +34,10 @@ struct entry {
 	enum entry_mark mark; /* of ENTRY_MARK */
 	unsigned rights;      /* of a leaf; 0: present for us, absent for the hardware. Of a table:
 	                         RIGHT_WRITE, or 0 where nothing below it may be written */
-	bool accessed, dirty; /* of a leaf */
+	bool accessed, dirty; /* of a leaf: one that may be accessed is accessed, one that may be
+	                         written is dirty. So hardware that keeps these bits finds none to
+	                         set, and nobody but vas writes to a table; what has to be written
+	                         back is the object's to know */
 	uint64_t phys;        /* of a leaf or table */
 };
 

@@ -57,6 +57,9 @@ static bool census_leaf(void *ctx, uint64_t addr, unsigned level, const struct e
 		return !census->broken;
 	if (entry->rights & ~vma_rights(space, vma->flags))
 		census->broken = "no leaf has a right that its vma has not";
+	if (entry->rights && !(entry->accessed && (entry->dirty || !(entry->rights & RIGHT_WRITE))))
+		census->broken = "a leaf that may be accessed is accessed, one that may be written "
+				 "is dirty";
 	if (entry->phys < frames->phys || frame_of_phys(frames, entry->phys) < frames->reserved ||
 	    frame_of_phys(frames, entry->phys) >= frames->count)
 		census->broken = "every leaf maps a frame of the region";

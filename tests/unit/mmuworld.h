@@ -11,8 +11,11 @@
 #define SPACES 4u
 #define OBJECTS 3u /* the first is memory, the others are files that are written back */
 #define OBJECT_PAGES 96u
-#define AREAS 4u        /* of 1 GiB, */
+#define AREAS 5u         /* of 1 GiB, */
 #define AREA_PAGES 1280u /* the first of which are used: more than two leaf tables */
+#define HEAP (4u * AREA_PAGES) /* brk's begins with the last of them */
+#define HUGE_PAGES 512u
+#define POOL 48u /* huge pages: more than there are places for */
 #define NPAGES (AREAS * AREA_PAGES)
 #define GIB ((uint64_t)1 << 30)
 #define MEMORY ((uint64_t)512 << 20)
@@ -26,6 +29,8 @@ struct page {
 	int object;     /* -1: anonymous */
 	unsigned index; /* in it */
 	bool own;       /* a private page that was written: `value` is in it */
+	bool guard, locked, sealed;
+	bool huge; /* of the huge page pool */
 	uint64_t value;
 };
 
@@ -45,6 +50,7 @@ static struct world {
 	struct vas *space[SPACES];
 	struct mmu mmu[SPACES];
 	struct page page[SPACES][NPAGES];
+	unsigned heap[SPACES]; /* pages below the break */
 	struct object object[OBJECTS];
 
 	unsigned depth;        /* of calls of vas */
@@ -75,6 +81,14 @@ static unsigned below(unsigned limit)
 
 /* ---- Whose is what --------------------------------------------------------------------------- */
 
+static void fail_entry(unsigned s, const struct mmu_entry *e, const char *what)
+{
+	fail_msg("%s, step %llu: space %u holds %s %#llx of level %u -> %#llx (rights %u): %s",
+	         w.unit.config.format->name, (unsigned long long)w.ncalls, s,
+	         e->table ? "a table at" : "a page at", (unsigned long long)e->start, e->level,
+	         (unsigned long long)e->phys, e->rights, what);
+}
+
 static void note_object_frame(void *ctx, uint32_t frame)
 {
 	(void)ctx;
@@ -94,6 +108,8 @@ static void note_tables(unsigned s, const struct mmu_entry *above)
 
 		if (!words[i] || !mmu_decode(mmu, above, 0, words[i], &e))
 			continue;
+		if (mmu_is_unmarked(mmu, words[i], e.level))
+			fail_entry(s, &e, "a CPU has to set a bit in a word");
 		if (e.table)
 			note_tables(s, &e);
 		for (uint32_t k = 0; !e.table && k < format_frames(mmu->format, e.level); k++)
@@ -119,14 +135,6 @@ static void note_owners(bool afresh)
 }
 
 /* ---- Checks ---------------------------------------------------------------------------------- */
-
-static void fail_entry(unsigned s, const struct mmu_entry *e, const char *what)
-{
-	fail_msg("%s, step %llu: space %u holds %s %#llx of level %u -> %#llx (rights %u): %s",
-	         w.unit.config.format->name, (unsigned long long)w.ncalls, s,
-	         e->table ? "a table at" : "a page at", (unsigned long long)e->start, e->level,
-	         (unsigned long long)e->phys, e->rights, what);
-}
 
 static uint8_t *may_write, *may_read; /* by frame: the spaces whose CPUs hold it so */
 
@@ -247,7 +255,8 @@ static void store_held(unsigned s)
 		unsigned p = page_of(e->start + offset * w.page_size);
 
 		if (e->table || !(e->rights & RIGHT_WRITE) || p == NPAGES ||
-		    w.page[s][p].kind == NOTHING || past_end(&w.page[s][p]))
+		    w.page[s][p].kind == NOTHING || w.page[s][p].guard ||
+		    past_end(&w.page[s][p]))
 			continue;
 		*host_word(mmu, e, page_addr(p)) = ++w.next_value;
 		stored(&w.page[s][p], w.next_value);
@@ -331,7 +340,8 @@ static void access_page(unsigned s, unsigned p, unsigned access)
 	uint64_t addr = page_addr(p);
 	struct page *page = &w.page[s][p];
 	struct mmu *mmu = &w.mmu[s];
-	bool allowed = page->kind != NOTHING && (page->prot & access) && !past_end(page);
+	bool allowed = page->kind != NOTHING && (page->prot & access) && !past_end(page) &&
+	               !page->guard;
 
 	for (int faults = 0;; faults++) {
 		/* A file's page that was copied just now may have been stored to since. */
@@ -360,7 +370,9 @@ static void access_page(unsigned s, unsigned p, unsigned access)
 		if (x86())
 			mmu_forget_fault(mmu, addr);
 		begin_call(s, s);
-		vas_system_fail_after(w.unit.system, below(16) ? -1 : (int64_t)below(5));
+		/* A page that the pool has promised and cannot have is SIGBUS. */
+		vas_system_fail_after(w.unit.system,
+		                      below(16) || page->huge ? -1 : (int64_t)below(5));
 		err = vas_fault(w.space[s], addr, (enum vas_access)access, NULL);
 		vas_system_fail_after(w.unit.system, -1);
 		end_call();
