@@ -99,7 +99,7 @@ void held_add(const struct vas_port *port, const void *lock, enum lock_row row, 
 	for (unsigned i = first_held; i < nheld; i++) {
 		if (held[i].port != port)
 			continue;
-		list |= held[i].row == LOCK_LIST && held[i].how == HELD_ALONE;
+		list |= held[i].row == LOCK_LIST;
 		in_order &= held[i].row < row || (held[i].row == row && row == LOCK_SPACE && list);
 	}
 	vas_assert(in_order && "a lock is taken in the order of lock.h");

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include "pages/pagetree.h"
 #include "space/space.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -174,6 +175,71 @@ static void both_sides_of_a_fork_move(void **state)
 	unit_close(&unit, space);
 }
 
+/* ---- What the check finds -------------------------------------------------------------------- */
+
+/* The words of a record (pagetree.c), as the tree of ranges keeps them. */
+enum { START, END, KEY, ROOT, TOP, WORDS };
+
+/* The answer where the record of HOME says something else: `add` more in one word or two. */
+static const char *found(struct vas *space, unsigned word, unsigned word2, uint64_t add)
+{
+	struct range_tree *records = &space->pages.records;
+	struct range was, is;
+	uint64_t words[WORDS];
+	const char *answer;
+
+	assert_true(range_tree_find(records, HOME, &was));
+	memcpy(words, &was, sizeof(words));
+	words[word] += add;
+	if (word2 != word)
+		words[word2] += add;
+	is = was;
+	memcpy(&is, words, sizeof(words));
+	range_tree_replace(records, was.start, &is);
+	answer = tree_check(&space->pages);
+	range_tree_replace(records, is.start, &was);
+	assert_holds(tree_check(&space->pages));
+	return answer ? answer : "nothing";
+}
+
+static void assert_finds(struct vas *space)
+{
+	struct range range;
+	uint64_t words[WORDS];
+	struct frame *root;
+	uint16_t live;
+
+	assert_string_equal(found(space, TOP, TOP, 100),
+	                    "all that a record says lies below its root");
+	assert_string_equal(found(space, END, END, (uint64_t)1 << 46),
+	                    "all that a record says lies below its root");
+	assert_string_equal(found(space, START, KEY, UNIT_PAGE),
+	                    "a tree holds nothing but what its record says");
+	assert_string_equal(found(space, END, END, -(uint64_t)UNIT_PAGE),
+	                    "a tree holds nothing but what its record says");
+	assert_true(range_tree_find(&space->pages.records, HOME, &range));
+	memcpy(words, &range, sizeof(words));
+	root = &unit.system->frames.frame[words[ROOT]];
+	live = root->live;
+	root->live = 0;
+	assert_string_equal(tree_check(&space->pages), "no tree of a record is empty");
+	root->live = live;
+}
+
+static void the_check_finds_what_is_broken(void **state)
+{
+	struct vas *space = begin();
+
+	(void)state;
+	map_and_write(space, HOME, 512);
+	assert_finds(space);
+	/* As a large page, which then would not be aligned by its address. */
+	assert_call(space, vas_madvise(space, HOME, 2 * MIB, VAS_MADV_COLLAPSE), 0);
+	assert_string_equal(found(space, START, END, UNIT_PAGE),
+	                    "a large leaf is aligned by its address as by its place in the tree");
+	unit_close(&unit, space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +249,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_left_behind),
 		cmocka_unit_test(moved_pages_collapse),
 		cmocka_unit_test(both_sides_of_a_fork_move),
+		cmocka_unit_test(the_check_finds_what_is_broken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
