@@ -333,8 +333,9 @@ struct vas_group_params {
 	 * Here the embedder may make room: any function may be called, on other spaces and on this
 	 * one, but for its end. True: the call is made again (and asks again if that does not
 	 * help); false: it fails. Called by the thread that made the call, with no lock held; where
-	 * several threads work in a group, also for a call that failed for another reason. A move
-	 * of several vmas that has moved some is not made again. NULL: the call fails. */
+	 * several threads work in a group, also for a call that failed for another reason; and by
+	 * the calls that it makes itself. A move of several vmas that has moved some is not made
+	 * again. NULL: the call fails. */
 	bool (*reached)(void *ctx, struct vas_group *group, struct vas *space);
 	void *ctx;
 };

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks that threads call every public function: that test_public.c has a run_NAME for each
-function that vas.h declares, which calls it and is in its list.
+function that the headers declare, which calls it and is in its list.
 
-usage: public.py VAS_H TEST_PUBLIC_C
+usage: public.py TEST_PUBLIC_C HEADER...
 """
 import re
 import sys
@@ -11,7 +11,7 @@ import archive
 
 
 def main():
-    header, test = sys.argv[1:]
+    test, *headers = sys.argv[1:]
     text = re.sub(r"/\*.*?\*/", "", open(test, encoding="utf-8").read(), flags=re.S)
     bodies = dict(re.findall(r"^static void run_(\w+)\(struct worker \*w\)\n\{\n(.*?)^\}\n", text,
                              flags=re.M | re.S))
@@ -20,7 +20,8 @@ def main():
                               flags=re.M | re.S))
     listed = re.search(r"calls\[\]\)\(struct worker \*\) = \{(.*?)\};", text, flags=re.S).group(1)
     wrong = []
-    public = {name for name in archive.declared(header) if not name.startswith("vas_format_")}
+    public = {name for header in headers for name in archive.declared(header)
+              if not name.startswith("vas_format_")}
     for name in sorted(public):
         body = bodies.get(name, "")
         body += "".join(code for helper, code in helpers.items() if f"{helper}(" in body)

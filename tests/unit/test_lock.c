@@ -15,8 +15,8 @@
 
 static struct waits {
 	struct lock_port system;
-	unsigned asked;   /* how often port.wait was called */
-	uintptr_t self;   /* what port.self answers */
+	unsigned asked;        /* how often port.wait was called */
+	uintptr_t self;        /* what port.self answers */
 	void (*lets_go)(void); /* what others do, as soon as we wait */
 } w;
 

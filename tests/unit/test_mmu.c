@@ -358,9 +358,8 @@ static void lock(unsigned s)
 	if (!is_plain(s, r) || any_huge(s, r))
 		return;
 	begin_call(s, s);
-	assert_int_equal(locks ? vas_mlock(w.space[s], addr, len)
-	                       : vas_munlock(w.space[s], addr, len),
-	                 0);
+	assert_int_equal(
+		locks ? vas_mlock(w.space[s], addr, len) : vas_munlock(w.space[s], addr, len), 0);
 	end_call();
 	for (unsigned i = 0; i < r.n; i++)
 		w.page[s][r.first + i].locked = locks;
@@ -377,8 +376,7 @@ static void seal(unsigned s)
 	if (sealed > 100 || r.n > 600 || !is_mapped(s, r, false))
 		return;
 	begin_call(s, s);
-	assert_int_equal(
-		vas_mseal(w.space[s], page_addr(r.first), r.n * w.page_size, 0), 0);
+	assert_int_equal(vas_mseal(w.space[s], page_addr(r.first), r.n * w.page_size, 0), 0);
 	end_call();
 	for (unsigned i = 0; i < r.n; i++)
 		w.page[s][r.first + i].sealed = true;
@@ -416,8 +414,8 @@ static void move_break(unsigned s)
 	w.heap[s] = n;
 	forget(s, r);
 	for (unsigned i = was; i < n; i++)
-		w.page[s][HEAP + i] =
-			(struct page){.kind = PRIVATE, .prot = 3, .object = -1, .index = i};
+		w.page[s][HEAP + i] = (struct page){
+			.kind = PRIVATE, .prot = 3, .object = -1, .index = i};
 }
 
 static void move_page(unsigned s, unsigned from, unsigned to, bool stays)
@@ -459,7 +457,8 @@ static void move(unsigned s)
 {
 	struct stretch r = some_range(s), target;
 	const struct page first = w.page[s][r.first];
-	unsigned to = below(AREAS) * AREA_PAGES, n = r.n - (below(4) || first.huge ? 0 : below(r.n));
+	unsigned to = below(AREAS) * AREA_PAGES,
+		 n = r.n - (below(4) || first.huge ? 0 : below(r.n));
 	bool stays = n == r.n && below(4) == 0;
 	uint64_t flags = VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED;
 
