@@ -548,10 +548,13 @@ static bool is_leaf_aligned(void *ctx, uint64_t key, unsigned level, const struc
 
 static const char *check_record(struct record *r)
 {
-	uint64_t low = block_start(&r->table, r->key), high = block_end(&r->table, r->key);
-	uint64_t end = r->key + (r->end - r->start);
+	uint64_t low, high, end = r->key + (r->end - r->start);
 
-	if (r->table.top >= r->table.format->levels || end > high)
+	if (r->table.top >= r->table.format->levels)
+		return "all that a record says lies below its root";
+	low = block_start(&r->table, r->key);
+	high = block_end(&r->table, r->key);
+	if (end > high)
 		return "all that a record says lies below its root";
 	if (record_is_empty(r))
 		return "no tree of a record is empty";
