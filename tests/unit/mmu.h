@@ -114,8 +114,8 @@ static inline bool mmu_decode(const struct mmu *mmu, const struct mmu_entry *abo
 	return true;
 }
 
-/* Whether a CPU that keeps the accessed and dirty bits has to write to a word of a table, which then
- * would have two writers: vas leaves none to be set (format.h). */
+/* Whether a CPU that keeps the accessed and dirty bits has to write to a word of a table, which
+ * then would have two writers: vas leaves none to be set (format.h). */
 static inline bool mmu_is_unmarked(const struct mmu *mmu, uint64_t word, unsigned level)
 {
 	struct entry e = mmu->format->decode(word, level);
