@@ -668,6 +668,8 @@ struct vas_region {
 	const char *name;      /* of a special mapping ("[vdso]"), outlives it; or NULL */
 	bool touched;          /* some private page of it was once written (has an anon_vma) */
 	bool forked;           /* touched, and that by inheritance through fork */
+	uint64_t identity;     /* if touched: neighbours of different ones never merge. If it is
+	                          imported, 0: a new one; else that of a region of this system */
 };
 
 /* The first vma that ends above `addr`: true and *region filled, or false. */

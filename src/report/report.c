@@ -142,6 +142,7 @@ static void fill_region(const struct vas *space, const struct vma *vma, struct v
 		.name = name[0] ? name : NULL,
 		.touched = vma->anon != 0,
 		.forked = vma_is_forked(vma),
+		.identity = vma->anon >> 1,
 	};
 }
 
@@ -177,7 +178,8 @@ static bool is_sound(struct vas *space, const struct vas_region *r)
 	return r->start < r->end && r->end <= vas_task_size(space) &&
 	       space_is_aligned(space, r->start | r->end | r->offset) && has_sound_flags(r) &&
 	       !space_has_vma(space, r->start, r->end) &&
-	       !(r->touched && (r->flags & VAS_VM_MAYSHARE)) && !(r->forked && !r->touched);
+	       !(r->touched && (r->flags & VAS_VM_MAYSHARE)) && !(r->forked && !r->touched) &&
+	       !(r->identity && !r->touched) && !(r->identity >> 63);
 }
 
 static int64_t import_region(struct vas *space, const struct vas_region *region)
@@ -204,9 +206,11 @@ static int64_t import_region(struct vas *space, const struct vas_region *region)
 		if (!vma.file)
 			return -VAS_ENOMEM;
 	}
-	if (region->touched)
-		vma.anon = system_next(space->system, &space->system->anon_ids) << 1 |
-		           region->forked;
+	if (region->touched) {
+		vma.anon = region->identity ? region->identity
+		                            : system_next(space->system, &space->system->anon_ids);
+		vma.anon = vma.anon << 1 | region->forked;
+	}
 	vma_insert(space, &vma);
 	space_count(space, vma.flags, npages);
 	if (vma.flags & VAS_VM_LOCKED)

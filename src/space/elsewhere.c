@@ -16,6 +16,7 @@ static struct vas_region region_of(const struct vas *space, const struct vma *vm
 		.file = vma->file,
 		.touched = vma->anon != 0,
 		.forked = vma_is_forked(vma),
+		.identity = vma->anon >> 1,
 	};
 }
 

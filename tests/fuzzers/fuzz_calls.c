@@ -218,6 +218,7 @@ static int64_t call_import(struct world *world)
 	region.touched = byte & 1;
 	region.forked = byte & 2;
 	region.offset = byte / 16 * world->page;
+	region.identity = byte / 64;
 	if (byte & 4)
 		region.file = world->file[byte % OBJECTS];
 	else if (byte & 8)

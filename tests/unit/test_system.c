@@ -170,6 +170,31 @@ static void what_is_imported_is_there_as_it_was(void **state)
 	unit_close(&unit, space);
 }
 
+/* Two mappings imported with one identity become one, of two they stay two. */
+static void what_is_imported_has_the_identity_that_is_said(void **state)
+{
+	struct vas_region low = plain(0, 2), high = plain(2, 2), seen;
+	struct vas_status status;
+	struct vas *space;
+
+	(void)state;
+	for (int same = 0; same < 2; same++) {
+		unit_begin(&unit);
+		space = unit_space(&unit);
+		low.touched = high.touched = true;
+		low.identity = high.identity = 0;
+		assert_call(space, vas_import(space, &low), 0);
+		assert_true(vas_next_region(space, low.start, &seen));
+		assert_true(seen.identity != 0);
+		high.identity = same ? seen.identity : 0;
+		assert_call(space, vas_import(space, &high), 0);
+		assert_call(space, vas_mprotect(space, low.start, 4 * UNIT_PAGE, VAS_PROT_READ), 0);
+		vas_get_status(space, &status);
+		assert_int_equal(status.map_count, same ? 1 : 2);
+		unit_close(&unit, space);
+	}
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
 	struct vas_region region;
@@ -192,6 +217,9 @@ static void what_cannot_be_is_refused(void **state)
 	assert_call(space, vas_import(space, &region), -VAS_EINVAL);
 	region = plain(10, 1);
 	region.forked = true;
+	assert_call(space, vas_import(space, &region), -VAS_EINVAL);
+	region = plain(10, 1);
+	region.identity = 1; /* of what was never written */
 	assert_call(space, vas_import(space, &region), -VAS_EINVAL);
 	region = plain(10, 1);
 	region.flags |= VAS_VM_SHARED;
@@ -314,6 +342,7 @@ int main(void)
 		cmocka_unit_test(the_smallest_region),
 		cmocka_unit_test(systems_do_not_know_each_other),
 		cmocka_unit_test(what_is_imported_is_there_as_it_was),
+		cmocka_unit_test(what_is_imported_has_the_identity_that_is_said),
 		cmocka_unit_test(what_cannot_be_is_refused),
 		cmocka_unit_test(every_wrong_count_is_found),
 		cmocka_unit_test(a_lost_frame_is_found),
