@@ -27,6 +27,8 @@ enum event_kind {
 	EVENT_THREAD,  /* pid, child: it has one thread more */
 	EVENT_CALL,    /* pid, call, answer: mmap's descriptor is a file's id; or a touch */
 	EVENT_GROW,    /* pid, number: a fault let the vma above grow down to this address */
+	EVENT_UNSURE,  /* pid, number: which identity the written memory at this address has could
+	                  not be known for certain */
 	EVENT_CAPS,    /* pid, number: VAS_CAP_* from now on */
 	EVENT_MAPS,    /* pid, lines: the kernel's map; last: with flags, and no calls follow */
 	EVENT_DIGEST,  /* pid, id (lines), number: of the kernel's map, where nothing differed */

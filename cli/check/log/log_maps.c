@@ -205,6 +205,15 @@ bool map_line_same(const struct map_line *a, const struct map_line *b)
 	return !a->has_flags || !b->has_flags || !((a->flags ^ b->flags) & VMFLAGS_MASK);
 }
 
+bool map_line_alike(const struct map_line *a, const struct map_line *b)
+{
+	const uint64_t mask = VMFLAGS_MASK & ~(uint64_t)VAS_VM_MAYBE_GUARD;
+	if (memcmp(a->perms, b->perms, 4) != 0 || !same_backing(a, b) ||
+	    (map_line_has_file(a) && a->offset - a->start != b->offset - b->start))
+		return false;
+	return !a->has_flags || !b->has_flags || !((a->flags ^ b->flags) & mask);
+}
+
 size_t map_lines_differ(const struct map_lines *a, const struct map_lines *b)
 {
 	size_t n = a->n > b->n ? a->n : b->n, i = 0;

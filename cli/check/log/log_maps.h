@@ -54,6 +54,9 @@ static inline bool map_line_has_file(const struct map_line *line)
 }
 
 bool map_line_same(const struct map_line *a, const struct map_line *b);
+/* Whether two lines are of the same kind of memory, wherever they begin and end. A guard's mark,
+ * which what is joined gets from either, does not count. */
+bool map_line_alike(const struct map_line *a, const struct map_line *b);
 bool map_line_shared_anon(const struct map_line *line);
 bool map_line_huge(const struct map_line *line); /* MAP_HUGETLB of no file */
 

@@ -521,11 +521,11 @@ static bool take_process_event(struct log_reader *reader, struct event *event)
 	static const struct {
 		const char *verb;
 		enum event_kind kind;
-	} verbs[] = {{"image ", EVENT_IMAGE},   {"fork ", EVENT_FORK},     {"share ", EVENT_SHARE},
-	             {"thread ", EVENT_THREAD}, {"grow 0x", EVENT_GROW},   {"caps 0x", EVENT_CAPS},
-	             {"maps", EVENT_MAPS},      {"digest ", EVENT_DIGEST}, {"adopt ", EVENT_ADOPT},
-	             {"resync", EVENT_RESYNC},  {"note ", EVENT_NOTE},     {"stop ", EVENT_STOP},
-	             {"exit", EVENT_EXIT}};
+	} verbs[] = {{"image ", EVENT_IMAGE},   {"fork ", EVENT_FORK},      {"share ", EVENT_SHARE},
+	             {"thread ", EVENT_THREAD}, {"grow 0x", EVENT_GROW},    {"caps 0x", EVENT_CAPS},
+	             {"maps", EVENT_MAPS},      {"digest ", EVENT_DIGEST},  {"adopt ", EVENT_ADOPT},
+	             {"resync", EVENT_RESYNC},  {"note ", EVENT_NOTE},      {"stop ", EVENT_STOP},
+	             {"exit", EVENT_EXIT},      {"unsure 0x", EVENT_UNSURE}};
 	size_t i = 0, n = sizeof(verbs) / sizeof(verbs[0]);
 	if (!take_pid(reader, &event->pid) || !expect(reader, " "))
 		return false;
@@ -542,6 +542,7 @@ static bool take_process_event(struct log_reader *reader, struct event *event)
 	case EVENT_THREAD:
 		return take_pid(reader, &event->child) && expect_end(reader);
 	case EVENT_GROW:
+	case EVENT_UNSURE:
 		return take_number(reader, 16, UINT64_MAX, &event->number) && expect_end(reader);
 	case EVENT_CAPS:
 		return take_number(reader, 16, UINT32_MAX, &event->number) && expect_end(reader);

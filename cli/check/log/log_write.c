@@ -217,6 +217,9 @@ void log_write(struct log_writer *writer, const struct event *event)
 	case EVENT_GROW:
 		fprintf(file, "%d grow 0x%" PRIx64 "\n", pid, event->number);
 		break;
+	case EVENT_UNSURE:
+		fprintf(file, "%d unsure 0x%" PRIx64 "\n", pid, event->number);
+		break;
 	case EVENT_CAPS:
 		fprintf(file, "%d caps 0x%" PRIx64 "\n", pid, event->number);
 		break;

@@ -130,6 +130,7 @@ void model_destroy(struct model *model)
 	free(model->shown.call);
 	free(model->shown.maps);
 	free(model->files);
+	free(model->unsure);
 	munmap(model->memory, MEMORY_LEN); /* vas's own things all lie in there */
 	free(model);
 }
@@ -270,6 +271,7 @@ static bool apply_fork(struct model *model, struct process *parent, const struct
 	space->params = parent->space->params;
 	space->stopped = parent->space->stopped;
 	space->adrift = parent->space->adrift;
+	space->differs = parent->space->differs;
 	if (space->stopped) {
 		child->report->stopped = "its parent was not followed when it forked";
 		return true;
@@ -280,7 +282,9 @@ static bool apply_fork(struct model *model, struct process *parent, const struct
 		space->stopped = true;
 		child->report->stopped = "vas_fork failed";
 		child->report->differences++;
+		return true;
 	}
+	model_mark_child(model, parent->space->vas, space->vas);
 	return true;
 }
 
@@ -307,12 +311,15 @@ static struct object *object_get(struct model *model, const struct event *event)
 	while (object && (object->inode != info->inode || object->major != info->major ||
 	                  object->minor != info->minor))
 		object = object->next;
-	if (object)
+	if (object) {
+		object->size = event->number;
 		return vas_object_resize(object->vas, event->number) == 0 ? object : NULL;
+	}
 	object = must(calloc(1, sizeof(*object)));
 	object->inode = info->inode;
 	object->major = info->major;
 	object->minor = info->minor;
+	object->size = event->number;
 	bool memory = info->mode & VAS_FILE_SHMEM; /* MADV_REMOVE wants one of vas's own */
 	if (vas_object_create(model->system, memory ? NULL : &zeros, NULL, event->number,
 	                      &object->vas) != 0) {
@@ -357,9 +364,14 @@ static struct file *file_new(struct model *model, struct object *object, const c
 	return file;
 }
 
+static size_t bucket_number(const struct vas_file *vas)
+{
+	return (uintptr_t)vas / 32 % FILE_BUCKETS;
+}
+
 static struct file **bucket_of(struct model *model, const struct vas_file *vas)
 {
-	return &model->bucket[(uintptr_t)vas / 32 % FILE_BUCKETS];
+	return &model->bucket[bucket_number(vas)];
 }
 
 static bool apply_file(struct model *model, const struct event *event, char why[MODEL_WHY])
@@ -384,6 +396,7 @@ static bool apply_resize(struct model *model, const struct event *event, char wh
 	struct file *file = model->files[event->id - 1];
 	if (!file->vas)
 		return wrong(why, "the file has been closed");
+	file->object->size = event->number;
 	if (vas_object_resize(file->object->vas, event->number) != 0)
 		return wrong(why, "vas's memory is used up");
 	return true;
@@ -407,12 +420,24 @@ static bool apply_close(struct model *model, const struct event *event, char why
 	return true;
 }
 
-uint32_t model_file_id(struct model *model, const struct vas_file *vas)
+static const struct file *file_of(const struct model *model, const struct vas_file *vas)
 {
-	const struct file *file = *bucket_of(model, vas);
+	const struct file *file = model->bucket[bucket_number(vas)];
 	while (file && file->vas != vas)
 		file = file->same_bucket;
+	return file;
+}
+
+uint32_t model_file_id(struct model *model, const struct vas_file *vas)
+{
+	const struct file *file = file_of(model, vas);
 	return file ? file->id : 0;
+}
+
+const struct object *model_object(const struct model *model, const struct vas_file *vas)
+{
+	const struct file *file = file_of(model, vas);
+	return file ? file->object : NULL;
 }
 
 size_t model_unused_files(struct model *model, uint32_t *ids, size_t max)
@@ -452,6 +477,9 @@ static bool apply_followed(struct model *model, struct process *process, const s
 		return model_call(model, process, event, why);
 	case EVENT_GROW:
 		return model_grow(model, process, event, why);
+	case EVENT_UNSURE:
+		model_mark_at(model, process->space->vas, event->number);
+		return true;
 	case EVENT_CAPS:
 		process->space->params.capabilities = (uint32_t)event->number;
 		vas_set_capabilities(process->space->vas, (uint32_t)event->number);

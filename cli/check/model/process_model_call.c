@@ -27,6 +27,7 @@ static void remember(struct process *process, const struct event *event)
 	space->last = event->call;
 	space->last_answer = event->answer;
 	space->calls++;
+	space->nrecent = 0;
 	space->since += event->call.name != CALL_MSYNC && event->call.name != CALL_MINCORE;
 }
 
@@ -56,7 +57,7 @@ void model_difference(struct model *model, struct process *process, const char *
                       const char *vas, const char *maps)
 {
 	struct space *space = process->space;
-	space->adrift = true;
+	space->adrift = space->differs = true;
 	process->report->differences++;
 	struct difference *new = difference_new(model, process->report);
 	if (!new)
@@ -67,6 +68,12 @@ void model_difference(struct model *model, struct process *process, const char *
 	new->kernel = kernel ? strdup(kernel) : NULL;
 	new->vas = vas ? strdup(vas) : NULL;
 	new->maps = maps ? strdup(maps) : NULL;
+}
+
+void model_not_known(struct model *model, struct process *process)
+{
+	process->space->adrift = true;
+	model_count(model, process->report, "whether neighbours are one could not be known", true);
 }
 
 /* Under MCL_ONFAULT nothing is populated, whatever mmap was told. */
@@ -187,6 +194,15 @@ static bool populates_opaque(struct space *space, const struct call *call)
 	return false;
 }
 
+/* Whether the answer may be another because neighbours are one in Linux and two here, or the other
+ * way round, which the maps have not yet shown. */
+static bool depends_on_unknown(struct model *model, struct space *space, const struct call *call)
+{
+	uint64_t len = call->arg[1] > call->arg[2] ? call->arg[1] : call->arg[2];
+	return call->name == CALL_MREMAP && space->since > 1 &&
+	       model_reaches_unknown(model, space->vas, call->arg[0], call->arg[0] + len);
+}
+
 static bool out_of_memory(char why[MODEL_WHY])
 {
 	snprintf(why, MODEL_WHY, "vas's memory is used up");
@@ -204,8 +220,10 @@ static bool touch(struct model *model, struct process *process, uint64_t addr, c
 	int64_t error = vas_fault(vas, addr, VAS_WRITE, &signal);
 	if (error == -VAS_ENOMEM && memory_low(model))
 		return out_of_memory(why);
-	if (error == 0)
+	if (error == 0) {
+		model_written(model, process->space, addr);
 		return true;
+	}
 	struct answer answer = {.kind = signal.signo ? ANSWER_SIGNAL : ANSWER_VALUE,
 	                        .value = error,
 	                        .signal = signal};
@@ -229,6 +247,7 @@ bool model_grow(struct model *model, struct process *process, const struct event
 		return true;
 	enum vas_access access = region.flags & VAS_VM_WRITE ? VAS_WRITE : VAS_READ;
 	int64_t error = vas_fault(vas, event->number, access, NULL);
+	model_mark_grown(model, vas, event->number);
 	return error != -VAS_ENOMEM || !memory_low(model) || out_of_memory(why);
 }
 
@@ -250,6 +269,7 @@ bool model_call(struct model *model, struct process *process, const struct event
 		call.arg[0] = (uint64_t)event->answer.value;
 		call.arg[3] = (call.arg[3] & ~(uint64_t)VAS_MAP_32BIT) | place_at(process, &call);
 	}
+	bool unknown = depends_on_unknown(model, process->space, &call);
 	set_pool(model, &call, event->answer.value);
 	mine.value = make(model, process->space, &call);
 	if (mine.value == event->answer.value)
@@ -260,6 +280,10 @@ bool model_call(struct model *model, struct process *process, const struct event
 	}
 	if (mine.value == -VAS_ENOMEM && memory_low(model))
 		return out_of_memory(why);
+	if (unknown) {
+		model_not_known(model, process);
+		return true;
+	}
 	char kernel[128], vas[128];
 	answer_print(kernel, sizeof(kernel), &event->call, &event->answer);
 	answer_print(vas, sizeof(vas), &event->call, &mine);

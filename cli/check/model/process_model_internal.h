@@ -10,7 +10,7 @@
 struct object {
 	struct object *next;
 	uint32_t major, minor;
-	uint64_t inode;
+	uint64_t inode, size; /* bytes */
 	struct vas_object *vas;
 	unsigned files; /* open files of it */
 };
@@ -24,12 +24,18 @@ struct file {
 	char *path;
 };
 
+/* Where memory has turned out to be written since the last call: in what order is not known. */
+#define RECENT 16
+
 struct space {
 	struct vas *vas;
 	struct vas_params params;
 	unsigned processes;
 	bool adrift, stopped;
+	bool differs; /* adrift because a difference was found */
 	uint64_t calls, since; /* made on it; of these since the map was compared */
+	uint64_t recent[RECENT]; /* a ring */
+	unsigned nrecent;        /* that were entered */
 	struct call last;
 	struct answer last_answer;
 };
@@ -58,6 +64,8 @@ struct model {
 	size_t nfiles, files_room;
 	struct file *open; /* those not closed */
 	struct file *bucket[FILE_BUCKETS]; /* and these by the address of their vas_file */
+	uint64_t *unsure; /* identities that may be others; a hash table, 0: free */
+	size_t nunsure, unsure_room;
 	struct report *reports, **reports_end;
 	struct name *names;     /* strings kept for spaces and reports */
 	struct map_lines lines; /* vas's map, when it is compared */
@@ -84,6 +92,24 @@ bool model_grow(struct model *model, struct process *process, const struct event
  * ownership. `maps` may be NULL: RESYNC will supply it. */
 void model_difference(struct model *model, struct process *process, const char *kernel,
                       const char *vas, const char *maps);
+
+/* What differs comes from what could not be known: RESYNC will tell how it is. */
+void model_not_known(struct model *model, struct process *process);
+
+/* process_model_identity.c: which identities could not be known for certain. */
+void model_mark(struct model *model, uint64_t identity);
+bool model_is_marked(const struct model *model, uint64_t identity);
+void model_mark_at(struct model *model, struct vas *vas, uint64_t addr);
+void model_mark_grown(struct model *model, struct vas *vas, uint64_t addr);
+void model_mark_child(struct model *model, struct vas *parent, struct vas *child);
+/* Memory at the address has just got its identity. */
+void model_written(struct model *model, struct space *space, uint64_t addr);
+/* Whether two maps differ only in which neighbours are one, each time of ones of which that could
+ * not be known. `vas`: whose map `own` is. */
+bool model_joins_unknown(struct model *model, struct vas *vas, const struct map_lines *kernel,
+                         const struct map_lines *own);
+bool model_reaches_unknown(struct model *model, struct vas *vas, uint64_t start, uint64_t end);
+const struct object *model_object(const struct model *model, const struct vas_file *file);
 
 /* process_model_maps.c: whole maps, compared with the kernel's and taken over from it. */
 void model_compare_maps(struct model *model, struct process *process, const struct event *event);

@@ -102,7 +102,11 @@ void model_compare_maps(struct model *model, struct process *process, const stru
 	read_own_map(model, process->space->vas, has_flags(&event->lines));
 	process->report->compared++;
 	size_t at = map_lines_differ(&event->lines, &model->lines);
-	if (at < event->lines.n || at < model->lines.n) {
+	bool differ = at < event->lines.n || at < model->lines.n;
+	if (differ &&
+	    model_joins_unknown(model, process->space->vas, &event->lines, &model->lines)) {
+		model_not_known(model, process);
+	} else if (differ) {
 		char *maps = show_difference(&event->lines, &model->lines);
 		model_difference(model, process, NULL, NULL, maps);
 		free(maps);
@@ -148,11 +152,50 @@ void model_show_after(struct model *model, const struct process *process, struct
 
 /* ---- Taking over ----------------------------------------------------------------------------- */
 
-/* `before`: what vas had at that place, or NULL. */
-static bool import(struct model *model, struct space *space, const struct map_line *line,
-                   const struct vas_region *before, char why[MODEL_WHY])
+/* What vas had where a line is. */
+struct former {
+	bool known;
+	struct vas_region region; /* there where it begins */
+	uint64_t identity;        /* 0: nothing of it was written, or it gets a new one */
+	bool forked;
+};
+
+/* Whether the line continues the one before it, so that identities alone keep them apart. */
+static bool is_parted(const struct map_lines *lines, size_t i)
 {
-	bool own_name = !line->file && (line->flags & (VAS_VM_SPECIAL | VAS_VM_OPAQUE));
+	const struct map_line *line = &lines->line[i], *low = line - 1;
+	return i && low->end == line->start && map_line_alike(low, line) &&
+	       !((low->flags ^ line->flags) & (VAS_VM_OPAQUE | VAS_VM_POLICY));
+}
+
+/* Of several mappings that are one for the kernel, an identity that is certain comes first; of one
+ * that is two for it, the upper part gets another. */
+static struct former find_former(const struct model *model, struct vas *vas,
+                                 const struct map_lines *lines, size_t i)
+{
+	const struct map_line *line = &lines->line[i];
+	struct former former = {.known = false};
+	struct vas_region region = {.end = line->start};
+	while (vas_next_region(vas, region.end, &region) && region.start < line->end) {
+		if (region.start <= line->start) {
+			former.known = true;
+			former.region = region;
+			former.forked = region.forked;
+			if (region.start < line->start && is_parted(lines, i))
+				continue;
+		}
+		if (!region.identity ||
+		    (former.identity && !model_is_marked(model, former.identity)))
+			continue;
+		former.identity = region.identity;
+		former.forked = region.forked;
+	}
+	return former;
+}
+
+static struct vas_region region_of(const struct model *model, const struct map_line *line,
+                                   const struct former *former)
+{
 	struct vas_region region = {.start = line->start,
 	                            .end = line->end,
 	                            .flags = line->flags,
@@ -160,17 +203,29 @@ static bool import(struct model *model, struct space *space, const struct map_li
 	                            .touched = line->touched};
 	if (line->file)
 		region.file = model->files[line->file - 1]->vas;
-	else if (before && map_line_shared_anon(line)) /* vas's own object, perhaps rearranged */
-		region.file = before->file;
-	if (own_name)
-		region.name = model_keep(model, line->name);
+	else if (former->known && map_line_shared_anon(line)) /* vas's own, perhaps rearranged */
+		region.file = former->region.file;
 	if (!line->file && !(line->flags & VAS_VM_MAYSHARE)) {
 		/* An anonymous vma's offset does not show; it is where it was first mapped. */
-		bool moved = before && !before->file;
-		region.offset = moved ? before->offset + (line->start - before->start)
+		bool moved = former->known && !former->region.file;
+		region.offset = moved ? former->region.offset + (line->start - former->region.start)
 		                      : line->start;
-		region.forked = before && before->forked && line->touched;
 	}
+	if (former->identity && !(line->flags & VAS_VM_MAYSHARE)) {
+		region.touched = true;
+		region.identity = former->identity;
+	}
+	region.forked = region.touched && former->forked;
+	return region;
+}
+
+static bool import(struct model *model, struct space *space, const struct map_line *line,
+                   const struct former *former, char why[MODEL_WHY])
+{
+	bool own_name = !line->file && (line->flags & (VAS_VM_SPECIAL | VAS_VM_OPAQUE));
+	struct vas_region region = region_of(model, line, former);
+	if (own_name)
+		region.name = model_keep(model, line->name);
 	bool known = line->has_flags && (region.file || (!line->file && !map_line_has_file(line)));
 	int64_t error = known ? vas_import(space->vas, &region) : -VAS_EINVAL;
 	if (error == 0)
@@ -201,9 +256,16 @@ static bool has_line(const struct map_lines *lines, const struct map_line *line)
 	return !(differing & (VAS_VM_OPAQUE | VAS_VM_POLICY));
 }
 
-static bool region_at(struct vas *vas, uint64_t addr, struct vas_region *region)
+/* Likewise where something was before: whose identity it has, if it is a new one, is not known; nor
+ * after a difference, of which nobody knows what else it has changed. */
+static bool import_again(struct model *model, struct space *space, const struct map_line *line,
+                         const struct former *former, char why[MODEL_WHY])
 {
-	return vas_next_region(vas, addr, region) && region->start <= addr;
+	if (!import(model, space, line, former, why))
+		return false;
+	if (!former->identity || (space->differs && !has_line(&model->lines, line)))
+		model_mark_at(model, space->vas, line->start);
+	return true;
 }
 
 /* Brings the space to the kernel's map where it differs; what is equal keeps its identity. False:
@@ -211,17 +273,18 @@ static bool region_at(struct vas *vas, uint64_t addr, struct vas_region *region)
 static bool patch(struct model *model, struct space *space, const struct map_lines *lines)
 {
 	char why[MODEL_WHY];
-	struct vas_region *before = calloc(lines->n + 1, sizeof(*before));
-	if (!before)
+	struct former *former = calloc(lines->n + 1, sizeof(*former));
+	if (!former)
 		return false;
 	bool good = true;
 	read_own_map(model, space->vas, true);
 	for (size_t i = 0; i < lines->n; i++) {
 		const struct map_line *line = &lines->line[i];
-		if (!region_at(space->vas, line->start, &before[i]))
-			before[i].end = 0;
+		if (has_line(&model->lines, line))
+			continue;
+		former[i] = find_former(model, space->vas, lines, i);
 		/* Unmapping could free the object that the line needs. */
-		if (!line->file && map_line_shared_anon(line) && !has_line(&model->lines, line))
+		if (!line->file && map_line_shared_anon(line))
 			good = false;
 	}
 	for (size_t i = 0; i < model->lines.n && good; i++) {
@@ -232,27 +295,26 @@ static bool patch(struct model *model, struct space *space, const struct map_lin
 	for (size_t i = 0; i < lines->n && good; i++) {
 		const struct map_line *line = &lines->line[i];
 		if (!has_line(&model->lines, line))
-			good = import(model, space, line, before[i].end ? &before[i] : NULL, why);
+			good = import_again(model, space, line, &former[i], why);
 	}
-	free(before);
+	free(former);
 	return good;
 }
 
-/* A new space with the kernel's map. Lost: which anonymous vmas share an identity. */
+/* A new space with the kernel's map. */
 static bool renew(struct model *model, struct space *space, const struct map_lines *lines,
                   char why[MODEL_WHY])
 {
 	struct vas *old = space->vas;
-	struct vas_region before;
 	if (vas_create(model->system, &space->params, &space->vas) != 0) {
 		space->vas = old;
 		snprintf(why, MODEL_WHY, "vas's memory is used up");
 		return false;
 	}
+	read_own_map(model, old, true);
 	for (size_t i = 0; i < lines->n; i++) {
-		const struct map_line *line = &lines->line[i];
-		bool had = region_at(old, line->start, &before);
-		if (!import(model, space, line, had ? &before : NULL, why)) {
+		struct former former = find_former(model, old, lines, i);
+		if (!import_again(model, space, &lines->line[i], &former, why)) {
 			vas_destroy(space->vas);
 			space->vas = old;
 			return false;
@@ -289,7 +351,7 @@ void model_resync(struct model *model, struct process *process, const struct eve
 	if (!space->adrift) /* the log's vas differed here, this one does not */
 		return;
 	struct difference *last = report->nfound ? &report->found[report->nfound - 1] : NULL;
-	if (last && report->differences == report->nfound && !last->maps) {
+	if (space->differs && last && report->differences == report->nfound && !last->maps) {
 		read_own_map(model, space->vas, true);
 		last->maps = show_difference(&event->lines, &model->lines);
 	}
@@ -297,17 +359,19 @@ void model_resync(struct model *model, struct process *process, const struct eve
 	space->since = 0;
 	bool moved = (uint64_t)vas_brk(space->vas, 0) != event->number;
 	space->params.brk = event->number;
-	if (!moved && patch(model, space, &event->lines))
-		return;
-	if (!renew(model, space, &event->lines, why))
+	bool good = (!moved && patch(model, space, &event->lines)) ||
+	            renew(model, space, &event->lines, why);
+	space->differs = false;
+	if (!good)
 		give_up(model, process, why);
 }
 
 void model_start(struct model *model, struct process *process, const struct event *event)
 {
+	const struct former none = {.known = false};
 	char why[MODEL_WHY];
 	for (size_t i = 0; i < event->lines.n; i++) {
-		if (import(model, process->space, &event->lines.line[i], NULL, why))
+		if (import(model, process->space, &event->lines.line[i], &none, why))
 			continue;
 		give_up(model, process, why);
 		return;

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "check/tracer/tracer_internal.h"
 #include "strace/rights.h"
@@ -190,6 +191,7 @@ static void prepare_mmap(struct tracer *tracer, struct task *task)
 static void prepare(struct tracer *tracer, struct task *task)
 {
 	tracer->files_dirty = false;
+	touch_begin(task);
 	image_growth(tracer, task);
 	switch (task->follow) {
 	case FOLLOW_SAME:
@@ -208,6 +210,11 @@ static void prepare(struct tracer *tracer, struct task *task)
 		break;
 	case FOLLOW_ADVISE:
 		parts_advise_look(tracer, task);
+		break;
+	case FOLLOW_FORK: /* other threads may write while it copies */
+		if (task->mm->tasks > 1 && !(task->clone_flags & CLONE_VM) &&
+		    strcmp(task->traced->text, "vfork") != 0)
+			touch_all(tracer, task);
 		break;
 	case FOLLOW_EXEC:
 		if (task->mm->procs == 1) {
@@ -280,10 +287,10 @@ static void begin(struct tracer *tracer, struct task *task)
 	if (task->turn)
 		task->turn->in_flight = task;
 	task->state = TASK_CALLING;
-	if (task->mm->followed)
-		prepare(tracer, task);
 	if (task->follow == FOLLOW_FORK)
 		keep_child(tracer, task, cpu_audit, (uint64_t)task->traced->nr);
+	if (task->mm->followed)
+		prepare(tracer, task);
 	resume_call(task);
 }
 
@@ -307,6 +314,37 @@ static void enter_queue(struct task *task)
 		inner_stopped(task, 0);
 }
 
+/* A child that is killed in a stop dies without another in which it could be let go of: until we
+ * have asked, its parent would not find it, which may know already that it is dead. */
+static struct task *find_dead(struct tracer *tracer)
+{
+	siginfo_t info;
+	for (size_t i = 0; i < TASK_BUCKETS; i++) {
+		for (struct task *task = tracer->tasks[i]; task; task = task->next) {
+			info.si_pid = 0; /* a stop is left for the loop */
+			if (waitid(P_PID, (id_t)task->tid, &info,
+			           WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+			    info.si_pid &&
+			    (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
+			     info.si_code == CLD_DUMPED))
+				return task;
+		}
+	}
+	return NULL;
+}
+
+static void let_dead_be_found(struct tracer *tracer)
+{
+	struct task *dead;
+	int status;
+	while ((dead = find_dead(tracer)) != NULL) {
+		pid_t tid = dead->tid;
+		if (waitpid(tid, &status, __WALL) != tid || WIFSTOPPED(status))
+			return;
+		life_gone(tracer, tid, status);
+	}
+}
+
 void call_stop(struct tracer *tracer, struct task *task)
 {
 	struct __ptrace_syscall_info info;
@@ -325,6 +363,9 @@ void call_stop(struct tracer *tracer, struct task *task)
 		resume(task, 0);
 		return;
 	}
+	if (said == FILTER_NATIVE &&
+	    (info.seccomp.nr == SYS_wait4 || info.seccomp.nr == SYS_waitid))
+		let_dead_be_found(tracer);
 	if (said == FILTER_NATIVE && inner_takes(tracer, task, info.seccomp.nr))
 		return;
 	if (!mm || !mm->followed || tracer->blind) {
@@ -417,6 +458,7 @@ static void note_prctl(struct task *task)
 
 void call_after(struct tracer *tracer, struct task *task)
 {
+	touch_window(tracer, task);
 	if (model_adrift(tracer->model, task->proc->pid))
 		image_resync(tracer, task);
 	else if (task->follow != FOLLOW_LOOK)
@@ -527,6 +569,7 @@ static void interrupted(struct tracer *tracer, struct task *task)
 void call_answer(struct tracer *tracer, struct task *task, int64_t value)
 {
 	bool good = value >= 0 || value < -4095;
+	touch_end(task);
 	if (!task->mm->followed || tracer->blind) {
 		if (task->follow == FOLLOW_MMAP)
 			file_forget(&task->file);

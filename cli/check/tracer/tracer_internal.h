@@ -117,6 +117,16 @@ struct hidden_flag {
 	uint64_t at;    /* where in the task's memory (clone3), or 0: in the first argument */
 };
 
+/* Mappings near a call that had not been written when it began, while other threads run. */
+#define OPEN_MAX 12
+struct open_ranges {
+	bool begins; /* the call has not begun: what is looked at is entered */
+	unsigned n;
+	struct {
+		uint64_t start, end;
+	} at[OPEN_MAX];
+};
+
 struct task {
 	struct task *next, *queue_next;
 	pid_t tid;
@@ -135,6 +145,7 @@ struct task {
 	enum follow follow;
 	struct call call;
 	struct pending_file file;
+	struct open_ranges open;
 	struct hidden_flag hidden;
 	struct task *stopper; /* a task of the program's that has attached to this one */
 	bool frozen;          /* and this one is stopped for it */
@@ -266,6 +277,12 @@ void image_forked(struct tracer *tracer, struct task *parent, struct task *child
 /* tracer_touch.c: which private mappings were written: around a call's range before it, beside its
  * result after it. */
 void touch_near(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len);
+/* Before a call's looks, and when it has ended; then: what of the memory near it was written
+ * meanwhile. */
+void touch_begin(struct task *task);
+void touch_end(struct task *task);
+void touch_window(struct tracer *tracer, struct task *task);
+void touch_unsure(struct tracer *tracer, struct task *task, uint64_t page);
 struct late_touch {
 	uint64_t page[2]; /* 0: none */
 };

@@ -259,12 +259,23 @@ bool life_start(struct tracer *tracer, pid_t tid)
 	return task_new(tracer, tid, TASK_RUNNING) != NULL;
 }
 
+/* What happened before is not known. */
+static void mark_all(struct tracer *tracer, struct task *task)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region region = {.end = 0};
+	while (vas && vas_next_region(vas, region.end, &region))
+		if (region.touched)
+			touch_unsure(tracer, task, region.start);
+}
+
 void life_attach(struct tracer *tracer, pid_t pid, const pid_t *tids, size_t n)
 {
 	struct proc *proc = proc_new(tracer, pid);
 	struct task *first = task_new(tracer, tids[0], TASK_RUNNING);
 	enter(first, proc, mm_new());
 	image_emit(tracer, first);
+	mark_all(tracer, first);
 	for (size_t i = 1; i < n; i++) {
 		struct task *task = task_new(tracer, tids[i], TASK_RUNNING);
 		proc_caps(task);
@@ -321,7 +332,9 @@ static void born_copying(struct tracer *tracer, struct task *parent, struct task
 	enter(child, proc, mm);
 	if (!model_known(tracer->model, parent->proc->pid))
 		return;
+	touch_end(parent);
 	if (old->followed) {
+		touch_window(tracer, parent);
 		touch_all(tracer, parent);
 		image_compare_due(tracer, parent);
 	}

@@ -46,7 +46,8 @@ static const struct {
 #ifdef __NR_arch_prctl
 	{__NR_arch_prctl, 0, BPF_JEQ, {0x5001 /* ARCH_SHSTK_ENABLE */}},
 #endif
-	{__NR_wait4, 2, BPF_JSET, {__WALL}},
+	{__NR_wait4, 2, BPF_JSET, {__WALL | WNOHANG}},
+	{__NR_waitid, 3, BPF_JSET, {WNOHANG}},
 };
 
 #define FOREIGN_CALLS 7

@@ -63,7 +63,8 @@ const struct traced_call traced_calls[] = {
 	AS(sched_getaffinity, CPUS),
 	AS(sched_setaffinity, CPUS),
 	AS(ptrace, PTRACE),
-	AS(wait4, PASS), /* only with __WALL, for tracer_inner.c */
+	AS(wait4, PASS),  /* only with WNOHANG, and with __WALL for tracer_inner.c */
+	AS(waitid, PASS), /* only with WNOHANG */
 	AS(process_madvise, ADVISE),
 	AS(userfaultfd, NOTE),
 	AS(ioctl, ADOPT), /* only userfaultfd's; the filter sorts them out */

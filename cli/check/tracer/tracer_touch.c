@@ -3,9 +3,12 @@
  * Whether two anonymous neighbours merge depends on whether, and beside which neighbour, each was
  * first written; no call tells. So before a call that may part or join mappings the kernel is asked
  * which of those concerned, not yet known to be written, hold a page of their own. Asking late is
- * good enough, because nothing about the layout has changed since the page was written. The one
- * thing that cannot be known: of three untouched neighbours A B C that differ in rights only, A and
- * C become different or equal in identity depending on whether B was written before one of them.
+ * good enough, because nothing about the layout has changed since the page was written. (In what
+ * order several neighbours were, the model knows not to know.)
+ *
+ * But other threads may write while a call is under way. What was not yet written when it began,
+ * and is when it has ended, was written before the call took effect or afterwards: its identity is
+ * not certain, and the model is told so.
  *
  * A mapping that is not writable now was looked at when it was writable last.
  *
@@ -85,6 +88,12 @@ static bool unknown(const struct vas_region *region)
 	         (VAS_VM_SHARED | VAS_VM_MAYSHARE | VAS_VM_HUGETLB | VAS_VM_OPAQUE));
 }
 
+void touch_unsure(struct tracer *tracer, struct task *task, uint64_t page)
+{
+	struct event event = {.kind = EVENT_UNSURE, .pid = task->proc->pid, .number = page};
+	emit(tracer, &event);
+}
+
 static void emit_touch(struct tracer *tracer, struct task *task, uint64_t page)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
@@ -108,12 +117,32 @@ static bool find_new(const struct task *task, const struct vas_region *region, u
 	return unknown(region) && touch_find(task->mm, from, to, page);
 }
 
-static void look(struct tracer *tracer, struct task *task, const struct vas_region *region,
+static void leave_open(struct task *task, const struct vas_region *region)
+{
+	struct open_ranges *open = &task->open;
+	if (!open->begins || task->mm->tasks < 2 || !unknown(region))
+		return;
+	if (open->n < OPEN_MAX) {
+		open->at[open->n].start = region->start;
+		open->at[open->n++].end = region->end;
+	} else if (region->end > open->at[OPEN_MAX - 1].end) { /* too many: with what is between */
+		open->at[OPEN_MAX - 1].end = region->end;
+	} else if (region->start < open->at[OPEN_MAX - 1].start) {
+		open->at[OPEN_MAX - 1].start = region->start;
+	}
+}
+
+/* Whether the mapping has just turned out to be written. */
+static bool look(struct tracer *tracer, struct task *task, const struct vas_region *region,
                  uint64_t from, uint64_t to)
 {
 	uint64_t page;
-	if (find_new(task, region, from, to, &page))
+	bool found = find_new(task, region, from, to, &page);
+	if (found)
 		emit_touch(tracer, task, page);
+	else
+		leave_open(task, region);
+	return found;
 }
 
 /* Mappings that hold a part of [start, end), each as a whole. */
@@ -129,25 +158,41 @@ static void look_within(struct tracer *tracer, struct task *task, uint64_t start
 }
 
 /* Two neighbours that touch [start, end) on either side: merging asks for the next one, and that
- * for the identity of the one after. What they have inside the range is left out: after a call, it
- * is something else for the kernel. */
-static void look_beside(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
+ * for the identity of the one after. If that has turned out to be written, in what order with the
+ * one after it, and so on. What they have inside the range is left out: after a call, it is
+ * something else for the kernel. */
+static void look_below(struct tracer *tracer, struct task *task, uint64_t start)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
-	struct vas_region below[2], region;
-	uint64_t low = start, high = end;
-	int n = 0;
-	while (vas && n < 2 && low && vas_next_region(vas, low - 1, &below[n]) &&
-	       below[n].start < low)
-		low = below[n++].start;
-	while (n-- > 0)
-		look(tracer, task, &below[n], 0, start);
-	for (n = 0; vas && n < 2 && vas_next_region(vas, high, &region); n++) {
-		if (region.start > high)
+	struct vas_region region;
+	uint64_t low = start;
+	bool found = true;
+	for (int n = 0; vas && low && (n < 2 || found); n++) {
+		if (!vas_next_region(vas, low - 1, &region) || region.start >= low)
 			return;
-		look(tracer, task, &region, end, UINT64_MAX);
+		found = look(tracer, task, &region, 0, start);
+		low = region.start;
+	}
+}
+
+static void look_above(struct tracer *tracer, struct task *task, uint64_t end)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region region;
+	uint64_t high = end;
+	bool found = true;
+	for (int n = 0; vas && (n < 2 || found); n++) {
+		if (!vas_next_region(vas, high, &region) || region.start > high)
+			return;
+		found = look(tracer, task, &region, end, UINT64_MAX);
 		high = region.end;
 	}
+}
+
+static void look_beside(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
+{
+	look_below(tracer, task, start);
+	look_above(tracer, task, end);
 }
 
 /* Whether a mapping of the kernel's begins or ends at `joint`. */
@@ -161,26 +206,68 @@ static bool is_border(struct tracer *tracer, struct task *task, uint64_t joint)
 	return false;
 }
 
-/* A page of the neighbour below (or above) the range that has just turned out to be written; 0:
- * none has, or the range has no neighbour there. */
-static uint64_t find_beside(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end,
-                            bool below)
+/* The neighbours of a call's result: below it, and above. */
+struct beside {
+	struct vas_region region; /* start == end: there is none */
+	uint64_t page;            /* that has just turned out to be written, or 0 */
+	bool joined;              /* for the kernel it is one with the result */
+};
+
+static void find_beside(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end,
+                        struct beside beside[2])
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region *below = &beside[0].region, *above = &beside[1].region;
+	memset(beside, 0, 2 * sizeof(*beside));
+	if (!start || !vas_next_region(vas, start - 1, below) || below->start >= start)
+		below->start = below->end = 0;
+	else if (!find_new(task, below, 0, start, &beside[0].page))
+		beside[0].page = 0;
+	if (!vas_next_region(vas, end, above) || above->start > end)
+		above->start = above->end = 0;
+	else if (!find_new(task, above, end, UINT64_MAX, &beside[1].page))
+		beside[1].page = 0;
+	if (!beside[0].page && !beside[1].page)
+		return;
+	beside[0].joined = !is_border(tracer, task, start);
+	beside[1].joined = !is_border(tracer, task, end);
+}
+
+/* Whether what a mremap moves or grows has been written. */
+static bool source_is_touched(struct tracer *tracer, const struct task *task)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
 	struct vas_region region;
-	uint64_t page;
-	if (below ? !start || !vas_next_region(vas, start - 1, &region) || region.start >= start
-	          : !vas_next_region(vas, end, &region) || region.start > end)
-		return 0;
-	if (!find_new(task, &region, below ? 0 : end, below ? start : UINT64_MAX, &page))
-		return 0;
-	return page;
+	return task->call.name == CALL_MREMAP && vas &&
+	       vas_next_region(vas, task->args[0], &region) && region.start <= task->args[0] &&
+	       region.touched;
 }
 
 /* With other threads at work, a neighbour of the result that is written now may have been written
- * after the call. If the kernel has joined the result with both, it was, or one of the two was: had
- * both been written before, each by itself, they could not have been joined. If it has joined it
- * with one of them only, nothing speaks against before, and with two, a lot for it. */
+ * after the call. If the result has an identity and the kernel has joined the two, it was: two that
+ * are written by themselves are not joined. If the result has none, but is joined with both its
+ * neighbours, it was, too, or one of the two was. If it is joined with one of them only, nothing
+ * speaks against before; but then it may be that it has taken the other's identity since. */
+static void find_late(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end,
+                      struct late_touch *late)
+{
+	struct beside beside[2];
+	bool touched = source_is_touched(tracer, task);
+	find_beside(tracer, task, start, end, beside);
+	for (int i = 0; i < 2; i++) {
+		const struct beside *one = &beside[i], *other = &beside[!i];
+		if (!one->page)
+			continue;
+		if (one->joined && (touched || other->joined)) {
+			late->page[i] = one->page;
+			continue;
+		}
+		emit_touch(tracer, task, one->page);
+		if (touched || (one->joined && (other->page || other->region.touched)))
+			touch_unsure(tracer, task, one->page);
+	}
+}
+
 void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len,
                   struct late_touch *late)
 {
@@ -189,17 +276,12 @@ void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint6
 	late->page[0] = late->page[1] = 0;
 	if (!vas || end < start)
 		return;
-	if (task->mm->tasks > 1) {
-		uint64_t low = find_beside(tracer, task, start, end, true);
-		uint64_t high = find_beside(tracer, task, start, end, false);
-		if ((low || high) && !is_border(tracer, task, start) &&
-		    !is_border(tracer, task, end)) {
-			late->page[0] = low;
-			late->page[1] = high;
-			return;
-		}
-	}
-	look_beside(tracer, task, start, end);
+	if (task->mm->tasks > 1)
+		find_late(tracer, task, start, end, late);
+	if (!late->page[0])
+		look_below(tracer, task, start);
+	if (!late->page[1])
+		look_above(tracer, task, end);
 }
 
 void touch_late(struct tracer *tracer, struct task *task, const struct late_touch *late)
@@ -207,6 +289,35 @@ void touch_late(struct tracer *tracer, struct task *task, const struct late_touc
 	for (int i = 0; i < 2; i++)
 		if (late->page[i])
 			emit_touch(tracer, task, late->page[i]);
+}
+
+void touch_begin(struct task *task)
+{
+	task->open.n = 0;
+	task->open.begins = true;
+}
+
+void touch_end(struct task *task)
+{
+	task->open.begins = false;
+}
+
+void touch_window(struct tracer *tracer, struct task *task)
+{
+	struct vas *vas = model_space(tracer->model, task->proc->pid);
+	struct vas_region region;
+	uint64_t page;
+	for (unsigned i = 0; vas && i < task->open.n; i++) {
+		uint64_t start = task->open.at[i].start, end = task->open.at[i].end;
+		for (; vas_next_region(vas, start, &region) && region.start < end;
+		     start = region.end) {
+			if (!find_new(task, &region, 0, UINT64_MAX, &page))
+				continue;
+			emit_touch(tracer, task, page);
+			touch_unsure(tracer, task, page);
+		}
+	}
+	task->open.n = 0;
 }
 
 void touch_near(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len)
