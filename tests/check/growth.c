@@ -14,6 +14,7 @@
 static int deep(int n)
 {
 	volatile char room[16 * 1024];
+	__asm__ volatile("" : : "r"(room) : "memory"); /* all of it is there */
 	room[0] = (char)n;
 	if (n % 50 == 0)
 		munmap(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), PAGE);

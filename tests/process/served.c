@@ -146,6 +146,7 @@ static __attribute__((noinline)) int deeper(void)
 {
 	volatile char room[2 * 1024 * 1024];
 
+	__asm__ volatile("" : : "r"(room) : "memory"); /* all of it is there */
 	room[0] = 1;
 	return room[0] - 1;
 }
