@@ -23,12 +23,7 @@ static uint32_t alloc_block(struct vas *space, uint32_t payer, unsigned level)
 
 static void put_block(struct vas *space, uint32_t block, unsigned level)
 {
-	struct frame_pool *frames = &space->system->frames;
-
-	for (uint32_t i = 0; i < format_frames(space->system->format, level); i++) {
-		if (frame_put(frames, block + i))
-			frame_free(frames, block + i);
-	}
+	frame_put_row(&space->system->frames, block, format_frames(space->system->format, level));
 }
 
 /* ---- The pool ------------------------------------------------------------------------------- */

@@ -119,7 +119,6 @@ static int64_t zap_part(const struct part *part, uint64_t advice)
 		hollow_keep(space, part->start, part->end);
 	pagemap_zap(&space->pages, part->start, part->end);
 	hollow_note(space, &ends);
-	gather_close(&space->gather);
 	space_restock(space);
 	return 0;
 }
@@ -226,7 +225,6 @@ static int64_t advise_guard_install(struct part *part)
 		return 0;
 	hollow_keep(space, part->start, part->end);
 	pagemap_mark(&space->pages, part->start, part->end, &guard);
-	gather_close(&space->gather);
 	return 0;
 }
 

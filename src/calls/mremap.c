@@ -465,7 +465,7 @@ static int64_t move(struct plan *p)
 	hollow_watch(space, p->old, p->old + p->old_len, &ends);
 	hollow_move(space, p->old, p->new, p->old_len, p->asked->flags & VAS_MREMAP_DONTUNMAP);
 	pagemap_move(&space->pages, p->old, p->new, p->old_len);
-	gather_close(&space->gather);
+	gather_flush(&space->gather);
 	if (!(p->asked->flags & VAS_MREMAP_DONTUNMAP))
 		drop_source(p);
 	else if (linux_dontunmap_renews(space))
@@ -581,7 +581,6 @@ static int64_t move_placed(struct plan *p)
 		stock->open = false;
 	}
 	if (p->stocked) {
-		gather_close(&p->space->gather);
 		stock_trim(stock, stock->keep);
 		space_restock(p->space);
 	}

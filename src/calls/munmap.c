@@ -159,7 +159,7 @@ void munmap_commit(const struct unmap_checked *checked)
 	if (!u->absent) {
 		hollow_watch(space, u->start, u->end, &ends);
 		pagemap_clear(&space->pages, u->start, u->end);
-		gather_close(&space->gather);
+		gather_flush(&space->gather);
 		space_restock(space);
 	}
 	for (uint64_t addr = u->start;

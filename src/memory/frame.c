@@ -89,7 +89,7 @@ bool frame_may_alloc(struct frame_pool *pool)
 	return may;
 }
 
-static uint32_t alloc_order(struct frame_pool *pool, uint32_t payer, unsigned order)
+static uint32_t alloc_order(struct frame_pool *pool, unsigned order)
 {
 	unsigned from = order;
 	uint32_t index;
@@ -106,16 +106,21 @@ static uint32_t alloc_order(struct frame_pool *pool, uint32_t payer, unsigned or
 		from--;
 		link_block(pool, index + (1u << from), from);
 	}
-	for (uint32_t i = 0; i < 1u << order; i++) {
-		pool->frame[index + i].refs = 1;
-		pool->frame[index + i].live = 0;
-		pool->frame[index + i].pool_level = 0;
-		pool->frame[index + i].lock = (struct spin){0};
-		pool->frame[index + i].state = FRAME_USED;
-		pool->payer[index + i] = payer;
-	}
 	pool->nfree -= (uint64_t)1 << order;
 	return index;
+}
+
+/* The records of a block that was taken: nobody else looks at them, so not with the pool locked,
+ * which all spaces want. */
+static void begin_records(struct frame_pool *pool, uint32_t payer, uint32_t index, unsigned order)
+{
+	for (uint32_t i = index; i < index + (1u << order); i++) {
+		pool->frame[i].refs = 1;
+		pool->frame[i].live = 0;
+		pool->frame[i].pool_level = 0;
+		pool->frame[i].lock = (struct spin){0};
+		pool->payer[i] = payer;
+	}
 }
 
 uint32_t frame_alloc(struct frame_pool *pool, uint32_t payer, unsigned order)
@@ -125,10 +130,12 @@ uint32_t frame_alloc(struct frame_pool *pool, uint32_t payer, unsigned order)
 	if (!group_charge(pool, payer, (uint64_t)1 << order))
 		return FRAME_NONE;
 	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
-	index = alloc_order(pool, payer, order);
+	index = alloc_order(pool, order);
 	spin_unlock(pool->port, &pool->lock);
 	if (index == FRAME_NONE)
 		group_uncharge(pool, payer, (uint64_t)1 << order);
+	else
+		begin_records(pool, payer, index, order);
 	return index;
 }
 
@@ -153,6 +160,46 @@ void frame_free(struct frame_pool *pool, uint32_t index)
 	free_block(pool, index, 0);
 	spin_unlock(pool->port, &pool->lock);
 	group_uncharge(pool, payer, 1);
+}
+
+/* Frees a row of frames that one group, or nobody, pays for; a page of the huge page pool begins at
+ * the first of them, or at none. */
+static void free_row(struct frame_pool *pool, uint32_t first, uint32_t n)
+{
+	uint32_t payer = pool->payer[first], end = first + n;
+	unsigned level = pool->frame[first].pool_level;
+
+	if (n == 0)
+		return;
+	spin_lock(pool->port, &pool->lock, LOCK_FRAMES);
+	if (level > 0)
+		pool->nhuge[level]--;
+	while (first < end) {
+		unsigned order = FRAME_ORDERS - 1;
+
+		while (!is_aligned(first, (uint64_t)1 << order) || end - first < 1u << order)
+			order--;
+		free_block(pool, first, order);
+		first += 1u << order;
+	}
+	spin_unlock(pool->port, &pool->lock);
+	group_uncharge(pool, payer, n);
+}
+
+void frame_put_row(struct frame_pool *pool, uint32_t first, uint32_t n)
+{
+	uint32_t begin = first; /* from here on all have ended, and are not free yet */
+
+	for (uint32_t i = first; i < first + n; i++) {
+		bool ended = frame_put(pool, i);
+
+		if (ended && i > begin && pool->frame[i].pool_level == 0 &&
+		    pool->payer[i] == pool->payer[begin])
+			continue;
+		free_row(pool, begin, i - begin);
+		begin = ended ? i : i + 1;
+	}
+	free_row(pool, begin, first + n - begin);
 }
 
 void frame_mark_huge(struct frame_pool *pool, uint32_t index, unsigned level)

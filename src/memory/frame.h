@@ -68,8 +68,12 @@ VAS_INTERNAL void frame_pool_init(struct frame_pool *pool, uint32_t reserved);
 VAS_INTERNAL uint32_t frame_alloc(struct frame_pool *pool, uint32_t payer, unsigned order);
 VAS_INTERNAL uint32_t frame_alloc_zeroed(struct frame_pool *pool, uint32_t payer);
 
-/* Gives back frames whose counts have reached 0. */
+/* Gives back a frame whose count has reached 0. */
 VAS_INTERNAL void frame_free(struct frame_pool *pool, uint32_t index);
+
+/* Drops a reference on each of n frames in a row, and gives back those of which it was the last:
+ * blocks as blocks, however large, in one step. */
+VAS_INTERNAL void frame_put_row(struct frame_pool *pool, uint32_t first, uint32_t n);
 
 /* Counts a block in as a page of the huge page pool, or tells how many there are. */
 VAS_INTERNAL void frame_mark_huge(struct frame_pool *pool, uint32_t index, unsigned level);

@@ -15,6 +15,15 @@ static void forget_notes(struct gather *gather)
 	gather->what = GATHER_GIVEN;
 }
 
+static void waste_begin(struct waste *waste)
+{
+	waste->some = false;
+	waste->nruns = 0;
+	waste->pages = FRAME_NONE;
+	for (unsigned level = 0; level < VAS_LEVELS_MAX; level++)
+		waste->tables[level] = FRAME_NONE;
+}
+
 void gather_init(struct gather *gather, struct vas *space, const struct vas_port *port,
                  const struct vas_format *format, struct frame_pool *frames, uint32_t zero)
 {
@@ -24,9 +33,7 @@ void gather_init(struct gather *gather, struct vas *space, const struct vas_port
 	gather->format = format;
 	gather->frames = frames;
 	gather->zero = zero;
-	gather->pages = FRAME_NONE;
-	for (unsigned level = 0; level < VAS_LEVELS_MAX; level++)
-		gather->tables[level] = FRAME_NONE;
+	waste_begin(&gather->waste);
 	forget_notes(gather);
 }
 
@@ -48,21 +55,22 @@ static void link_in(struct gather *gather, uint32_t *list, uint32_t frame)
 {
 	gather->frames->frame[frame].next = *list;
 	*list = frame;
-	gather->waits = true;
+	gather->waste.some = true;
 }
 
 static void add_run(struct gather *gather, uint32_t frame, uint32_t n)
 {
-	struct gather_run *last = &gather->run[gather->nruns];
+	struct waste *waste = &gather->waste;
+	struct gather_run *last = &waste->run[waste->nruns];
 
-	if (gather->nruns > 0 && !(n & GATHER_TABLE) && !(last[-1].n & GATHER_TABLE) &&
+	if (waste->nruns > 0 && !(n & GATHER_TABLE) && !(last[-1].n & GATHER_TABLE) &&
 	    last[-1].frame + last[-1].n == frame) {
 		last[-1].n += n;
 		return;
 	}
 	*last = (struct gather_run){frame, n};
-	gather->waits = true;
-	if (++gather->nruns == GATHER_RUNS)
+	waste->some = true;
+	if (++waste->nruns == GATHER_RUNS)
 		gather_close(gather);
 }
 
@@ -71,7 +79,7 @@ void gather_put(struct gather *gather, uint32_t frame)
 	if (frame == gather->zero)
 		return;
 	if (frame_refs(gather->frames, frame) == 1)
-		link_in(gather, &gather->pages, frame);
+		link_in(gather, &gather->waste.pages, frame);
 	else
 		add_run(gather, frame, 1);
 }
@@ -84,7 +92,7 @@ void gather_large(struct gather *gather, uint32_t frame, uint32_t nframes)
 void gather_table(struct gather *gather, uint32_t table, unsigned level)
 {
 	if (frame_refs(gather->frames, table) == 1)
-		link_in(gather, &gather->tables[level], table);
+		link_in(gather, &gather->waste.tables[level], table);
 	else
 		add_run(gather, table, GATHER_TABLE | level);
 }
@@ -117,23 +125,22 @@ void gather_flush(struct gather *gather)
 
 /* ---- Releasing ------------------------------------------------------------------------------ */
 
-static void drop_page(struct gather *gather, uint32_t frame)
+static void drop_page(const struct gather *gather, uint32_t frame)
 {
 	if (frame != gather->zero && frame_put(gather->frames, frame))
 		frame_free(gather->frames, frame);
 }
 
-static void drop_pages(struct gather *gather, uint32_t frame, uint32_t n)
+static void drop_pages(const struct gather *gather, uint32_t frame, uint32_t n)
 {
-	for (uint32_t i = 0; !frame_is_zeros(gather->frames, frame) && i < n; i++)
-		drop_page(gather, frame + i);
+	if (!frame_is_zeros(gather->frames, frame))
+		frame_put_row(gather->frames, frame, n);
 }
 
 /* Drops a reference on a table, and with the last one those that its words hold. */
-static void drop_table(struct gather *gather, uint32_t table, unsigned level)
+static void drop_table(const struct gather *gather, uint32_t table, unsigned level)
 {
 	const uint64_t *word = frame_host(gather->frames, table);
-	const struct vas_format *format = gather->format;
 	unsigned live = gather->frames->frame[table].live;
 
 	if (!frame_put(gather->frames, table))
@@ -144,21 +151,21 @@ static void drop_table(struct gather *gather, uint32_t table, unsigned level)
 		if (*word == 0)
 			continue;
 		live--;
-		if (!word_has_frame(format, *word))
+		if (!word_has_frame(gather->format, *word))
 			continue;
-		frame = frame_of_phys(gather->frames, word_phys(format, *word));
+		frame = frame_of_phys(gather->frames, word_phys(gather->format, *word));
 		if (level == 0)
 			drop_page(gather, frame);
-		else if (word_is_table(format, *word))
+		else if (word_is_table(gather->format, *word))
 			drop_table(gather, frame, level - 1);
 		else
-			drop_pages(gather, frame, format_frames(format, level));
+			drop_pages(gather, frame, format_frames(gather->format, level));
 	}
 	frame_free(gather->frames, table);
 }
 
 /* Takes the first off a list. */
-static uint32_t link_out(struct gather *gather, uint32_t *list)
+static uint32_t link_out(const struct gather *gather, uint32_t *list)
 {
 	uint32_t frame = *list;
 
@@ -167,27 +174,46 @@ static uint32_t link_out(struct gather *gather, uint32_t *list)
 	return frame;
 }
 
-void gather_close(struct gather *gather)
+void waste_release(const struct gather *gather, struct waste *waste)
 {
 	uint32_t frame;
 
-	gather_flush(gather);
-	if (!gather->waits)
-		return;
-	while ((frame = link_out(gather, &gather->pages)) != FRAME_NONE)
+	while ((frame = link_out(gather, &waste->pages)) != FRAME_NONE)
 		drop_page(gather, frame);
 	for (unsigned level = 0; level < VAS_LEVELS_MAX; level++) {
-		while ((frame = link_out(gather, &gather->tables[level])) != FRAME_NONE)
+		while ((frame = link_out(gather, &waste->tables[level])) != FRAME_NONE)
 			drop_table(gather, frame, level);
 	}
-	for (unsigned i = 0; i < gather->nruns; i++) {
-		const struct gather_run *run = &gather->run[i];
+	for (unsigned i = 0; i < waste->nruns; i++) {
+		const struct gather_run *run = &waste->run[i];
 
 		if (run->n & GATHER_TABLE)
 			drop_table(gather, run->frame, run->n & ~GATHER_TABLE);
 		else
 			drop_pages(gather, run->frame, run->n);
 	}
-	gather->nruns = 0;
-	gather->waits = false;
+	waste_begin(waste);
+}
+
+void gather_take(struct gather *gather, struct waste *waste)
+{
+	const struct waste *from = &gather->waste;
+
+	gather_flush(gather);
+	waste_begin(waste);
+	if (!from->some)
+		return;
+	waste->some = true;
+	waste->pages = from->pages;
+	memcpy(waste->tables, from->tables, sizeof(waste->tables));
+	waste->nruns = from->nruns;
+	memcpy(waste->run, from->run, from->nruns * sizeof(waste->run[0]));
+	waste_begin(&gather->waste);
+}
+
+void gather_close(struct gather *gather)
+{
+	gather_flush(gather);
+	if (gather->waste.some)
+		waste_release(gather, &gather->waste);
 }

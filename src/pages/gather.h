@@ -31,9 +31,12 @@
  * have too, a fixed number of runs is kept, and when there are more, they are flushed and released.
  * What is below a table that goes whole stays in it until then, and needs no place of its own.
  *
+ * What has been flushed nobody reaches any more, so who held the space's lock may let go of that
+ * first and release afterwards: how much it is holds nobody up (space_unlock).
+ *
  * Invariants:
  *   outside of a call nothing is noted and nothing waits
- *   what waits in `pages` and `tables` has a count of 1, ours
+ *   what is linked in `pages` and `tables` of the waste has a count of 1, ours
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_GATHER_H
@@ -52,6 +55,15 @@ struct gather_run {
 };
 #define GATHER_TABLE ((uint32_t)1 << 31)
 
+/* What waits for the flush, or has been flushed. */
+struct waste {
+	bool some;                       /* there is any */
+	uint32_t pages;                  /* linked by frame.next */
+	uint32_t tables[VAS_LEVELS_MAX]; /* by level, linked by frame.next */
+	unsigned nruns;
+	struct gather_run run[GATHER_RUNS];
+};
+
 struct gather {
 	/* Whose caches these are, and who caches. */
 	struct vas *space;
@@ -67,12 +79,7 @@ struct gather {
 	unsigned level;                /* the lowest of a leaf in it */
 	unsigned what;                 /* enum gather_what, of all that was noted */
 
-	/* What waits for the flush. */
-	bool waits;                        /* something does */
-	uint32_t pages;                    /* linked by frame.next */
-	uint32_t tables[VAS_LEVELS_MAX];   /* by level, linked by frame.next */
-	unsigned nruns;
-	struct gather_run run[GATHER_RUNS];
+	struct waste waste; /* what waits for the flush */
 };
 
 /* What was done to words that lead to the addresses of a range. */
@@ -111,9 +118,14 @@ VAS_INTERNAL void gather_flush(struct gather *gather);
 /* Flushes, and releases all that waits. */
 VAS_INTERNAL void gather_close(struct gather *gather);
 
+/* The two apart: flushes, and moves what waits to *waste, to be released with or without the
+ * space's lock. */
+VAS_INTERNAL void gather_take(struct gather *gather, struct waste *waste);
+VAS_INTERNAL void waste_release(const struct gather *gather, struct waste *waste);
+
 static inline bool gather_is_open(const struct gather *gather)
 {
-	return gather->start < gather->end || gather->waits;
+	return gather->start < gather->end || gather->waste.some;
 }
 
 #endif

@@ -474,7 +474,7 @@ static void write_back_for_good(struct vas_object *object)
 struct drop {
 	struct vas_object *object;
 	uint64_t next; /* where to go on */
-	unsigned n;
+	uint32_t nframes;
 };
 
 static int64_t drop_word(void *ctx, uint64_t index, uint32_t node, uint64_t *word)
@@ -484,14 +484,12 @@ static int64_t drop_word(void *ctx, uint64_t index, uint32_t node, uint64_t *wor
 	uint32_t frame = word_frame(*word);
 
 	drop->next = index;
-	if (++drop->n > LOOKS_AT_ONCE)
+	if (drop->nframes >= LOOKS_AT_ONCE)
 		return 1;
 	write_node(object, node, word, 0);
 	object->npages--;
-	for (uint32_t i = 0; i < object_page_frames(object); i++) {
-		if (frame_put(pool_of(object), frame + i))
-			frame_free(pool_of(object), frame + i);
-	}
+	frame_put_row(pool_of(object), frame, object_page_frames(object));
+	drop->nframes += object_page_frames(object);
 	return 0;
 }
 

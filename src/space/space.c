@@ -280,10 +280,8 @@ static void release_zeros(struct vas_system *system)
 	uint32_t zeros = system->frames.zeros;
 
 	system->frames.zeros = FRAME_NONE;
-	for (uint32_t i = 0; zeros != FRAME_NONE && i < format_frames(system->format, 1); i++) {
-		if (frame_put(&system->frames, zeros + i))
-			frame_free(&system->frames, zeros + i);
-	}
+	if (zeros != FRAME_NONE)
+		frame_put_row(&system->frames, zeros, format_frames(system->format, 1));
 }
 
 void vas_destroy(struct vas *space)
@@ -308,7 +306,7 @@ void vas_destroy(struct vas *space)
 	pagemap_destroy(&space->pages);
 	gather_note(&space->gather, 0, system->task_size, 0,
 	            GATHER_LEAVES | GATHER_TABLES | GATHER_SPACE);
-	gather_close(&space->gather);
+	gather_flush(&space->gather);
 	leave_objects(space);
 	space_unlock(space);
 	/* Nobody finds it by an object any more; who has found it already lets go soon. */
@@ -440,6 +438,17 @@ uint64_t vas_page_size(const struct vas *space)
 	return space_page_size(space);
 }
 
+void space_unlock_open(struct vas *space)
+{
+	struct waste waste;
+
+	gather_take(&space->gather, &waste);
+	space_verify(space);
+	space_let_go(space);
+	if (waste.some)
+		waste_release(&space->gather, &waste);
+}
+
 bool space_reserve_vmas(struct vas *space, unsigned n)
 {
 	return range_tree_reserve(&space->tree, n) &&
@@ -489,8 +498,10 @@ void space_restock(struct vas *space)
 {
 	const struct table_stock *stock = &space->pages.stock;
 
-	if (stock->n < stock->keep || space->tree.nspare <= space->tree.height + 2)
-		space_reserve(space);
+	if (stock->n >= stock->keep && space->tree.nspare > space->tree.height + 2)
+		return;
+	gather_close(&space->gather);
+	space_reserve(space);
 }
 
 /* Whether a vma goes on at addr. */

@@ -142,8 +142,8 @@ static inline bool space_is_aligned(const struct vas *space, uint64_t addr)
 }
 
 /* The space's lock: exclusive for what changes structure, shared for faults and translations. With
- * the exclusive one comes the gather, and what was let go of is flushed and released at the latest
- * when it is given up. */
+ * the exclusive one comes the gather: what was let go of is flushed before the lock is given up,
+ * and released at the latest after it. */
 static inline void space_lock(struct vas *space)
 {
 	write_lock(&space->system->port, &space->lock, LOCK_SPACE);
@@ -188,10 +188,15 @@ static inline void space_let_go(struct vas *space)
 	write_unlock(&space->system->port, &space->lock);
 }
 
+/* There is something to be flushed, or to be released. */
+VAS_INTERNAL void space_unlock_open(struct vas *space);
+
 static inline void space_unlock(struct vas *space)
 {
-	if (gather_is_open(&space->gather))
-		gather_close(&space->gather);
+	if (gather_is_open(&space->gather)) {
+		space_unlock_open(space);
+		return;
+	}
 	space_verify(space);
 	space_let_go(space);
 }
