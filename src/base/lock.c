@@ -158,38 +158,83 @@ void spin_wait(const struct vas_port *port, struct spin *spin)
 	} while (__atomic_exchange_n(&spin->taken, 1, __ATOMIC_ACQUIRE));
 }
 
-void write_wait(const struct vas_port *port, struct rwlock *lock)
+/* Takes the lock when nobody has it, in the state `from` but for who waits; it is in `to` then. */
+static bool write_try(struct rwlock *lock, uint32_t from, uint32_t to)
+{
+	uint32_t state = __atomic_load_n(&lock->state, __ATOMIC_RELAXED);
+
+	return (state & ~RWLOCK_WAITING) == from &&
+	       __atomic_compare_exchange_n(&lock->state, &state, to, false, __ATOMIC_ACQUIRE,
+	                                   __ATOMIC_RELAXED);
+}
+
+/* Readers who come from now on stay out; but for one whom a pause keeps out they need not. */
+static void write_announce(struct rwlock *lock, enum guest guest)
+{
+	uint32_t state = __atomic_load_n(&lock->state, __ATOMIC_RELAXED);
+
+	if (!(state & (RWLOCK_WAITING | (uint32_t)guest)))
+		__atomic_fetch_or(&lock->state, RWLOCK_WAITING, __ATOMIC_RELAXED);
+}
+
+void write_wait(const struct vas_port *port, struct rwlock *lock, enum guest guest)
 {
 	unsigned looks = 0;
 
-	for (;;) {
-		uint32_t state = __atomic_load_n(&lock->state, __ATOMIC_RELAXED);
-
-		if ((state & ~RWLOCK_WAITING) == 0) {
-			if (__atomic_compare_exchange_n(&lock->state, &state, RWLOCK_WRITER, false,
-			                                __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-				return;
-			continue;
-		}
-		if (!(state & RWLOCK_WAITING))
-			__atomic_fetch_or(&lock->state, RWLOCK_WAITING, __ATOMIC_RELAXED);
+	while (!write_try(lock, 0, RWLOCK_WRITER) &&
+	       (guest != VISITORS ||
+	        !write_try(lock, RWLOCK_PAUSED, RWLOCK_PAUSED | RWLOCK_WRITER))) {
+		write_announce(lock, guest);
 		lock_wait(port, &looks);
 	}
 }
 
-void read_wait(const struct vas_port *port, struct rwlock *lock, uint32_t state)
+void write_pause(struct rwlock *lock)
+{
+	uint32_t state = __atomic_load_n(&lock->state, __ATOMIC_RELAXED), paused;
+
+	held_remove(lock);
+	do
+		paused = (state & ~(RWLOCK_WRITER | RWLOCK_WAITING)) | RWLOCK_PAUSED;
+	while (!__atomic_compare_exchange_n(&lock->state, &state, paused, false, __ATOMIC_RELEASE,
+	                                    __ATOMIC_RELAXED));
+}
+
+void write_resume(const struct vas_port *port, struct rwlock *lock, enum lock_row row)
 {
 	unsigned looks = 0;
 
-	while ((state & RWLOCK_WAITING) && !(state & RWLOCK_WRITER)) {
-		__atomic_fetch_sub(&lock->state, 1, __ATOMIC_RELAXED);
-		while ((__atomic_load_n(&lock->state, __ATOMIC_RELAXED) &
-		        (RWLOCK_WAITING | RWLOCK_WRITER)) == RWLOCK_WAITING)
-			lock_wait(port, &looks);
-		state = __atomic_add_fetch(&lock->state, 1, __ATOMIC_ACQUIRE);
-	}
-	while (state & RWLOCK_WRITER) {
+	held_add(port, lock, row, HELD_ALONE);
+	while (!write_try(lock, RWLOCK_PAUSED, RWLOCK_WRITER)) {
+		write_announce(lock, VISITORS);
 		lock_wait(port, &looks);
-		state = __atomic_load_n(&lock->state, __ATOMIC_ACQUIRE);
+	}
+}
+
+/* Whether one who comes, and has not waited for a writer yet, must go away again. */
+static bool read_stays_out(uint32_t state, enum guest guest, bool waited)
+{
+	return !(state & RWLOCK_WRITER) &&
+	       (state & ((uint32_t)guest | (waited ? 0 : RWLOCK_WAITING)));
+}
+
+void read_wait(const struct vas_port *port, struct rwlock *lock, uint32_t state, enum guest guest)
+{
+	bool waited = false;
+	unsigned looks = 0;
+
+	while ((state & RWLOCK_WRITER) || read_stays_out(state, guest, waited)) {
+		if (state & RWLOCK_WRITER) {
+			waited = true;
+			lock_wait(port, &looks);
+			state = __atomic_load_n(&lock->state, __ATOMIC_ACQUIRE);
+			continue;
+		}
+		__atomic_fetch_sub(&lock->state, 1, __ATOMIC_RELAXED);
+		do
+			lock_wait(port, &looks);
+		while (read_stays_out(__atomic_load_n(&lock->state, __ATOMIC_RELAXED), guest, false));
+		waited = false;
+		state = __atomic_add_fetch(&lock->state, 1, __ATOMIC_ACQUIRE);
 	}
 }

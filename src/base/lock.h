@@ -33,10 +33,16 @@ struct spin {
 
 #define RWLOCK_WRITER ((uint32_t)1 << 31)
 #define RWLOCK_WAITING ((uint32_t)1 << 30) /* a writer waits: readers stay out */
+#define RWLOCK_PAUSED ((uint32_t)1 << 29)  /* a writer lets visitors in, and goes on then */
 
+/* A writer who has much to do pauses now and then. Visitors, readers or writers, are let in
+ * meanwhile; everybody else waits until he has let go. Who is a visitor says so when he comes. */
 struct rwlock {
 	uint32_t state; /* RWLOCK_* and the readers: those who have it or wait for its writer */
 };
+
+/* Who comes, by what keeps him out besides writers. */
+enum guest { OTHERS = RWLOCK_PAUSED, VISITORS = 0 };
 
 enum lock_row {
 	LOCK_WORK, LOCK_LIST, LOCK_SPACE, LOCK_CHILD, LOCK_TABLE, LOCK_RECORDS, LOCK_FRAMES
@@ -99,8 +105,9 @@ static inline void held_show(unsigned hidden)
 
 /* The rest of taking a lock that could not be had at once. */
 VAS_INTERNAL void spin_wait(const struct vas_port *port, struct spin *spin);
-VAS_INTERNAL void write_wait(const struct vas_port *port, struct rwlock *lock);
-VAS_INTERNAL void read_wait(const struct vas_port *port, struct rwlock *lock, uint32_t state);
+VAS_INTERNAL void write_wait(const struct vas_port *port, struct rwlock *lock, enum guest guest);
+VAS_INTERNAL void read_wait(const struct vas_port *port, struct rwlock *lock, uint32_t state,
+                            enum guest guest);
 
 static inline void spin_lock(const struct vas_port *port, struct spin *spin, enum lock_row row)
 {
@@ -116,7 +123,8 @@ static inline void spin_unlock(const struct vas_port *port, struct spin *spin)
 		__atomic_store_n(&spin->taken, 0, __ATOMIC_RELEASE);
 }
 
-static inline void write_lock(const struct vas_port *port, struct rwlock *lock, enum lock_row row)
+static inline void write_lock(const struct vas_port *port, struct rwlock *lock, enum lock_row row,
+                              enum guest guest)
 {
 	uint32_t nobody = 0;
 
@@ -124,7 +132,7 @@ static inline void write_lock(const struct vas_port *port, struct rwlock *lock, 
 	if (port->threads &&
 	    !__atomic_compare_exchange_n(&lock->state, &nobody, RWLOCK_WRITER, false,
 	                                 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		write_wait(port, lock);
+		write_wait(port, lock, guest);
 }
 
 static inline void write_unlock(const struct vas_port *port, struct rwlock *lock)
@@ -136,7 +144,8 @@ static inline void write_unlock(const struct vas_port *port, struct rwlock *lock
 
 /* Readers who come while a writer has the lock count themselves in, and so have it after him; those
  * who come while he waits let him go first. So neither kind can keep the other out for long. */
-static inline void read_lock(const struct vas_port *port, struct rwlock *lock, enum lock_row row)
+static inline void read_lock(const struct vas_port *port, struct rwlock *lock, enum lock_row row,
+                             enum guest guest)
 {
 	uint32_t state;
 
@@ -144,8 +153,8 @@ static inline void read_lock(const struct vas_port *port, struct rwlock *lock, e
 	if (!port->threads)
 		return;
 	state = __atomic_add_fetch(&lock->state, 1, __ATOMIC_ACQUIRE);
-	if (state & (RWLOCK_WRITER | RWLOCK_WAITING))
-		read_wait(port, lock, state);
+	if (state & (RWLOCK_WRITER | RWLOCK_WAITING | (uint32_t)guest))
+		read_wait(port, lock, state, guest);
 }
 
 static inline void read_unlock(const struct vas_port *port, struct rwlock *lock)
@@ -154,5 +163,21 @@ static inline void read_unlock(const struct vas_port *port, struct rwlock *lock)
 	if (port->threads)
 		__atomic_fetch_sub(&lock->state, 1, __ATOMIC_RELEASE);
 }
+
+/* Of a writer: whether anybody waits; and whether another has paused, whose visitor he is. */
+static inline bool write_is_wanted(const struct rwlock *lock)
+{
+	return __atomic_load_n(&lock->state, __ATOMIC_RELAXED) & ~RWLOCK_WRITER;
+}
+
+static inline bool lock_is_paused(const struct rwlock *lock)
+{
+	return __atomic_load_n(&lock->state, __ATOMIC_RELAXED) & RWLOCK_PAUSED;
+}
+
+/* A writer who is no visitor lets those in who wait, and takes the lock again when they have left. */
+VAS_INTERNAL void write_pause(struct rwlock *lock);
+VAS_INTERNAL void write_resume(const struct vas_port *port, struct rwlock *lock,
+                               enum lock_row row);
 
 #endif

@@ -28,7 +28,7 @@ static int64_t locate(struct vas *space, uint64_t addr, enum vas_access access, 
 	for (;;) {
 		struct entry leaf = {.kind = ENTRY_ABSENT};
 
-		space_lock_shared(space);
+		space_visit_shared(space);
 		if (addr < vas_task_size(space))
 			leaf = pagemap_lookup(&space->pages, addr, &level);
 		if (leaf.kind == ENTRY_LEAF && (leaf.rights & access)) {

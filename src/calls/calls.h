@@ -20,7 +20,8 @@ struct unmap {
 	uint64_t start, end;
 	bool mapped;              /* some vma lies there */
 	bool absent;              /* no page is present there: known when reserved */
-	uint64_t npages, charged; /* what is mapped there, and charged: known when checked */
+	uint64_t npages, charged; /* what is mapped there, and charged: known when checked, */
+	uint64_t nvmas;           /* and in how many vmas */
 	bool huge;                /* pages of the huge page pool are among it: likewise */
 };
 struct unmap_ready;

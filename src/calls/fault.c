@@ -367,7 +367,8 @@ static int64_t handle(struct vas *space, uint64_t addr, enum vas_access access,
 
 	if (addr >= vas_task_size(space))
 		return raise_beyond(space->system->format, signal, addr);
-	if (!vma_from(space, addr, &vma) || (vma.start > addr && !grow_stack(space, &vma, addr)))
+	if (!vma_from(space, addr, &vma) ||
+	    (vma.start > addr && (space_is_paused(space) || !grow_stack(space, &vma, addr))))
 		return raise_signal(signal, VAS_SIGSEGV, VAS_SEGV_MAPERR, addr);
 	denied = !can_access(space, &vma, access);
 	if (denied && !fetch_reads_first(space, &vma, access))
@@ -417,7 +418,8 @@ static bool handle_quickly(struct vas *space, uint64_t addr, enum vas_access acc
 	uint32_t frame;
 
 	if (addr >= vas_task_size(space) || !vma_at(space, addr, &vma) || (vma.flags & never) ||
-	    !can_access(space, &vma, access))
+	    !can_access(space, &vma, access) ||
+	    (space_is_paused(space) && space_is_moving(space, addr)))
 		return false;
 	spot = pagemap_find_own(&space->pages, page);
 	frame = !spot.word ? FRAME_NONE : quick_frame(space, &vma, page, access);
@@ -436,17 +438,29 @@ static int64_t handle_alone(struct vas *space, uint64_t addr, enum vas_access ac
                             struct vas_signal *signal)
 {
 	uint64_t refusals = group_refusals(space->group);
+	enum guest guest = VISITORS;
 	unsigned looks = 0;
 	int64_t err;
 
 	for (;;) {
-		space_lock(space);
-		err = handle(space, addr, access, signal);
+		bool paused = false;
+
+		if (guest == VISITORS)
+			space_visit(space);
+		else
+			space_lock(space);
+		paused = space_is_paused(space);
+		err = paused && space_is_moving(space, addr) ? -VAS_EAGAIN
+		                                             : handle(space, addr, access, signal);
 		space_unlock(space);
-		if (err == -VAS_EAGAIN)
+		if (err && paused)
+			guest = OTHERS; /* a call may be the reason: after it */
+		else if (err == -VAS_EAGAIN)
 			lock_wait(&space->system->port, &looks);
 		else if (err != -VAS_ENOMEM || !group_ask(space->group, space, &refusals))
 			return err;
+		if (signal)
+			*signal = (struct vas_signal){0};
 	}
 }
 
@@ -460,7 +474,7 @@ int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
 	if (space_is_elsewhere(space))
 		return -VAS_ENOSYS;
 	if (space->system->port.threads) {
-		space_lock_shared(space);
+		space_visit_shared(space);
 		done = handle_quickly(space, addr, access);
 		space_unlock_shared(space);
 	}

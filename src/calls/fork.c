@@ -29,6 +29,40 @@ static bool has_copied_pages(const struct vma *vma)
 	return vma->anon || (vma->flags & VAS_VM_MAYBE_GUARD);
 }
 
+/* Others may come in now: to the parent, where nothing has been copied yet, and to the child, of
+ * whom objects know already. */
+static void let_others_in(struct vas *parent, struct vas *child, uint64_t work)
+{
+	parent->since_pause += work;
+	if (parent->since_pause < PAUSE_AFTER)
+		return;
+	space_unlock(child);
+	space_pause_now(parent);
+	space_lock_child(child);
+}
+
+/* Page by page where tables are not shared: then it is done in parts. False: no memory. */
+static bool share_pages(struct vas *parent, struct vas *child, const struct vma *vma)
+{
+	const struct vas_format *format = parent->system->format;
+	bool whole_tables = !vma->file && !parent->pages.marked;
+	uint64_t at_once = max_u64(format_span(format, 1) * 8, format_span(format, vma_level(vma)));
+	struct page_parts parts = {
+		.end = vma->start,
+		.last = vma->end,
+		.at_once = whole_tables ? ~(uint64_t)0 : at_once,
+	};
+
+	while (space_next_part(parent, &parts)) {
+		if (!pagemap_share(&child->pages, &parent->pages, parts.start, parts.end,
+		                   !vma->file))
+			return false;
+		if (parts.end < parts.last)
+			let_others_in(parent, child, PAUSE_AFTER);
+	}
+	return true;
+}
+
 /* Tables are shared where no page of an object is: what takes pages from one (truncation, REMOVE)
  * finds them in tables of the space's own, and needs no memory. */
 static int64_t copy_vma(struct vas *parent, struct vas *child, const struct vma *vma)
@@ -43,8 +77,8 @@ static int64_t copy_vma(struct vas *parent, struct vas *child, const struct vma 
 	if ((vma->flags & VAS_VM_ACCOUNT) && !space_charge(child, npages))
 		return -VAS_ENOMEM;
 	add_to_child(child, &copy);
-	if (has_copied_pages(vma) &&
-	    !pagemap_share(&child->pages, &parent->pages, vma->start, vma->end, !vma->file))
+	parent->moving[0].len = vma->end;
+	if (has_copied_pages(vma) && !share_pages(parent, child, vma))
 		return -VAS_ENOMEM;
 	if (has_copied_pages(vma))
 		hollow_fork(child, parent, vma->start, vma->end);
@@ -87,9 +121,12 @@ static int64_t copy_space(struct vas *parent, struct vas **out)
 	space_lock_child(child);
 	inherit(child, parent);
 	/* What is shared must fault in the parent too before it is written. */
-	for (uint64_t addr = 0; !err && vma_from(parent, addr, &vma); addr = vma.end)
+	parent->moving[0] = (struct moving){0, 0};
+	for (uint64_t addr = 0; !err && vma_from(parent, addr, &vma); addr = vma.end) {
 		err = copy_vma(parent, child, &vma);
-	gather_close(&parent->gather);
+		let_others_in(parent, child, PAUSE_VMA);
+	}
+	parent->moving[0].len = 0;
 	if (err)
 		space_ends(child);
 	space_unlock(child);

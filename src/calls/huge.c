@@ -229,7 +229,7 @@ bool huge_fault_anon(struct vas *space, struct vma *vma, uint64_t addr, enum vas
 
 	space_assert_locked(space);
 	if (!vma_is_anonymous(vma) || !is_wanted(space, vma) || base < vma->start ||
-	    vma->end - base < size || hollow_at(space, base))
+	    vma->end - base < size || space_is_paused(space) || hollow_at(space, base))
 		return false;
 	/* A read too counts as a write, even if the page then cannot be had. */
 	vma_touch(space, vma);
@@ -246,7 +246,7 @@ bool huge_fault_zeros(struct vas *space, struct vma *vma, uint64_t addr, const s
 
 	space_assert_locked(space);
 	if (!frame_is_zeros(frames, frame_of_phys(frames, leaf->phys)) ||
-	    !linux_zeros_become_huge(space))
+	    !linux_zeros_become_huge(space) || space_is_paused(space))
 		return false;
 	vma_touch(space, vma);
 	return space_unshare(space, base, base + format_span(space->system->format, 1)) &&

@@ -13,6 +13,26 @@ struct part {
 	uint64_t start, end;
 };
 
+/* Its pages, `ntables` leaf tables at once; 0: all. */
+static struct page_parts parts_of(const struct part *part, unsigned ntables)
+{
+	const struct vas_format *format = part->space->system->format;
+	uint64_t at_once = max_u64(format_span(format, 1) * ntables,
+	                           format_span(format, vma_level(&part->vma)));
+
+	return (struct page_parts){
+		.end = part->start,
+		.last = part->end,
+		.at_once = ntables ? at_once : ~(uint64_t)0,
+	};
+}
+
+static void pause_within(const struct part *part, const struct page_parts *parts)
+{
+	if (parts->end < part->end)
+		space_pause(part->space, PAUSE_AFTER);
+}
+
 /* ---- Flags ---------------------------------------------------------------------------------- */
 
 static bool vma_is_kernels(const struct vma *vma)
@@ -103,6 +123,17 @@ static int64_t advise_flags(struct part *part, uint64_t advice)
 
 /* ---- Pages ---------------------------------------------------------------------------------- */
 
+/* All at once, unless there are marks that stay: then every page is looked at. */
+static void zap_pages(struct vas *space, const struct part *part)
+{
+	struct page_parts parts = parts_of(part, space->pages.marked ? 4 : 0);
+
+	while (space_next_part(space, &parts)) {
+		pagemap_zap(&space->pages, parts.start, parts.end);
+		pause_within(part, &parts);
+	}
+}
+
 static int64_t zap_part(const struct part *part, uint64_t advice)
 {
 	struct vas *space = part->space;
@@ -117,7 +148,7 @@ static int64_t zap_part(const struct part *part, uint64_t advice)
 		hollow_forget(space, part->start, part->end);
 	else
 		hollow_keep(space, part->start, part->end);
-	pagemap_zap(&space->pages, part->start, part->end);
+	zap_pages(space, part);
 	hollow_note(space, &ends);
 	space_restock(space);
 	return 0;
@@ -198,9 +229,41 @@ static bool vma_can_be_guarded(const struct vas *space, const struct vma *vma, u
 	return !(vma->flags & refused) && (!vma->file || linux_guards_files(space));
 }
 
-static int64_t advise_guard_install(struct part *part)
+/* Each page has a word of its own afterwards, whose table may be empty until it gets its mark. False:
+ * no memory, nothing changed. */
+static bool prepare_guards(const struct part *part)
+{
+	struct vas *space = part->space;
+	uint64_t at_once = format_span(space->system->format, 1) * 64, end;
+
+	for (uint64_t addr = part->start; addr < part->end; addr = end) {
+		end = min_u64(align_down(addr, at_once) + at_once, part->end);
+		if (!pagemap_prepare_marks(&space->pages, addr, end)) {
+			pagemap_give_up_marks(&space->pages, part->start, part->end);
+			return false;
+		}
+		if (end < part->end)
+			space_pause(space, PAUSE_AFTER);
+	}
+	return true;
+}
+
+static void install_guards(const struct part *part)
 {
 	const struct entry guard = {.kind = ENTRY_MARK, .mark = MARK_GUARD};
+	struct vas *space = part->space;
+	uint64_t at_once = format_span(space->system->format, 1) * 16, end;
+
+	for (uint64_t addr = part->start; addr < part->end; addr = end) {
+		end = min_u64(align_down(addr, at_once) + at_once, part->end);
+		pagemap_mark(&space->pages, addr, end, &guard);
+		if (end < part->end)
+			space_pause(space, PAUSE_AFTER);
+	}
+}
+
+static int64_t advise_guard_install(struct part *part)
+{
 	struct vas *space = part->space;
 	int64_t err = 0;
 
@@ -209,7 +272,7 @@ static int64_t advise_guard_install(struct part *part)
 	if (space_is_elsewhere(space))
 		err = elsewhere_advise(space, &part->vma, part->start, part->end,
 		                       VAS_MADV_GUARD_INSTALL);
-	else if (!pagemap_prepare_marks(&space->pages, part->start, part->end))
+	else if (!prepare_guards(part))
 		err = -VAS_ENOMEM;
 	if (err)
 		return err;
@@ -224,7 +287,7 @@ static int64_t advise_guard_install(struct part *part)
 	if (space_is_elsewhere(space))
 		return 0;
 	hollow_keep(space, part->start, part->end);
-	pagemap_mark(&space->pages, part->start, part->end, &guard);
+	install_guards(part);
 	return 0;
 }
 
@@ -240,6 +303,7 @@ static bool unguard_entry(void *ctx, uint64_t addr, unsigned level, const struct
 
 static int64_t advise_guard_remove(const struct part *part)
 {
+	struct page_parts parts = parts_of(part, 4);
 	struct vas *space = part->space;
 	struct hollow_ends ends;
 
@@ -250,7 +314,10 @@ static int64_t advise_guard_remove(const struct part *part)
 		                        VAS_MADV_GUARD_REMOVE);
 	hollow_watch(space, part->start, part->end, &ends);
 	hollow_keep(space, part->start, part->end);
-	pagemap_walk(&space->pages, part->start, part->end, unguard_entry, space);
+	while (space_next_part(space, &parts)) {
+		pagemap_walk(&space->pages, parts.start, parts.end, unguard_entry, space);
+		pause_within(part, &parts);
+	}
 	hollow_note(space, &ends);
 	return 0;
 }
@@ -331,6 +398,7 @@ static int64_t advise_range(struct vas *space, uint64_t start, uint64_t end, uin
 		err = advise_part(&part, advice);
 		if (err)
 			return err;
+		space_pause(space, PAUSE_VMA);
 	}
 	return gap;
 }

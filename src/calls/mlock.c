@@ -49,6 +49,7 @@ static int64_t lock_range(struct vas *space, uint64_t start, uint64_t end, uint6
 		if (err)
 			return err;
 		start = part_end;
+		space_pause(space, PAUSE_VMA);
 	}
 	return 0;
 }
@@ -145,8 +146,10 @@ static void lock_all(struct vas *space, uint64_t locks)
 {
 	struct vma vma;
 
-	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end)
+	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end) {
 		lock_part(space, &vma, vma.start, vma.end, locks);
+		space_pause(space, PAUSE_VMA);
+	}
 }
 
 static int64_t lock_everything(struct vas *space, uint64_t mcl, struct later *later)

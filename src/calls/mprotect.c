@@ -50,6 +50,24 @@ static void write_pages(struct vas *space, struct vma *vma, uint64_t start, uint
 	     addr += space_page_size(space)) {
 		if (fault_page(space, vma, addr, VAS_WRITE) < 0)
 			return;
+		if (space_pause(space, PAUSE_VMA))
+			vma_at(space, addr, vma);
+	}
+}
+
+/* What is present gets the vma's new rights, a part at a time. */
+static void protect_pages(struct vas *space, uint64_t start, uint64_t end, struct vma *vma,
+                          uint64_t old)
+{
+	const struct vas_format *format = space->system->format;
+	unsigned before = vma_rights(space, old), rights = vma_rights(space, vma->flags);
+	uint64_t at_once = max_u64(format_span(format, 1) * 64, format_span(format, vma_level(vma)));
+	struct page_parts parts = {.end = start, .last = end, .at_once = at_once};
+
+	while (space_next_part(space, &parts)) {
+		pagemap_protect(&space->pages, parts.start, parts.end, before, rights);
+		if (parts.end < end && space_pause(space, PAUSE_AFTER))
+			vma_at(space, start, vma);
 	}
 }
 
@@ -76,11 +94,10 @@ static int64_t protect_part(const struct protection *p, struct vma *vma, uint64_
 	}
 	if (old & ~flags & VAS_VM_ACCOUNT)
 		space_uncharge(space, npages);
-	if (!p->absent)
-		pagemap_protect(&space->pages, start, end, vma_rights(space, old),
-		                vma_rights(space, flags));
 	space_discount(space, old, npages);
 	space_count(space, flags, npages);
+	if (!p->absent)
+		protect_pages(space, start, end, vma, old);
 	/* Locked private memory that becomes writable is copied now, not at the first write. */
 	if ((old & (VAS_VM_WRITE | VAS_VM_SHARED | VAS_VM_LOCKED)) == VAS_VM_LOCKED &&
 	    (flags & VAS_VM_WRITE))
@@ -106,8 +123,25 @@ static int64_t protect_range(struct protection *p)
 			return -VAS_EACCES;
 		err = protect_part(p, &vma, end, flags);
 		p->start = end;
+		if (space_pause(p->space, PAUSE_VMA))
+			p->absent = false;
 	}
 	return err;
+}
+
+/* Tables of the space's own, in parts as above. False: no memory. */
+static bool unshare_pages(struct vas *space, uint64_t start, uint64_t end)
+{
+	uint64_t at_once = format_span(space->system->format, 1) * 64;
+	struct page_parts parts = {.end = start, .last = end, .at_once = at_once};
+
+	while (space_next_part(space, &parts)) {
+		if (!pagemap_unshare(&space->pages, parts.start, parts.end))
+			return false;
+		if (parts.end < end)
+			space_pause(space, PAUSE_AFTER);
+	}
+	return true;
 }
 
 /* What changing pages needs: memory for the vmas, and tables of the space's own. */
@@ -116,8 +150,8 @@ static bool protect_prepare(struct protection *p)
 	uint64_t end = min_u64(p->end, vas_task_size(p->space));
 
 	p->absent = pagemap_is_empty(&p->space->pages, p->start, end);
-	return space_reserve_change(p->space, p->start, end) &&
-	       (p->absent || pagemap_unshare(&p->space->pages, p->start, end));
+	return (p->absent || unshare_pages(p->space, p->start, end)) &&
+	       space_reserve_change(p->space, p->start, end);
 }
 
 /* Where the change begins with PROT_GROWSDOWN: at the start of the stack. */

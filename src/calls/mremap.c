@@ -440,6 +440,29 @@ static void drop_source(struct plan *p)
 	munmap_commit(moved);
 }
 
+/* Pages go where the target has been placed already. What takes long is a move out of step with
+ * the tables: it is made in parts, while whoever faults at either end waits. */
+static void move_pages(struct plan *p)
+{
+	struct vas *space = p->space;
+	uint64_t span = format_span(space->system->format, 1), shift = p->new - p->old;
+	struct page_parts parts = {
+		.end = p->old,
+		.last = p->old + p->old_len,
+		.at_once = is_aligned(shift, span) || space->pages.software ? ~(uint64_t)0
+									    : span * 32,
+	};
+
+	space->moving[0] = (struct moving){p->old, p->old_len};
+	space->moving[1] = (struct moving){p->new, p->new_len};
+	while (space_next_part(space, &parts)) {
+		pagemap_move(&space->pages, parts.start, parts.start + shift,
+		             parts.end - parts.start);
+		if (parts.end < parts.last)
+			space_pause(space, PAUSE_AFTER);
+	}
+}
+
 static int64_t move(struct plan *p)
 {
 	struct vas *space = p->space;
@@ -464,7 +487,7 @@ static int64_t move(struct plan *p)
 	unwatch_target(p);
 	hollow_watch(space, p->old, p->old + p->old_len, &ends);
 	hollow_move(space, p->old, p->new, p->old_len, p->asked->flags & VAS_MREMAP_DONTUNMAP);
-	pagemap_move(&space->pages, p->old, p->new, p->old_len);
+	move_pages(p);
 	gather_flush(&space->gather);
 	if (!(p->asked->flags & VAS_MREMAP_DONTUNMAP))
 		drop_source(p);
@@ -503,6 +526,7 @@ static int64_t make_way(struct plan *p)
 
 	if (p->asked->flags & VAS_MREMAP_FIXED) {
 		again |= reaches_into_vma(p);
+		p->space->moving[0] = (struct moving){p->vma.start, vma_len(&p->vma)};
 		err = munmap_range(p->space, p->new, p->new_len);
 		if (!err && first && again)
 			err = find_again(p);
@@ -732,6 +756,7 @@ static int64_t remap_once(const struct request *asked)
 	p.later.start = p.later.end = 0;
 	space_lock(p.space);
 	result = remap(&p);
+	p.space->moving[0].len = p.space->moving[1].len = 0;
 	space_unlock(p.space);
 	if (p.later.start < p.later.end)
 		fault_populate(p.space, p.later, TO_ITS_END);

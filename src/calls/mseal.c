@@ -44,6 +44,7 @@ static int64_t seal(struct vas *space, uint64_t addr, uint64_t len, uint64_t fla
 		if (err)
 			return err;
 		addr = part_end;
+		space_pause(space, PAUSE_VMA);
 	}
 	return 0;
 }

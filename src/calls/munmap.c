@@ -87,6 +87,7 @@ int64_t munmap_check(struct unmap_ready *ready, const struct unmap_checked **che
 			return err;
 		}
 		u->huge |= vma_level(&vma) > 0;
+		u->nvmas++;
 		u->npages += space_pages(space, end - start);
 		if (vma.flags & VAS_VM_ACCOUNT)
 			u->charged += space_pages(space, end - start);
@@ -143,32 +144,60 @@ static void give_up_reserve(const struct unmap *u)
 		           HUGE_UNMAP);
 }
 
-/* The pages go all at once: the range was cut at its ends, and a table that fork shared may reach
- * over the border of two vmas within it. They go before the vmas, whose files are written back when
- * they are put for the last time: nobody writes to them then. */
+#define VMAS_AT_ONCE 256u
+
+/* Where the vmas end that are unmapped before others get in. */
+static uint64_t part_end(const struct unmap *u, uint64_t start)
+{
+	struct vma vma = {.end = start};
+
+	for (unsigned n = 0; u->nvmas > VMAS_AT_ONCE && n < VMAS_AT_ONCE; n++) {
+		if (!vma_from(u->space, vma.end, &vma) || vma.end >= u->end)
+			return u->end;
+	}
+	return u->nvmas > VMAS_AT_ONCE ? vma.end : u->end;
+}
+
+/* The pages go all at once: the range was cut at its ends, or has a border of vmas there, and a
+ * table that fork shared may reach over the border of two vmas within it. They go before the vmas,
+ * whose files are written back when they are put for the last time: nobody writes to them then. */
+static void commit_part(const struct unmap *u, uint64_t first, uint64_t last, bool absent)
+{
+	struct vas *space = u->space;
+	struct vma vma;
+
+	if (!absent) {
+		pagemap_clear(&space->pages, first, last);
+		gather_flush(&space->gather);
+		space_restock(space);
+	}
+	for (uint64_t addr = first;
+	     addr < last && vma_seek_from(space, addr, &vma) && vma.start < last; addr = vma.end) {
+		uint64_t start = max_u64(vma.start, first), end = min_u64(vma.end, last);
+
+		discount_pages(space, &vma, space_pages(space, end - start));
+		vma_cut(space, &vma, start, end);
+	}
+}
+
 void munmap_commit(const struct unmap_checked *checked)
 {
 	const struct unmap *u = &checked->u;
 	struct vas *space = u->space;
 	struct hollow_ends ends = {.n = 0};
-	struct vma vma;
+	bool absent = u->absent;
+	uint64_t end;
 
 	space_assert_locked(u->space);
 	if (u->huge)
 		give_up_reserve(u);
-	if (!u->absent) {
+	if (!absent)
 		hollow_watch(space, u->start, u->end, &ends);
-		pagemap_clear(&space->pages, u->start, u->end);
-		gather_flush(&space->gather);
-		space_restock(space);
-	}
-	for (uint64_t addr = u->start;
-	     addr < u->end && vma_seek_from(space, addr, &vma) && vma.start < u->end;
-	     addr = vma.end) {
-		uint64_t start = max_u64(vma.start, u->start), end = min_u64(vma.end, u->end);
-
-		discount_pages(space, &vma, space_pages(space, end - start));
-		vma_cut(space, &vma, start, end);
+	for (uint64_t start = u->start; start < u->end; start = end) {
+		end = part_end(u, start);
+		commit_part(u, start, end, absent);
+		if (end < u->end && space_pause(space, PAUSE_AFTER))
+			absent = false; /* visitors may have faulted in the rest */
 	}
 	hollow_note(space, &ends);
 	hollow_unmapped(space, u->start, u->end);

@@ -55,6 +55,7 @@ static bool act_on_vma(void *ctx, struct vas *space, const struct vma *vma)
 
 	rmap->vma = *vma;
 	part_of_vma(space, rmap, &start, &end);
+	space_pause(space, PAUSE_VMA);
 	if (rmap->action == ZAP_ALL)
 		pagemap_zap(&space->pages, start, end);
 	else if (rmap->action == ZAP_SHARED)
@@ -75,7 +76,7 @@ static void each_space(struct vas_object *object, uint64_t first, uint64_t last,
 
 	for (uint64_t id = 0; (space = object_mapper(object, id)) != NULL;) {
 		rmap.space = space;
-		space_lock(space);
+		space_visit(space);
 		mapped_each(space, object, first, last, act_on_vma, &rmap);
 		space_unlock(space);
 		id = space->id + 1;

@@ -183,6 +183,17 @@ bool pagemap_prepare_marks(struct pagemap *pm, uint64_t start, uint64_t end)
 	return pagetable_prepare_marks(&pm->table, start, end);
 }
 
+void pagemap_give_up_marks(struct pagemap *pm, uint64_t start, uint64_t end)
+{
+	struct piece piece;
+
+	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
+		pagetable_trim(piece.table, piece.key, piece.key_end);
+		if (pm->software)
+			tree_drop(pm, &piece);
+	}
+}
+
 void pagemap_mark(struct pagemap *pm, uint64_t start, uint64_t end, const struct entry *mark)
 {
 	struct piece piece;

@@ -117,8 +117,9 @@ VAS_INTERNAL void pagemap_clear(struct pagemap *pm, uint64_t start, uint64_t end
 VAS_INTERNAL void pagemap_zap(struct pagemap *pm, uint64_t start, uint64_t end);
 
 /* Puts a mark on every page of [start, end), in the place of what is there. Preparing makes the
- * tables that it takes. False: no memory, nothing changed. */
+ * tables that it takes, empty; giving up lets go of such. False: no memory, and tables are left. */
 VAS_INTERNAL bool pagemap_prepare_marks(struct pagemap *pm, uint64_t start, uint64_t end);
+VAS_INTERNAL void pagemap_give_up_marks(struct pagemap *pm, uint64_t start, uint64_t end);
 VAS_INTERNAL void pagemap_mark(struct pagemap *pm, uint64_t start, uint64_t end,
                                const struct entry *mark);
 

@@ -311,10 +311,7 @@ bool pagetable_prepare_marks(struct pagetable *pt, uint64_t start, uint64_t end)
 		return false;
 	while (addr < end && spot_make(pt, addr, 0).word)
 		addr = align_down(addr, span) + span;
-	if (addr >= end)
-		return true;
-	pagetable_trim(pt, start, end);
-	return false;
+	return addr >= end;
 }
 
 /* A page goes, and its word stays in its table, which may be empty for a moment. */

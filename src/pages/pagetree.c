@@ -318,16 +318,6 @@ bool tree_set(struct pagemap *pm, uint64_t addr, unsigned level, const struct en
 	return false;
 }
 
-static void give_up_marks(struct pagemap *pm, uint64_t start, uint64_t end)
-{
-	struct piece piece;
-
-	for (uint64_t addr = start; tree_piece(pm, addr, end, &piece); addr = piece.end) {
-		pagetable_trim(piece.table, piece.key, piece.key_end);
-		tree_drop(pm, &piece);
-	}
-}
-
 bool tree_prepare_marks(struct pagemap *pm, uint64_t start, uint64_t end)
 {
 	uint64_t addr = start;
@@ -343,10 +333,8 @@ bool tree_prepare_marks(struct pagemap *pm, uint64_t start, uint64_t end)
 			ok = pagetable_prepare_marks(piece.table, piece.key, piece.key_end);
 			addr = piece.end;
 		}
-		if (!ok) {
-			give_up_marks(pm, start, end);
+		if (!ok)
 			return false;
-		}
 	}
 	return true;
 }

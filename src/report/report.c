@@ -79,15 +79,24 @@ void report_name(struct text *text, const char *name)
 	text_path(text, name);
 }
 
+#define LINES_AT_ONCE 128u
+
+/* As on Linux, others get the lock now and then: what is shown was never there at once. */
 void vas_maps(struct vas *space, vas_sink *out, void *ctx)
 {
 	struct text text = {.out = out, .ctx = ctx};
-	struct vma vma;
+	struct vma vma = {.end = 0};
+	bool found = true;
 
-	space_lock_shared(space);
-	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end)
-		report_vma(&text, space, &vma);
-	space_unlock_shared(space);
+	while (found) {
+		space_lock_shared(space);
+		for (unsigned i = 0; found && i < LINES_AT_ONCE; i++) {
+			found = vma_from(space, vma.end, &vma);
+			if (found)
+				report_vma(&text, space, &vma);
+		}
+		space_unlock_shared(space);
+	}
 	text_flush(&text);
 }
 

@@ -200,10 +200,23 @@ static bool tally_leaf(void *ctx, uint64_t addr, unsigned level, const struct en
 	return true;
 }
 
+/* As on Linux no call comes in between, but faults do. */
 static void tally_vma(struct tally *tally, const struct vma *vma)
 {
+	struct vas *space = tally->count.space;
+	const struct vas_format *format = space->system->format;
+	struct page_parts parts = {
+		.end = vma->start,
+		.last = vma->end,
+		.at_once = max_u64(format_span(format, 1) * 4, format_span(format, vma_level(vma))),
+	};
+
 	tally->vma = vma;
-	pagemap_walk(&tally->count.space->pages, vma->start, vma->end, tally_leaf, tally);
+	while (space_next_part(space, &parts)) {
+		pagemap_walk(&space->pages, parts.start, parts.end, tally_leaf, tally);
+		if (parts.end < parts.last && space_pause(space, PAUSE_AFTER))
+			begin_mapcounts(&tally->count, space);
+	}
 }
 
 /* "Name:" and a right-aligned number, which a space at least parts from a name that is long. */
@@ -307,7 +320,7 @@ struct residents {
 	uint64_t at, left;                 /* where to go on, how many more with the space locked */
 };
 
-#define RESIDENTS_AT_ONCE 65536u /* leaves, or what takes as long */
+#define RESIDENTS_AT_ONCE 4096u /* leaves, or what takes as long */
 #define TABLE_COSTS 64u          /* leaves: a leaf table is looked through, whatever is in it */
 
 static bool count_resident(void *ctx, uint64_t addr, unsigned level, const struct entry *leaf)
@@ -420,7 +433,7 @@ void vas_status_text(struct vas *space, vas_sink *out, void *ctx)
 #define PAGEMAP_GUARD ((uint64_t)1 << 58)
 #define PAGEMAP_EXCLUSIVE ((uint64_t)1 << 56)
 #define PAGEMAP_PFN (((uint64_t)1 << 55) - 1)
-#define PAGEMAP_AT_ONCE 65536u /* pages of a vma, with the space locked */
+#define PAGEMAP_AT_ONCE 4096u /* pages of a vma, with the space locked */
 #define PAGEMAP_MARK 0x9fu /* a mark, as if in swap: the last swap type, 4 for a guard above it */
 
 /* Pages from addr on, all in one vma. */

@@ -259,7 +259,7 @@ const char *vas_audit(struct vas_system *system)
 void space_verify(struct vas *space)
 {
 	space->check_credit += CHECK_CREDIT;
-	if (space->ends || space->check_credit < space->check_cost)
+	if (space->ends || space_is_paused(space) || space->check_credit < space->check_cost)
 		return;
 	vas_assert(check(space) == NULL);
 	space->check_credit = 0;

@@ -89,7 +89,7 @@ static void lock_spaces(struct vas_system *system)
 {
 	struct vas *space;
 
-	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST, OTHERS);
 	space = system->spaces;
 	while (space && space->next)
 		space = space->next;
@@ -235,7 +235,7 @@ int64_t vas_create(struct vas_system *system, const struct vas_params *params, s
 	while (!space && group_ask(params->group, NULL, &refusals));
 	if (!space)
 		return -VAS_ENOMEM;
-	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST, OTHERS);
 	if (system->root_words)
 		pagemap_set_upper(&space->pages, system->root_words);
 	space->next = system->spaces;
@@ -256,6 +256,7 @@ static void leave_objects(struct vas *space)
 	for (uint64_t addr = 0; vma_from(space, addr, &vma); addr = vma.end) {
 		if (vma.file && vma.file->object)
 			mapped_exchange(space, vma.file->object, vma.start, 1, NULL, 0);
+		space_pause(space, PAUSE_VMA);
 	}
 }
 
@@ -290,7 +291,7 @@ void vas_destroy(struct vas *space)
 	struct vas_group *group = space->group;
 	unsigned looks = 0;
 
-	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST, OTHERS);
 	if (space->prev)
 		space->prev->next = space->next;
 	else
@@ -317,7 +318,7 @@ void vas_destroy(struct vas *space)
 	slab_free(&system->frames, space);
 	if (group)
 		group_let_go(group);
-	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST, OTHERS);
 	if (--system->nspaces == 0)
 		release_zeros(system);
 	write_unlock(&system->port, &system->spaces_lock);
@@ -381,7 +382,7 @@ struct vas_system *vas_system_of(struct vas *space)
 
 void vas_root_update(struct vas_system *system)
 {
-	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST, OTHERS);
 	for (struct vas *space = system->spaces; space && system->root_words; space = space->next)
 		pagemap_set_upper(&space->pages, system->root_words);
 	write_unlock(&system->port, &system->spaces_lock);
@@ -447,6 +448,52 @@ void space_unlock_open(struct vas *space)
 	space_let_go(space);
 	if (waste.some)
 		waste_release(&space->gather, &waste);
+}
+
+/* A stock that is open is for the call alone. */
+bool space_pause_now(struct vas *space)
+{
+	const bool open = space->pages.stock.open;
+	struct waste waste;
+
+	space->since_pause = 0;
+	if (!write_is_wanted(&space->lock) || lock_is_paused(&space->lock))
+		return false;
+	gather_take(&space->gather, &waste);
+	space->pages.stock.open = false;
+	write_pause(&space->lock);
+	if (waste.some)
+		waste_release(&space->gather, &waste);
+	write_resume(&space->system->port, &space->lock, LOCK_SPACE);
+	space->pages.stock.open = open;
+	return true;
+}
+
+static bool note_entry(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+{
+	uint64_t *found = ctx;
+
+	(void)level;
+	(void)entry;
+	*found = addr;
+	return false;
+}
+
+bool space_next_part(const struct vas *space, struct page_parts *parts)
+{
+	uint64_t span = parts->at_once;
+
+	parts->start = parts->end;
+	if (parts->start >= parts->last)
+		return false;
+	if (parts->last - parts->start <= span) {
+		parts->end = parts->last;
+		return true;
+	}
+	if (pagemap_walk(&space->pages, parts->start, parts->last, note_entry, &parts->start))
+		return false;
+	parts->end = min_u64(align_down(parts->start, span) + span, parts->last);
+	return true;
 }
 
 bool space_reserve_vmas(struct vas *space, unsigned n)

@@ -63,6 +63,10 @@ struct vas_system {
 #endif
 };
 
+struct moving {
+	uint64_t start, len;
+};
+
 /* Invariants (verified by vas_check):
  *   size, locked, data, stack and exec are the sums of pages over the vmas they count
  *   peak is not below size
@@ -91,6 +95,8 @@ struct vas {
 	struct gather gather; /* what a call lets go of; empty outside of calls */
 	struct interval_tree mapped; /* what maps an object: see mapped.h */
 	struct interval_stock intervals;
+	struct moving moving[2]; /* what a call moves or copies: not to be visited */
+	uint64_t since_pause;        /* what has been done since a call last asked who waits */
 
 	/* Decided at exec. */
 	uint64_t mmap_base, legacy_base;
@@ -141,18 +147,67 @@ static inline bool space_is_aligned(const struct vas *space, uint64_t addr)
 	return is_aligned(addr, space_page_size(space));
 }
 
+/* What a call changes, in words and records, before it asks whether somebody waits: some 50 us. */
+#define PAUSE_AFTER 8192u
+#define PAUSE_VMA 16u /* as much as a vma is worth */
+
 /* The space's lock: exclusive for what changes structure, shared for faults and translations. With
  * the exclusive one comes the gather: what was let go of is flushed before the lock is given up,
  * and released at the latest after it. */
 static inline void space_lock(struct vas *space)
 {
-	write_lock(&space->system->port, &space->lock, LOCK_SPACE);
+	write_lock(&space->system->port, &space->lock, LOCK_SPACE, OTHERS);
 }
+
+/* For faults, and for what happens to objects: these need not wait for the end of a long call, but
+ * come in where it pauses (space_pause). They change no vma but for its identity. */
+static inline void space_visit(struct vas *space)
+{
+	write_lock(&space->system->port, &space->lock, LOCK_SPACE, VISITORS);
+}
+
+static inline void space_visit_shared(struct vas *space)
+{
+	read_lock(&space->system->port, &space->lock, LOCK_SPACE, VISITORS);
+}
+
+/* Of a visitor: whether there is a call that has paused. Then what it finds missing, or forbidden,
+ * may be so for the moment only, and no large page is made: the call may have cut its range. */
+static inline bool space_is_paused(const struct vas *space)
+{
+	return lock_is_paused(&space->lock);
+}
+
+static inline bool space_is_moving(const struct vas *space, uint64_t addr)
+{
+	return addr - space->moving[0].start < space->moving[0].len ||
+	       addr - space->moving[1].start < space->moving[1].len;
+}
+
+/* A call that has done more `work`: if that is much since the last time, those get in who wait and
+ * may visit it. The tree of vmas is sound then, and no page has a right that its vma never gave. Of
+ * what was read before, vmas may have got an identity. True: there was a pause. */
+VAS_INTERNAL bool space_pause_now(struct vas *space);
+
+static inline bool space_pause(struct vas *space, uint64_t work)
+{
+	space->since_pause += work;
+	return space->since_pause >= PAUSE_AFTER && space_pause_now(space);
+}
+
+/* Pages from `end` to `last`, in parts between which the call may pause: where nothing is present
+ * is passed over. False: nothing more is. */
+struct page_parts {
+	uint64_t start, end; /* this part */
+	uint64_t last;
+	uint64_t at_once; /* the borders of parts: a power of two, not below the size of a leaf */
+};
+VAS_INTERNAL bool space_next_part(const struct vas *space, struct page_parts *parts);
 
 /* Of a space that another makes, whose lock is held. */
 static inline void space_lock_child(struct vas *child)
 {
-	write_lock(&child->system->port, &child->lock, LOCK_CHILD);
+	write_lock(&child->system->port, &child->lock, LOCK_CHILD, OTHERS);
 }
 
 /* The checking build looks whether the invariants hold whenever an exclusive lock is let go of; and
@@ -212,7 +267,7 @@ static inline void space_assert_locked(const struct vas *space)
 
 static inline void space_lock_shared(struct vas *space)
 {
-	read_lock(&space->system->port, &space->lock, LOCK_SPACE);
+	read_lock(&space->system->port, &space->lock, LOCK_SPACE, OTHERS);
 }
 
 static inline void space_unlock_shared(struct vas *space)

@@ -213,7 +213,7 @@ static void in_order(struct vas *space)
 {
 	struct vas_system *system = space->system;
 
-	write_lock(&system->port, &system->spaces_lock, LOCK_LIST);
+	write_lock(&system->port, &system->spaces_lock, LOCK_LIST, OTHERS);
 	space_lock(space);
 	spin_lock(&system->port, &system->lock, LOCK_RECORDS);
 	spin_lock(&system->port, &system->frames.lock, LOCK_FRAMES);
@@ -226,7 +226,7 @@ static void in_order(struct vas *space)
 static void list_after_space(struct vas *space)
 {
 	space_lock(space);
-	write_lock(&space->system->port, &space->system->spaces_lock, LOCK_LIST);
+	write_lock(&space->system->port, &space->system->spaces_lock, LOCK_LIST, OTHERS);
 }
 
 static void two_of_a_row(struct vas *space)

@@ -1,0 +1,359 @@
+/* test_pause.c - calls that take long let faults in on their way, and what those see is what was
+ * there before the call, or what is there after it.
+ *
+ * Each call is made again and again, until the other thread has been let in by a call that was not
+ * over yet; meanwhile it reads the pages that the call is about, and writes to one elsewhere.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+#include "unit.h"
+
+#include "space/space.h"
+
+#define MIB ((uint64_t)1 << 20)
+#define WIDE (512 * MIB)      /* with a page in every 2 MiB */
+#define STRIDE (2 * MIB)
+#define NVMAS 1500u           /* side by side, every page present */
+#define FIRST ((uint64_t)1 << 40)
+#define AWAY (FIRST + 4096 * MIB + UNIT_PAGE) /* out of step with the tables */
+#define OWN ((uint64_t)1 << 44)
+#define SECONDS 60
+
+enum seen { VALUE = 1, ZERO = 2, FAULT = 4 };
+
+struct world {
+	struct unit unit;
+	struct vas *space;
+	struct vas_object *object;
+	struct vas_file *file;
+	const struct work *work;
+	uint64_t turn; /* odd: the call is being made */
+	bool stop, let_in;
+	unsigned failures;
+};
+
+/* One call that takes long. */
+struct work {
+	const char *name;
+	void (*prepare)(struct world *);
+	int64_t (*call)(struct world *);
+	uint64_t stride, count; /* where the pages are that it is about */
+	unsigned allowed;       /* enum seen, for who reads them meanwhile */
+};
+
+static void expect(struct world *w, bool holds)
+{
+	if (!holds)
+		__atomic_fetch_add(&w->failures, 1, __ATOMIC_RELAXED);
+}
+
+static void yield(void *ctx)
+{
+	(void)ctx;
+	sched_yield();
+}
+
+/* ---- What is prepared ------------------------------------------------------------------------ */
+
+static void clear(struct world *w)
+{
+	expect(w, vas_munmap(w->space, FIRST, (uint64_t)16384 * MIB) == 0);
+}
+
+static void fill(struct world *w, uint64_t stride, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t value = i + 1;
+
+		expect(w, vas_write(w->space, FIRST + i * stride, &value, sizeof(value), NULL) == 0);
+	}
+}
+
+static void map_wide(struct world *w)
+{
+	clear(w);
+	expect(w, vas_mmap(w->space, FIRST, WIDE, RW, ANON_FIXED, NULL, 0) == (int64_t)FIRST);
+	fill(w, STRIDE, WIDE / STRIDE);
+}
+
+/* A guard somewhere: then marks are looked for. */
+static void map_guarded(struct world *w)
+{
+	map_wide(w);
+	expect(w, vas_madvise(w->space, FIRST + UNIT_PAGE, UNIT_PAGE, VAS_MADV_GUARD_INSTALL) == 0);
+}
+
+static void map_guards(struct world *w)
+{
+	map_wide(w);
+	for (uint64_t i = 0; i < WIDE / STRIDE; i++)
+		expect(w, vas_madvise(w->space, FIRST + i * STRIDE + UNIT_PAGE, UNIT_PAGE,
+		                      VAS_MADV_GUARD_INSTALL) == 0);
+}
+
+static void map_forked(struct world *w)
+{
+	struct vas *child;
+
+	map_wide(w);
+	expect(w, vas_fork(w->space, &child) == 0);
+	vas_destroy(child);
+	expect(w, vas_fork(w->space, &child) == 0);
+	vas_destroy(child);
+}
+
+static void map_stripes(struct world *w)
+{
+	clear(w);
+	expect(w, vas_mmap(w->space, FIRST, NVMAS * UNIT_PAGE, RW, ANON_FIXED, NULL, 0) ==
+	                  (int64_t)FIRST);
+	fill(w, UNIT_PAGE, NVMAS);
+	for (uint64_t i = 0; i < NVMAS; i += 2)
+		expect(w, vas_mprotect(w->space, FIRST + i * UNIT_PAGE, UNIT_PAGE,
+		                       VAS_PROT_READ) == 0);
+}
+
+static void map_locked(struct world *w)
+{
+	map_stripes(w);
+	expect(w, vas_mlock(w->space, FIRST, NVMAS * UNIT_PAGE) == 0);
+}
+
+/* The same page of a file many times. */
+static void map_aliases(struct world *w)
+{
+	clear(w);
+	expect(w, vas_object_resize(w->object, UNIT_PAGE) == 0);
+	for (uint64_t i = 0; i < NVMAS; i++)
+		expect(w, vas_mmap(w->space, FIRST + 2 * i * UNIT_PAGE, UNIT_PAGE, RW,
+		                   VAS_MAP_SHARED | VAS_MAP_FIXED | VAS_MAP_POPULATE, w->file, 0) > 0);
+}
+
+/* ---- What is called -------------------------------------------------------------------------- */
+
+static int64_t unmap_vmas(struct world *w)
+{
+	return vas_munmap(w->space, FIRST, NVMAS * UNIT_PAGE);
+}
+
+static int64_t map_over(struct world *w)
+{
+	return vas_mmap(w->space, FIRST, NVMAS * UNIT_PAGE, RW, ANON_FIXED, NULL, 0) - (int64_t)FIRST;
+}
+
+static int64_t protect_vmas(struct world *w)
+{
+	return vas_mprotect(w->space, FIRST, NVMAS * UNIT_PAGE, VAS_PROT_READ);
+}
+
+static int64_t protect_wide(struct world *w)
+{
+	return vas_mprotect(w->space, FIRST, WIDE, VAS_PROT_READ);
+}
+
+static int64_t move_away(struct world *w)
+{
+	return vas_mremap(w->space, FIRST, WIDE, WIDE, VAS_MREMAP_MAYMOVE | VAS_MREMAP_FIXED, AWAY) -
+	       (int64_t)AWAY;
+}
+
+static int64_t lock_vmas(struct world *w)
+{
+	return vas_mlock2(w->space, FIRST, NVMAS * UNIT_PAGE, VAS_MLOCK_ONFAULT);
+}
+
+static int64_t unlock_all(struct world *w)
+{
+	return vas_munlockall(w->space);
+}
+
+static int64_t dont_dump(struct world *w)
+{
+	return vas_madvise(w->space, FIRST, NVMAS * UNIT_PAGE, VAS_MADV_DONTDUMP);
+}
+
+static int64_t discard(struct world *w)
+{
+	return vas_madvise(w->space, FIRST, WIDE, VAS_MADV_DONTNEED);
+}
+
+static int64_t guard(struct world *w)
+{
+	return vas_madvise(w->space, FIRST, WIDE / 4, VAS_MADV_GUARD_INSTALL);
+}
+
+static int64_t unguard(struct world *w)
+{
+	return vas_madvise(w->space, FIRST, WIDE, VAS_MADV_GUARD_REMOVE);
+}
+
+/* The thread beside writes to the lower of two words first: no child sees it otherwise. */
+static int64_t fork_once(struct world *w)
+{
+	uint64_t low = 0, high = 0;
+	struct vas *child;
+
+	if (vas_fork(w->space, &child) != 0)
+		return -1;
+	expect(w, vas_read(child, &low, FIRST - UNIT_PAGE, sizeof(low), NULL) == 0);
+	expect(w, vas_read(child, &high, OWN, sizeof(high), NULL) == 0);
+	expect(w, high <= low);
+	expect(w, !vas_check(child));
+	vas_destroy(child);
+	return 0;
+}
+
+static void ignore(void *ctx, const char *text, size_t len)
+{
+	(void)ctx, (void)text, (void)len;
+}
+
+static int64_t report(struct world *w)
+{
+	vas_smaps(w->space, ignore, NULL);
+	return 0;
+}
+
+static int64_t truncate_aliases(struct world *w)
+{
+	return vas_object_resize(w->object, 0);
+}
+
+/* ---- Beside it ------------------------------------------------------------------------------- */
+
+static enum seen look(struct world *w, uint64_t stride, uint64_t n)
+{
+	uint64_t value = 0;
+
+	if (vas_read(w->space, &value, FIRST + n * stride, sizeof(value), NULL) != 0)
+		return FAULT;
+	if (value == 0)
+		return ZERO;
+	expect(w, value == n + 1);
+	return VALUE;
+}
+
+/* Only what was begun and finished during one call counts. */
+static void look_during(struct world *w, struct random *random)
+{
+	uint64_t turn = __atomic_load_n(&w->turn, __ATOMIC_ACQUIRE);
+	const struct work *work = __atomic_load_n(&w->work, __ATOMIC_ACQUIRE);
+	enum seen seen;
+
+	if (turn % 2 == 0 || work->count == 0)
+		return;
+	seen = look(w, work->stride, random_below(random, work->count));
+	if (__atomic_load_n(&w->turn, __ATOMIC_ACQUIRE) == turn)
+		expect(w, seen & work->allowed);
+}
+
+static void *visit(void *arg)
+{
+	struct world *w = arg;
+	struct random random = {1};
+
+	for (uint64_t i = 1; !__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE); i++) {
+		uint64_t own = 0;
+		bool paused;
+
+		expect(w, vas_write(w->space, FIRST - UNIT_PAGE, &i, sizeof(i), NULL) == 0);
+		expect(w, vas_write(w->space, OWN, &i, sizeof(i), NULL) == 0);
+		look_during(w, &random);
+		expect(w, vas_read(w->space, &own, OWN, sizeof(own), NULL) == 0 && own == i);
+		space_visit_shared(w->space);
+		paused = space_is_paused(w->space);
+		space_unlock_shared(w->space);
+		if (paused && __atomic_load_n(&w->turn, __ATOMIC_ACQUIRE) % 2)
+			__atomic_store_n(&w->let_in, true, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static void call_until_let_in(struct world *w, const struct work *work)
+{
+	time_t end = time(NULL) + SECONDS;
+
+	__atomic_store_n(&w->work, work, __ATOMIC_RELEASE);
+	__atomic_store_n(&w->let_in, false, __ATOMIC_RELEASE);
+	do {
+		work->prepare(w);
+		__atomic_fetch_add(&w->turn, 1, __ATOMIC_ACQ_REL);
+		expect(w, work->call(w) == 0);
+		__atomic_fetch_add(&w->turn, 1, __ATOMIC_ACQ_REL);
+	} while (!__atomic_load_n(&w->let_in, __ATOMIC_ACQUIRE) && time(NULL) < end);
+	if (!__atomic_load_n(&w->let_in, __ATOMIC_ACQUIRE))
+		fail_msg("%s: nobody was let in", work->name);
+	if (w->failures)
+		fail_msg("%s: %u times something was not as it should be", work->name, w->failures);
+	assert_holds(vas_check(w->space));
+}
+
+static const struct work works[] = {
+	{"munmap of many vmas", map_stripes, unmap_vmas, UNIT_PAGE, NVMAS, VALUE | FAULT},
+	{"mmap over many vmas", map_stripes, map_over, UNIT_PAGE, NVMAS, VALUE | ZERO},
+	{"mprotect of many vmas", map_stripes, protect_vmas, UNIT_PAGE, NVMAS, VALUE},
+	{"mprotect of many pages", map_wide, protect_wide, STRIDE, WIDE / STRIDE, VALUE},
+	{"mprotect after fork", map_forked, protect_wide, STRIDE, WIDE / STRIDE, VALUE},
+	{"mremap out of step", map_wide, move_away, STRIDE, WIDE / STRIDE, VALUE | FAULT},
+	{"mlock of many vmas", map_stripes, lock_vmas, UNIT_PAGE, NVMAS, VALUE},
+	{"munlockall", map_locked, unlock_all, UNIT_PAGE, NVMAS, VALUE},
+	{"DONTDUMP of many vmas", map_stripes, dont_dump, UNIT_PAGE, NVMAS, VALUE},
+	{"DONTNEED beside guards", map_guarded, discard, STRIDE, WIDE / STRIDE, VALUE | ZERO},
+	{"GUARD_INSTALL", map_wide, guard, STRIDE, WIDE / STRIDE / 4, VALUE | FAULT},
+	{"GUARD_REMOVE", map_guards, unguard, STRIDE, WIDE / STRIDE, VALUE},
+	{"fork of many vmas", map_stripes, fork_once, UNIT_PAGE, NVMAS, VALUE},
+	{"fork beside guards", map_guarded, fork_once, STRIDE, WIDE / STRIDE, VALUE},
+	{"smaps", map_wide, report, STRIDE, WIDE / STRIDE, VALUE},
+	{"truncation of many mappings", map_aliases, truncate_aliases, 0, 0, 0},
+};
+
+static void begin(struct world *w)
+{
+	const struct vas_file_info info = {.path = "/file", .mode = VAS_FILE_READ | VAS_FILE_WRITE};
+
+	memset(w, 0, sizeof(*w));
+	unit_prepare(&w->unit);
+	w->unit.config.port.threads = true;
+	w->unit.config.port.wait = yield;
+	unit_begin_with(&w->unit, 64 * MIB);
+	w->unit.params.limit[VAS_RLIMIT_MEMLOCK] =
+		(struct vas_limit){VAS_RLIM_INFINITY, VAS_RLIM_INFINITY};
+	w->space = unit_space(&w->unit);
+	assert_int_equal(vas_object_create(w->unit.system, NULL, NULL, UNIT_PAGE, &w->object), 0);
+	assert_int_equal(vas_file_open(w->object, &info, &w->file), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_true(vas_mmap(w->space, i ? OWN : FIRST - UNIT_PAGE, UNIT_PAGE, RW,
+		                     ANON_FIXED, NULL, 0) > 0);
+}
+
+static void faults_get_in(void **state)
+{
+	struct world w;
+	pthread_t thread;
+
+	(void)state;
+	begin(&w);
+	w.work = works;
+	assert_int_equal(pthread_create(&thread, NULL, visit, &w), 0);
+	for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {
+		if (w.unit.config.software && works[i].call == move_away)
+			continue; /* records are moved, not pages */
+		call_until_let_in(&w, &works[i]);
+	}
+	__atomic_store_n(&w.stop, true, __ATOMIC_RELEASE);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	vas_munmap(w.space, 0, vas_task_size(w.space));
+	vas_file_put(w.file);
+	vas_object_put(w.object);
+	unit_close(&w.unit, w.space);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(faults_get_in)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
