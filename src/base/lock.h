@@ -15,6 +15,9 @@
  * thread keeps a record of what it holds, and a lock that is taken out of order, or let go of by
  * somebody else, is a broken assert.
  *
+ * What is held for long is object->work alone. A space's lock, which others wait for who have to do
+ * with an object it maps, is let go of for them now and then (write_pause).
+ *
  * A thread that waits for a lock or for a software TLB leaves the TLBs that it is in (leave_all),
  * so nobody who waits is waited for: locks are taken in one order, and the owners of TLBs, for whom
  * invalidation waits with locks held, are on their way without any.
