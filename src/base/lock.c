@@ -233,7 +233,8 @@ void read_wait(const struct vas_port *port, struct rwlock *lock, uint32_t state,
 		__atomic_fetch_sub(&lock->state, 1, __ATOMIC_RELAXED);
 		do
 			lock_wait(port, &looks);
-		while (read_stays_out(__atomic_load_n(&lock->state, __ATOMIC_RELAXED), guest, false));
+		while (read_stays_out(__atomic_load_n(&lock->state, __ATOMIC_RELAXED), guest,
+		                      false));
 		waited = false;
 		state = __atomic_add_fetch(&lock->state, 1, __ATOMIC_ACQUIRE);
 	}

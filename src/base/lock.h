@@ -178,7 +178,7 @@ static inline bool lock_is_paused(const struct rwlock *lock)
 	return __atomic_load_n(&lock->state, __ATOMIC_RELAXED) & RWLOCK_PAUSED;
 }
 
-/* A writer who is no visitor lets those in who wait, and takes the lock again when they have left. */
+/* A writer who is no visitor lets in who waits, and takes the lock again when they have left. */
 VAS_INTERNAL void write_pause(struct rwlock *lock);
 VAS_INTERNAL void write_resume(const struct vas_port *port, struct rwlock *lock,
                                enum lock_row row);

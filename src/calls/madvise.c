@@ -229,8 +229,8 @@ static bool vma_can_be_guarded(const struct vas *space, const struct vma *vma, u
 	return !(vma->flags & refused) && (!vma->file || linux_guards_files(space));
 }
 
-/* Each page has a word of its own afterwards, whose table may be empty until it gets its mark. False:
- * no memory, nothing changed. */
+/* Each page has a word of its own afterwards, whose table may be empty until it gets its mark.
+ * False: no memory, nothing changed. */
 static bool prepare_guards(const struct part *part)
 {
 	struct vas *space = part->space;

@@ -61,7 +61,8 @@ static void protect_pages(struct vas *space, uint64_t start, uint64_t end, struc
 {
 	const struct vas_format *format = space->system->format;
 	unsigned before = vma_rights(space, old), rights = vma_rights(space, vma->flags);
-	uint64_t at_once = max_u64(format_span(format, 1) * 64, format_span(format, vma_level(vma)));
+	uint64_t at_once = max_u64(format_span(format, 1) * 64,
+	                           format_span(format, vma_level(vma)));
 	struct page_parts parts = {.end = start, .last = end, .at_once = at_once};
 
 	while (space_next_part(space, &parts)) {

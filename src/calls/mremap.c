@@ -450,7 +450,7 @@ static void move_pages(struct plan *p)
 		.end = p->old,
 		.last = p->old + p->old_len,
 		.at_once = is_aligned(shift, span) || space->pages.software ? ~(uint64_t)0
-									    : span * 32,
+	                                                                    : span * 32,
 	};
 
 	space->moving[0] = (struct moving){p->old, p->old_len};

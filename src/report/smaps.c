@@ -321,7 +321,7 @@ struct residents {
 };
 
 #define RESIDENTS_AT_ONCE 4096u /* leaves, or what takes as long */
-#define TABLE_COSTS 64u          /* leaves: a leaf table is looked through, whatever is in it */
+#define TABLE_COSTS 64u         /* leaves: a leaf table is looked through, whatever is in it */
 
 static bool count_resident(void *ctx, uint64_t addr, unsigned level, const struct entry *leaf)
 {
