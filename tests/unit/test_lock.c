@@ -83,13 +83,13 @@ static void who_waits_asks_the_hook(void **state)
 
 	rwlock.state = RWLOCK_WRITER;
 	w.lets_go = let_writer_go;
-	write_lock(port, &rwlock, LOCK_SPACE);
+	write_lock(port, &rwlock, LOCK_SPACE, OTHERS);
 	assert_int_equal(w.asked, 2);
 	assert_int_equal(rwlock.state, RWLOCK_WRITER);
 	write_unlock(port, &rwlock);
 	rwlock.state = 1;
 	w.lets_go = let_reader_go;
-	write_lock(port, &rwlock, LOCK_SPACE);
+	write_lock(port, &rwlock, LOCK_SPACE, OTHERS);
 	assert_int_equal(w.asked, 3);
 	write_unlock(port, &rwlock);
 	assert_int_equal(rwlock.state, 0);
@@ -103,13 +103,13 @@ static void a_reader_comes_after_the_writer(void **state)
 	(void)state;
 	rwlock.state = RWLOCK_WRITER;
 	w.lets_go = let_writer_go;
-	read_lock(port, &rwlock, LOCK_SPACE);
+	read_lock(port, &rwlock, LOCK_SPACE, OTHERS);
 	assert_int_equal(w.asked, 1);
 	assert_int_equal(rwlock.state, 1);
 	read_unlock(port, &rwlock);
 	rwlock.state = RWLOCK_WAITING;
 	w.lets_go = let_waiting_go;
-	read_lock(port, &rwlock, LOCK_SPACE);
+	read_lock(port, &rwlock, LOCK_SPACE, OTHERS);
 	assert_int_equal(w.asked, 2);
 	assert_int_equal(rwlock.state, 1);
 	read_unlock(port, &rwlock);
@@ -126,9 +126,9 @@ static void without_threads_nothing_is_taken(void **state)
 	rwlock.state = RWLOCK_WRITER;
 	spin_lock(port, &spin, LOCK_RECORDS);
 	spin_unlock(port, &spin);
-	write_lock(port, &rwlock, LOCK_SPACE);
+	write_lock(port, &rwlock, LOCK_SPACE, OTHERS);
 	write_unlock(port, &rwlock);
-	read_lock(port, &rwlock, LOCK_SPACE);
+	read_lock(port, &rwlock, LOCK_SPACE, OTHERS);
 	read_unlock(port, &rwlock);
 	assert_int_equal(spin.taken, 1);
 	assert_int_equal(rwlock.state, RWLOCK_WRITER);
@@ -221,7 +221,7 @@ static void *read_both(void *arg)
 	const struct vas_port *port = &w.system.port;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		read_lock(port, &rwlock, LOCK_SPACE);
+		read_lock(port, &rwlock, LOCK_SPACE, OTHERS);
 		if (first != second)
 			__atomic_fetch_add(&torn, 1, __ATOMIC_RELAXED);
 		read_unlock(port, &rwlock);
@@ -234,7 +234,7 @@ static void *write_both(void *arg)
 	const struct vas_port *port = &w.system.port;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		write_lock(port, &rwlock, LOCK_SPACE);
+		write_lock(port, &rwlock, LOCK_SPACE, OTHERS);
 		first++;
 		spin_lock(port, &spin, LOCK_RECORDS);
 		second++;
@@ -284,18 +284,18 @@ static void what_is_held_is_known(void **state)
 	(void)port, (void)other, (void)third;
 	skip();
 #else
-	read_lock(port, &rwlock, LOCK_SPACE);
+	read_lock(port, &rwlock, LOCK_SPACE, OTHERS);
 	assert_true(held_has(&rwlock, HELD_SHARED));
 	assert_false(held_has(&rwlock, HELD_ALONE));
 	assert_false(held_has(&third, HELD_SHARED));
 	/* The order of another system is its own. */
-	write_lock(&other.port, &third, LOCK_LIST);
+	write_lock(&other.port, &third, LOCK_LIST, OTHERS);
 	assert_true(held_has(&third, HELD_ALONE));
 	write_unlock(&other.port, &third);
 	read_unlock(port, &rwlock);
 	/* Out of turn, as locks of spaces are let go of. */
-	write_lock(port, &rwlock, LOCK_LIST);
-	write_lock(port, &third, LOCK_SPACE);
+	write_lock(port, &rwlock, LOCK_LIST, OTHERS);
+	write_lock(port, &third, LOCK_SPACE, OTHERS);
 	write_unlock(port, &rwlock);
 	assert_true(held_has(&third, HELD_ALONE));
 	write_unlock(port, &third);

@@ -280,8 +280,8 @@ static void write_during(struct world *w, struct random *random)
 		vas_write(w->space, FIRST + n * work->stride, &value, sizeof(value), NULL);
 }
 
-/* A page of a file that is not in its cache: the fault brings it, and says whether a call has paused
- * for that. */
+/* A page of a file that is not in its cache: the fault brings it, and says whether a call has
+ * paused for that. */
 static int64_t read_page(void *ctx, uint64_t index, void *page)
 {
 	struct world *w = ctx;
@@ -348,7 +348,7 @@ static void call_until_let_in(struct world *w, const struct work *work)
 static const struct work works[] = {
 	{"munmap of many vmas", map_stripes, unmap_vmas, UNIT_PAGE, NVMAS, VALUE | FAULT, 0},
 	{"munmap of many vmas, absent", map_bare, unmap_vmas, UNIT_PAGE, NVMAS,
-         VALUE | ZERO | FAULT, 20},
+         VALUE | ZERO | FAULT, 1},
 	{"mmap over many vmas", map_stripes, map_over, UNIT_PAGE, NVMAS, VALUE | ZERO, 20},
 	{"mprotect of many vmas", map_bare, protect_vmas, 0, 0, 0, 0},
 	{"mprotect of many pages", map_wide, protect_wide, STRIDE, WIDE / STRIDE, VALUE, 0},
@@ -421,9 +421,72 @@ static void faults_get_in(void **state)
 	unit_close(&w.unit, w.space);
 }
 
+/* ---- The lock by itself: the hook stands for the others -------------------------------------- */
+
+static struct waits {
+	struct lock_port system;
+	struct rwlock lock;
+	unsigned asked;
+} waits;
+
+/* A visitor leaves; or the call does. */
+static void reader_leaves(void *ctx)
+{
+	(void)ctx;
+	waits.asked++;
+	__atomic_fetch_sub(&waits.lock.state, 1, __ATOMIC_RELEASE);
+}
+
+static void call_ends(void *ctx)
+{
+	(void)ctx;
+	waits.asked++;
+	__atomic_store_n(&waits.lock.state, 0, __ATOMIC_RELEASE);
+}
+
+static void a_pause_lets_in_visitors_and_nobody_else(void **state)
+{
+	const struct vas_port *port = &waits.system.port;
+
+	(void)state;
+	waits.system.port.threads = true;
+	write_lock(port, &waits.lock, LOCK_SPACE, OTHERS);
+	assert_false(write_is_wanted(&waits.lock));
+	waits.lock.state |= RWLOCK_WAITING;
+	assert_true(write_is_wanted(&waits.lock));
+	write_pause(&waits.lock);
+	assert_int_equal(waits.lock.state, RWLOCK_PAUSED);
+
+	/* Visitors come at once, one who writes and one who reads; for him the call waits. */
+	write_lock(port, &waits.lock, LOCK_SPACE, VISITORS);
+	assert_true(lock_is_paused(&waits.lock));
+	write_unlock(port, &waits.lock);
+	read_lock(port, &waits.lock, LOCK_SPACE, VISITORS);
+	assert_int_equal(waits.lock.state, RWLOCK_PAUSED + 1);
+	held_remove(&waits.lock);
+	waits.system.port.wait = reader_leaves;
+	write_resume(port, &waits.lock, LOCK_SPACE);
+	assert_int_equal(waits.lock.state, RWLOCK_WRITER);
+	assert_int_equal(waits.asked, 1);
+
+	/* The others come when it is over, and do not keep visitors out until then. */
+	write_pause(&waits.lock);
+	waits.system.port.wait = call_ends;
+	write_lock(port, &waits.lock, LOCK_SPACE, OTHERS);
+	assert_int_equal(waits.asked, 2);
+	write_pause(&waits.lock);
+	read_lock(port, &waits.lock, LOCK_SPACE, OTHERS);
+	assert_int_equal(waits.asked, 3);
+	assert_int_equal(waits.lock.state, 1);
+	read_unlock(port, &waits.lock);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(faults_get_in)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pause_lets_in_visitors_and_nobody_else),
+		cmocka_unit_test(faults_get_in),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,8 +252,8 @@ static void children_first(struct vas *space)
 
 static void list_twice(struct vas *space)
 {
-	write_lock(&space->system->port, &space->system->spaces_lock, LOCK_LIST);
-	write_lock(&space->system->port, &space->system->spaces_lock, LOCK_LIST);
+	write_lock(&space->system->port, &space->system->spaces_lock, LOCK_LIST, OTHERS);
+	write_lock(&space->system->port, &space->system->spaces_lock, LOCK_LIST, OTHERS);
 }
 
 static void work_under_a_table(struct vas *space)
