@@ -16,7 +16,6 @@ int main(void)
 	struct vas *space;
 	uint64_t word = 42;
 
-	vas_settings_default(&config.settings, sizeof(memory) / 4096);
 	if (vas_system_create(&config, &system) || vas_create(system, NULL, &space))
 		return 1;
 	uint64_t from = vas_mmap(space, 0, 8192, VAS_PROT_READ | VAS_PROT_WRITE,

@@ -45,8 +45,9 @@ static const struct command_option options_known[] = {
 	[PICTURE] = {"picture", .help = "then draw COMMAND's address space as it was at its end"},
 	[ALL_CPUS] = {"all-cpus",
                       .help = "do not keep the program on one CPU (a call costs 20 times as much)"},
-	[PROGRESS] = {"progress",
-                      .help = "show on standard error how far it is, where COMMAND may write, too"},
+	[PROGRESS] = {"progress", .help = "show on the terminal how far it is, between what "
+                                          "COMMAND writes there (by itself "
+                                          "only where its output goes to files)"},
 	[JSON] = {"json", .help = "one JSON object per program, then one in all"},
 	[ALL] = {"all", .help = "show every difference of a program, up to a thousand of them"},
 	[EXIT_STATUS] = {"exit-status",

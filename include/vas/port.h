@@ -135,6 +135,13 @@ struct vas_port {
 /* The smallest usable region: the system's own records and one empty space. */
 #define VAS_MEMORY_MIN ((uint64_t)256 * 1024)
 
+/* A region in which one space can touch `bytes` bytes of a mapping: page tables, the records of
+ * frames and vmas are in the 1/64 more. What lies scattered takes a page table more for each 2 MiB
+ * in which something is touched (32 MiB with pages of 16 KiB), a mapping about 100 bytes. */
+#define VAS_MEMORY_FOR(bytes) \
+	(VAS_MEMORY_MIN + \
+	 (((uint64_t)(bytes) + (uint64_t)(bytes) / 64 + 0x3fff) & ~(uint64_t)0x3fff))
+
 /* What stands behind a file's pages. A memory file (an object created with `ops` NULL) needs none
  * of it. */
 struct vas_object_ops {

@@ -284,8 +284,13 @@ void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages);
 
 /* Makes a system inside config->port.memory; *config may be discarded afterwards. The system lives
  * until its memory is taken away; all spaces and objects should be destroyed before.
- * 0, -VAS_EINVAL: memory missing or misaligned, task_size or window not as demanded, -VAS_ENOMEM:
- * region smaller than VAS_MEMORY_MIN. */
+ * Settings that are all zero mean vas_settings_default, with as much RAM as the region has. 0, or
+ * with nothing changed:
+ * EINVAL  port.memory is NULL, or it or port.phys is no multiple of the format's page size (a
+ *         static array needs alignas); port.memory_len is no multiple of it, or has more than
+ *         2^32 - 1 pages; task_size or window is not as demanded; settings are filled, but
+ *         max_map_count and ram_pages are both 0: vas_settings_default was forgotten
+ * ENOMEM  port.memory_len is below VAS_MEMORY_MIN */
 int64_t vas_system_create(const struct vas_config *config, struct vas_system **system);
 
 /* The settings in force; they may be changed between calls, as root changes sysctls: through the

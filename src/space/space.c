@@ -29,6 +29,20 @@ void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages)
 	};
 }
 
+/* Settings that nobody has filled are the defaults: with no page of memory and no vma allowed,
+ * every call would answer ENOMEM. With some of them filled, somebody has forgotten the others. */
+static bool settings_complete(struct vas_settings *settings, uint64_t npages)
+{
+	static const struct vas_settings none;
+
+	if (settings->max_map_count || settings->ram_pages)
+		return true;
+	if (memcmp(settings, &none, sizeof(none)) != 0)
+		return false;
+	vas_settings_default(settings, npages);
+	return true;
+}
+
 int64_t vas_system_create(const struct vas_config *config, struct vas_system **out)
 {
 	const struct vas_format *format = config->format ? config->format : &vas_format_x86_64;
@@ -38,8 +52,10 @@ int64_t vas_system_create(const struct vas_config *config, struct vas_system **o
 	uint64_t count = config->port.memory_len >> format->page_shift;
 	uint64_t records = align_up(sizeof(struct vas_system), 64);
 	struct vas_system *system = config->port.memory;
+	struct vas_settings settings = config->settings;
 
-	if (!system || !is_aligned((uintptr_t)system | config->port.phys, page) ||
+	if (!settings_complete(&settings, count) || !system ||
+	    !is_aligned((uintptr_t)system | config->port.phys, page) ||
 	    !is_aligned(config->port.memory_len, page) || count > UINT32_MAX ||
 	    !is_aligned(task_size | window, page) || window > task_size ||
 	    task_size > format->task_size)
@@ -48,7 +64,7 @@ int64_t vas_system_create(const struct vas_config *config, struct vas_system **o
 		return -VAS_ENOMEM;
 	memset(system, 0, sizeof(*system));
 	system->port = config->port;
-	system->settings = config->settings;
+	system->settings = settings;
 	system->format = format;
 	system->task_size = task_size;
 	system->window = window;

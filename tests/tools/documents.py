@@ -3,7 +3,7 @@
 
 usage: documents.py ROOT VAS    (VAS: the program)
 
-Of README.md, ARCHITECTURE.md and HACKING.md: what stands between backquotes or in
+Of the documents in FRONT: what stands between backquotes or in
 indented lines: `make X` is a target, `vas X --option` a command that knows the option, a path (with
 a slash) a file or folder of the tree or one that a build makes.
 """
@@ -13,7 +13,8 @@ import re
 import subprocess
 import sys
 
-FRONT = ["README.md", "ARCHITECTURE.md", "HACKING.md"]
+FRONT = ["README.md", "ARCHITECTURE.md", "HACKING.md", "SECURITY.md", "docs/status.md",
+         "docs/faq.md", "docs/tutorial.md"]
 # What is not in the tree: made by a build or an installation, or somebody else's.
 MADE = re.compile(r"build/|\$|/|~|PREFIX|N/|SEED|http|application/")
 FOLDERS = ("src", "include", "cli", "ports", "tests", "docs", "scripts", "examples", "cmake")

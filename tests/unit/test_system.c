@@ -86,6 +86,59 @@ static void the_smallest_region(void **state)
 	}
 }
 
+/* Who fills no settings has the defaults; who forgets those that nothing works without is told. */
+static void settings_that_nobody_filled(void **state)
+{
+	static _Alignas(16384) uint8_t memory[VAS_MEMORY_MIN];
+	struct vas_config config = {.port = {.memory = memory, .memory_len = sizeof(memory)}};
+	struct vas_settings wanted;
+	struct vas_system *system;
+	struct vas *space;
+
+	(void)state;
+	assert_int_equal(vas_system_create(&config, &system), 0);
+	vas_settings_default(&wanted, sizeof(memory) / 4096);
+	assert_memory_equal(vas_system_settings(system), &wanted, sizeof(wanted));
+	assert_int_equal(vas_create(system, NULL, &space), 0);
+	assert_call(space, vas_mmap(space, at(0), 4096, RW, ANON_FIXED, NULL, 0), at(0));
+	vas_destroy(space);
+	config.settings.thp = true;
+	assert_int_equal(vas_system_create(&config, &system), -VAS_EINVAL);
+	config.settings.max_map_count = 1;
+	assert_int_equal(vas_system_create(&config, &system), 0);
+	assert_int_equal(vas_system_settings(system)->max_map_count, 1);
+}
+
+/* What port.h says of the size of a region: enough, and of large ones not much too much. */
+static void a_region_for_what_is_touched(void **state)
+{
+	const struct vas_format *const formats[] = {&vas_format_x86_64, &vas_format_x86_64_la57,
+	                                            &vas_format_aarch64_16k, NULL};
+	const uint64_t sizes[] = {1, 65536, (uint64_t)5 << 20, ((uint64_t)24 << 20) + 1};
+
+	(void)state;
+	for (unsigned i = 0; i < 16; i++) {
+		uint64_t bytes = sizes[i % 4], len = VAS_MEMORY_FOR(bytes), total, left;
+		struct vas_config config = {.format = formats[i / 4], .port.memory_len = len};
+		struct vas_system *system;
+		struct vas *space;
+		uint8_t byte = 1;
+
+		config.port.memory = aligned_alloc(16384, len);
+		assert_non_null(config.port.memory);
+		assert_int_equal(vas_system_create(&config, &system), 0);
+		assert_int_equal(vas_create(system, NULL, &space), 0);
+		assert_call(space, vas_mmap(space, at(0), bytes, RW, ANON_FIXED, NULL, 0), at(0));
+		for (uint64_t byte_at = 0; byte_at < bytes; byte_at += 4096)
+			assert_int_equal(vas_write(space, at(0) + byte_at, &byte, 1, NULL), 0);
+		vas_system_frames(system, &total, &left);
+		assert_true(left * vas_page_size(space) <= VAS_MEMORY_MIN + bytes / 64);
+		assert_holds(vas_audit(system));
+		vas_destroy(space);
+		free(config.port.memory);
+	}
+}
+
 static void systems_do_not_know_each_other(void **state)
 {
 	struct unit other;
@@ -340,6 +393,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_region_that_will_not_do),
 		cmocka_unit_test(the_smallest_region),
+		cmocka_unit_test(settings_that_nobody_filled),
+		cmocka_unit_test(a_region_for_what_is_touched),
 		cmocka_unit_test(systems_do_not_know_each_other),
 		cmocka_unit_test(what_is_imported_is_there_as_it_was),
 		cmocka_unit_test(what_is_imported_has_the_identity_that_is_said),

@@ -7,7 +7,6 @@
 #include "check/tracer/tracer.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -16,14 +15,12 @@
 #include <sys/resource.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "check/model/process_model_report.h"
 #include "check/tracer/tracer_internal.h"
 
 #define SYSCALL_STOP (SIGTRAP | 0x80) /* PTRACE_O_TRACESYSGOOD */
-#define SHOW_EVERY_NS 200000000u
 
 /* ---- Events ---------------------------------------------------------------------------------- */
 
@@ -52,26 +49,13 @@ void emit(struct tracer *tracer, const struct event *event)
 		return;
 	tracer->calls += event->kind == EVENT_CALL && event->call.name != CALL_TOUCH;
 	if (!model_apply(tracer->model, event, why)) {
+		progress_erase(tracer);
 		fprintf(stderr, "vas check: process %d: %s; nothing is checked from here on\n",
 		        event->pid, why);
 		tracer->blind = true;
 		return;
 	}
 	log_event(tracer, event);
-}
-
-static void show_progress(struct tracer *tracer)
-{
-	struct timespec now;
-	if (!tracer->options.progress)
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	if (ns - tracer->shown_at < SHOW_EVERY_NS)
-		return;
-	tracer->shown_at = ns;
-	fprintf(stderr, "\rvas check: %" PRIu64 " calls, %" PRIu64 " differences\033[K",
-	        tracer->calls, report_differences(tracer->model));
 }
 
 /* ---- Tasks ----------------------------------------------------------------------------------- */
@@ -112,6 +96,7 @@ static void call_ended(struct tracer *tracer, struct task *task)
 {
 	struct __ptrace_syscall_info info;
 	clone_restore(task);
+	task->at_terminal = false;
 	if (task->state != TASK_CALLING) {
 		resume(task, 0);
 		return;
@@ -132,8 +117,12 @@ static void call_begins_or_ends(struct tracer *tracer, struct task *task)
 		call_ended(tracer, task);
 	else if (start_wants((long)info.entry.nr, (const uint64_t *)info.entry.args))
 		call_stop(tracer, task);
-	else
+	else {
+		for (int i = 0; i < 6; i++)
+			task->args[i] = info.entry.args[i];
+		(void)progress_call(tracer, task, info.entry.nr);
 		resume(task, 0);
+	}
 }
 
 void tracer_stopped(struct tracer *tracer, pid_t tid, int status)
@@ -199,7 +188,7 @@ static void loop(struct tracer *tracer)
 			tracer_stopped(tracer, tid, status);
 		else
 			life_gone(tracer, tid, status);
-		show_progress(tracer);
+		progress_show(tracer);
 	}
 }
 
@@ -298,16 +287,17 @@ enum tracer_end tracer_run(const struct tracer_options *options, struct model *m
 	tracer->page_size = model_machine(model)->format->page_size;
 	tracer->window = model_machine(model)->window;
 	tracer->log = (struct log_writer){options->log, options->full_paths};
+	progress_start(tracer);
 	bool started = options->attach ? start_log(tracer) && attach_start(tracer, options->attach)
 	                               : start(tracer, argv, &report);
 	if (!started) {
+		progress_end(tracer);
 		release(tracer);
 		return TRACER_FAILED;
 	}
 	raise_files_limit();
 	loop(tracer);
-	if (options->progress)
-		fputs("\r\033[K", stderr);
+	progress_end(tracer);
 	*status = tracer->first_status;
 	enum tracer_end end = tracer->blind           ? TRACER_BLIND
 	                      : attach_asked_to_end() ? TRACER_LEFT

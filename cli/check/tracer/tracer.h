@@ -16,7 +16,7 @@ struct tracer_options {
 	FILE *log;       /* or NULL */
 	bool full_paths; /* in the log */
 	bool every;      /* compare the whole map after every call */
-	bool progress;   /* show on stderr how far it is */
+	bool progress;   /* show on the terminal how far it is, also beside the program's output */
 	int attach;      /* a process that runs already is followed; 0: a program is run */
 	bool all_cpus;   /* do not keep program and tracer on one CPU */
 };

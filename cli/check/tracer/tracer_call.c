@@ -363,6 +363,13 @@ void call_stop(struct tracer *tracer, struct task *task)
 		resume(task, 0);
 		return;
 	}
+	if (said == FILTER_TERMINAL) {
+		if (progress_call(tracer, task, info.seccomp.nr))
+			resume_call(task);
+		else
+			resume(task, 0);
+		return;
+	}
 	if (said == FILTER_NATIVE &&
 	    (info.seccomp.nr == SYS_wait4 || info.seccomp.nr == SYS_waitid))
 		let_dead_be_found(tracer);

@@ -134,6 +134,7 @@ struct task {
 	struct proc *proc; /* NULL: not followed yet */
 	struct mm *mm;
 	bool every_call; /* it has no filter: it stops at each call */
+	bool at_terminal; /* in a call that writes to the terminal or reads from it */
 	int left_with;   /* the signal with which it is let go of; -1: it has gone */
 	bool at_exit;    /* its first stop was its last: killed before it ran */
 	bool placed;     /* has chosen its CPUs itself, or has inherited such a choice */
@@ -152,6 +153,14 @@ struct task {
 	int frozen_by;        /* with this signal */
 	struct task *awaits;  /* of a stopper: held until this one is frozen, */
 	uint64_t status_at;   /* and where its status is to be written, or 0 */
+};
+
+/* The line that tells how far it is: tracer_progress.c. */
+struct progress {
+	int fd;      /* of the terminal; -1: nothing is shown */
+	bool shown;  /* it stands there now */
+	bool inside; /* the program may have left the cursor inside a line */
+	uint64_t shown_at;
 };
 
 #define TASK_BUCKETS 256
@@ -176,7 +185,8 @@ struct tracer {
 	cpu_set_t cpus; /* those it had before it was kept on one; none: it is not */
 	pid_t first;
 	int first_status;
-	uint64_t calls, shown_at; /* for progress */
+	uint64_t calls; /* so far */
+	struct progress progress;
 	struct event event;       /* scratch, large */
 	struct map_lines lines;   /* the kernel's map, when last read */
 	struct text text;         /* and what its names point into */
@@ -216,7 +226,19 @@ pid_t tracer_start(struct tracer *tracer, char **argv, int *report);
 extern const struct traced_call traced_calls[];
 extern const size_t traced_ncalls;
 const struct traced_call *traced_find(long nr);
-enum { FILTER_NATIVE = 0, FILTER_FOREIGN = 1 }; /* what the filter says with a stop */
+/* What the filter says with a stop. */
+enum { FILTER_NATIVE = 0, FILTER_FOREIGN = 1, FILTER_TERMINAL = 2 };
+
+/* tracer_progress.c */
+#define TERMINAL_CALLS 6
+extern const long terminal_calls[TERMINAL_CALLS]; /* that stop a program while progress is shown */
+void progress_start(struct tracer *tracer);
+void progress_show(struct tracer *tracer); /* if it is time and nobody is disturbed */
+/* The call that a task is about to make, its arguments in task->args; true: it concerns the
+ * terminal, and its end must be told by at_terminal = false. */
+bool progress_call(struct tracer *tracer, struct task *task, uint64_t nr);
+void progress_erase(struct tracer *tracer); /* before anything else is written */
+void progress_end(struct tracer *tracer);
 
 /* tracer_call.c: a call from its seccomp stop to its answer. */
 void call_stop(struct tracer *tracer, struct task *task); /* it wants to begin */

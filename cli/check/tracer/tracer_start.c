@@ -126,7 +126,7 @@ static void filter_foreign(struct program *program)
 	program->at[start].jt = (uint8_t)(program->n - start - 1);
 }
 
-static void make_filter(struct program *program)
+static void make_filter(struct program *program, bool terminal)
 {
 	program->n = 0;
 	load(program, offsetof(struct seccomp_data, arch));
@@ -138,6 +138,8 @@ static void make_filter(struct program *program)
 	for (size_t i = 0; i < traced_ncalls; i++)
 		if (!is_chosen(traced_calls[i].nr))
 			stop_if(program, BPF_JEQ, (uint32_t)traced_calls[i].nr, FILTER_NATIVE);
+	for (size_t i = 0; terminal && i < TERMINAL_CALLS; i++)
+		stop_if(program, BPF_JEQ, (uint32_t)terminal_calls[i], FILTER_TERMINAL);
 	for (size_t i = 0; i < sizeof(chosen) / sizeof(chosen[0]); i++) {
 		uint8_t n = 0;
 		while (n < CHOSEN_VALUES && chosen[i].values[n])
@@ -202,7 +204,7 @@ pid_t tracer_start(struct tracer *tracer, char **argv, int *report)
 	                                   PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL;
 	struct program program;
 	int go[2], failure[2];
-	make_filter(&program);
+	make_filter(&program, tracer->progress.fd >= 0);
 	if (pipe2(go, O_CLOEXEC) != 0 || pipe2(failure, O_CLOEXEC) != 0)
 		return -1;
 	if (!tracer->options.all_cpus)
