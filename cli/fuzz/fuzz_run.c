@@ -140,6 +140,12 @@ static bool harms_neighbour(const struct fuzz_run *run, const struct call *call)
 	       (region.flags & VAS_VM_ACCOUNT);
 }
 
+/* An address of user memory but for its top byte (docs/differences.md). */
+static bool is_tagged(const struct fuzz_run *run, uint64_t addr)
+{
+	return run->machine->ignores_tags && addr >> 56 && !(addr >> 55 & 1);
+}
+
 /* The kernel looks at each of the pages of huge memory when it is asked which are present. */
 static bool takes_long(uint64_t len)
 {
@@ -153,6 +159,8 @@ static bool left_out(const struct fuzz_run *run, const struct call *call)
 	if (call->name == CALL_MADVISE &&
 	    (advice == VAS_MADV_HWPOISON || advice == VAS_MADV_SOFT_OFFLINE))
 		return true; /* real frames of this machine would be taken out of use */
+	if (is_tagged(run, call->arg[0]) || is_tagged(run, call->arg[4]))
+		return true;
 	if (call->name == CALL_FETCH && call->arg[0] >> 47 && run->machine->emulated)
 		return true; /* QEMU fetches from addresses that are not canonical */
 	if (call->name == CALL_MADVISE && advice == VAS_MADV_COLLAPSE &&

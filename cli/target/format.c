@@ -47,7 +47,8 @@ void machine_set_format(struct machine *machine, const struct machine_format *fo
 {
 	machine->format = format;
 	machine->task_size = machine->window = format->task_size;
-	machine->exec_reads = machine->heap_apart = strncmp(format->name, "aarch64", 7) == 0;
+	machine->exec_reads = machine->heap_apart = machine->ignores_tags =
+		strncmp(format->name, "aarch64", 7) == 0;
 	if (format->format == &vas_format_aarch64_4k_lpa2)
 		machine->window = BIT(48);
 	else if (format->task_size > BIT(48))

@@ -46,6 +46,7 @@ struct machine {
 	const struct machine_format *format;
 	uint64_t task_size, window; /* as vas_config has them, and so the next */
 	bool exec_reads, heap_apart;
+	bool ignores_tags; /* the processor does not look at the top byte of an address of data */
 };
 
 /* A page-table format, with what hosts that have it say of themselves. */

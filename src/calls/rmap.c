@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
+#include "space/hollow.h"
 #include "space/mapped.h"
 
 enum rmap_action { ZAP_SHARED, ZAP_ALL, CLEAN };
@@ -48,6 +49,20 @@ static void part_of_vma(const struct vas *space, const struct rmap *rmap, uint64
 	*end = vma->start + ((high - vma->pgoff) << shift);
 }
 
+/* The tables stay on Linux, empty or not. */
+static void zap(struct rmap *rmap, struct vas *space, uint64_t start, uint64_t end)
+{
+	struct hollow_ends ends;
+
+	hollow_watch(space, start, end, &ends);
+	hollow_keep(space, start, end);
+	if (rmap->action == ZAP_ALL)
+		pagemap_zap(&space->pages, start, end);
+	else
+		pagemap_walk(&space->pages, start, end, zap_shared_leaf, rmap);
+	hollow_note(space, &ends);
+}
+
 static bool act_on_vma(void *ctx, struct vas *space, const struct vma *vma)
 {
 	struct rmap *rmap = ctx;
@@ -56,10 +71,8 @@ static bool act_on_vma(void *ctx, struct vas *space, const struct vma *vma)
 	rmap->vma = *vma;
 	part_of_vma(space, rmap, &start, &end);
 	space_pause(space, PAUSE_VMA);
-	if (rmap->action == ZAP_ALL)
-		pagemap_zap(&space->pages, start, end);
-	else if (rmap->action == ZAP_SHARED)
-		pagemap_walk(&space->pages, start, end, zap_shared_leaf, rmap);
+	if (rmap->action != CLEAN)
+		zap(rmap, space, start, end);
 	else if (vma->flags & VAS_VM_SHARED)
 		pagemap_protect(&space->pages, start, end, RIGHT_WRITE,
 		                vma_rights(space, vma->flags) & ~(unsigned)RIGHT_WRITE);
@@ -67,7 +80,7 @@ static bool act_on_vma(void *ctx, struct vas *space, const struct vma *vma)
 }
 
 /* Goes to each space that maps the object. No page of an object is in a table that fork has shared
- * (fork.c), and none is cut: nothing here needs memory. */
+ * (fork.c), and none is cut: nothing here needs memory, but for notes that may be left out. */
 static void each_space(struct vas_object *object, uint64_t first, uint64_t last,
                        enum rmap_action action)
 {

@@ -193,12 +193,22 @@ static struct former find_former(const struct model *model, struct vas *vas,
 	return former;
 }
 
+/* What Linux began itself does not merge with what mmap maps, where vas_config.heap_apart is so. No
+ * flag in smaps tells; what has moved away from there is not known for it. */
+static uint64_t apart(const struct model *model, const struct map_line *line,
+                      const struct former *former)
+{
+	bool begun = strcmp(line->name, "[heap]") == 0 || strcmp(line->name, "[stack]") == 0 ||
+	             (former->known && (former->region.flags & VAS_VM_APART));
+	return model->machine.heap_apart && begun ? VAS_VM_APART : 0;
+}
+
 static struct vas_region region_of(const struct model *model, const struct map_line *line,
                                    const struct former *former)
 {
 	struct vas_region region = {.start = line->start,
 	                            .end = line->end,
-	                            .flags = line->flags,
+	                            .flags = line->flags | apart(model, line, former),
 	                            .offset = line->offset,
 	                            .touched = line->touched};
 	if (line->file)
