@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "target/compare.h"
+#include "show/session.h"
 #include "target/relocate.h"
 #include "target/script.h"
 
@@ -22,7 +23,7 @@ struct options {
 	uint32_t linux_version; /* vas's; 0: the machine's, or what the script asks for */
 	const struct machine_format *format; /* vas's; NULL: the machine's */
 	bool other;                          /* that is another than the machine's */
-	bool maps, check, several, software, sets, relocate;
+	bool maps, check, several, software, sets, relocate, picture;
 };
 
 /* What became of one script. */
@@ -32,14 +33,14 @@ struct run {
 	const struct options *options;
 	const struct script *script;
 	struct machine machine;
-	struct pair pair;
+	struct session session;
 	/* why a wanted side does not run; "": it does */
 	char skipped_vas[200], skipped_kernel[200];
 	FILE *why;       /* what went wrong, in many lines */
 	char brief[300]; /* and in one */
 };
 
-enum { ON, LINUX, PAGES, FORMAT, RELOCATE, MAPS, SET_SYSCTLS, NO_CHECK };
+enum { ON, LINUX, PAGES, FORMAT, RELOCATE, MAPS, PICTURE, SET_SYSCTLS, NO_CHECK };
 
 static const struct command_option options_known[] = {
 	[ON] = {"on", .words = SIDES_WORDS,
@@ -51,6 +52,7 @@ static const struct command_option options_known[] = {
 	[RELOCATE] = {"relocate", .help = "the scripts are for x86-64 with pages of 4 KiB: let "
                                           "addresses and lengths be those of the machine"},
 	[MAPS] = {"maps", .help = "print the final map"},
+	[PICTURE] = {"picture", .help = "draw what each call changes in the map"},
 	[SET_SYSCTLS] =
 		{"set-sysctls",
                  .help = "as root, set the sysctls that scripts need, and put them back: for "
@@ -168,8 +170,8 @@ static bool fails(struct run *run, const struct script_line *line, const char *w
 static void drop_kernel(struct run *run, const char *reason)
 {
 	skip(run->skipped_kernel, "%s", reason);
-	run->pair.kernel->ops->destroy(run->pair.kernel);
-	run->pair.kernel = NULL;
+	run->session.pair.kernel->ops->destroy(run->session.pair.kernel);
+	run->session.pair.kernel = NULL;
 }
 
 static bool meets(struct run *run, const struct script_line *line, const char *side,
@@ -195,7 +197,7 @@ static bool meets(struct run *run, const struct script_line *line, const char *s
 static void print_line(struct run *run, const struct script_line *line,
                        const struct pair_answer *answers)
 {
-	const struct answer *answer = pair_one(&run->pair, answers);
+	const struct answer *answer = pair_one(&run->session.pair, answers);
 	if (run->options->several)
 		return;
 	size_t len = call_print(NULL, 0, &line->call, answer);
@@ -209,10 +211,77 @@ static void print_line(struct run *run, const struct script_line *line,
 	free(text);
 }
 
-static bool run_line(struct run *run, const struct script_line *line)
+/* What is no call's answer is a comment to who reads the output again. */
+static void print_commented(const char *text)
+{
+	for (const char *line = text; line && *line;) {
+		size_t len = strcspn(line, "\n");
+		(void)fputs("# ", stdout);
+		(void)fwrite(line, 1, len, stdout);
+		(void)fputc('\n', stdout);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static struct draw_style style_of_comments(void)
+{
+	struct draw_style style = draw_style_of(stdout);
+	style.columns -= 2;
+	return style;
+}
+
+static void print_picture(struct run *run)
+{
+	const struct draw_style style = style_of_comments();
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	if (!out)
+		return;
+	(void)session_draw_change(&run->session, &style, out);
+	if (fclose(out) == 0)
+		print_commented(text);
+	free(text);
+}
+
+/* A word and what it says; where several scripts run, only what is wrong. */
+static bool run_word(struct run *run, const struct script_line *line)
+{
+	const struct draw_style style = style_of_comments();
+	const struct word_line *word = &line->word;
+	struct parse_error error;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	enum word_result result = WORD_WRONG;
+	if (out)
+		result = session_word(&run->session, word, &style, out, &error);
+	if (!out || fclose(out) != 0)
+		result = WORD_WRONG;
+	if (result == WORD_REFUSED)
+		(void)snprintf(run->brief, sizeof(run->brief), "line %u: %s: %.200s", line->number,
+		               word->word->text, error.message);
+	else if (result == WORD_WRONG)
+		(void)snprintf(run->brief, sizeof(run->brief), "line %u: %s: %.200s", line->number,
+		               word->word->text, text ? text : "it cannot be shown");
+	else if (!run->options->several) {
+		if (word->process != 1)
+			printf("[%u] ", word->process);
+		if (word->word->argument[0])
+			printf("%s 0x%" PRIx64 "\n", word->word->text, word->addr);
+		else
+			printf("%s\n", word->word->text);
+		print_commented(text);
+	}
+	free(text);
+	return result == WORD_SHOWN;
+}
+
+static bool run_call(struct run *run, const struct script_line *line)
 {
 	struct pair_answer answers;
-	enum pair_result result = pair_call(&run->pair, &line->call, &answers, run->why);
+	enum pair_result result = session_call(&run->session, &line->call, &answers, run->why);
+	struct pair *pair = &run->session.pair;
 	bool good = result == PAIR_SAME;
 	if (good && line->call.name == CALL_SYSCTL && answers.kernel.kind == ANSWER_REFUSED) {
 		drop_kernel(run, answers.kernel.text);
@@ -220,38 +289,46 @@ static bool run_line(struct run *run, const struct script_line *line)
 	}
 	if (good && line->call.name == CALL_SYSCTL && answers.vas.kind == ANSWER_REFUSED)
 		good = fails(run, line, answers.vas.text);
-	if (good && !run->pair.vas && !run->pair.kernel) {
+	if (good && !pair->vas && !pair->kernel) {
 		pair_answer_free(&answers);
 		return true; /* the script ends here, skipped */
 	}
 	if (result == PAIR_DIFFERENT)
 		good = fails(run, line,
-		             run->pair.kernel ? "vas and the kernel differ" : "vas is broken");
+		             pair->kernel ? "vas and the kernel differ" : "vas is broken");
 	else if (result == PAIR_BROKEN)
 		good = fails(run, line, "a side could not go on");
 	if (good)
 		print_line(run, line, &answers);
-	if (good && run->pair.kernel)
+	if (good && run->options->picture && !run->options->several)
+		print_picture(run);
+	if (good && pair->kernel)
 		good = meets(run, line, "the kernel", &answers.kernel);
-	if (good && run->pair.vas)
+	if (good && pair->vas)
 		good = meets(run, line, "vas", &answers.vas);
 	pair_answer_free(&answers);
 	return good;
 }
 
+static bool run_line(struct run *run, struct script_line *line)
+{
+	struct parse_error error;
+	if (!script_resolve(line, &run->session.variables, &error)) {
+		(void)snprintf(run->brief, sizeof(run->brief), "line %u: column %u: %.200s",
+		               line->number, error.column, error.message);
+		return false;
+	}
+	return line->word.word ? run_word(run, line) : run_call(run, line);
+}
+
 static bool print_maps_of(struct run *run, unsigned process)
 {
-	struct target *target = run->pair.vas ? run->pair.vas : run->pair.kernel;
+	struct target *target = run->session.pair.vas ? run->session.pair.vas
+	                                              : run->session.pair.kernel;
 	char *maps = target->ops->maps(target, process);
-	if (maps && run->pair.children)
+	if (maps && run->session.pair.children)
 		printf("# process %u\n", process);
-	for (const char *line = maps; line && *line;) {
-		size_t len = strcspn(line, "\n");
-		(void)fputs("# ", stdout);
-		(void)fwrite(line, 1, len, stdout);
-		(void)fputc('\n', stdout);
-		line += len + (line[len] == '\n');
-	}
+	print_commented(maps);
 	free(maps);
 	return maps != NULL;
 }
@@ -259,28 +336,30 @@ static bool print_maps_of(struct run *run, unsigned process)
 static bool print_maps(struct run *run)
 {
 	bool good = true;
-	for (unsigned i = pair_next_process(&run->pair, 0); i && good;
-	     i = pair_next_process(&run->pair, i))
+	for (unsigned i = pair_next_process(&run->session.pair, 0); i && good;
+	     i = pair_next_process(&run->session.pair, i))
 		good = print_maps_of(run, i);
 	return good;
 }
 
 static bool create_sides(struct run *run)
 {
+	run->session.task_size = run->machine.task_size;
+	run->session.version = run->machine.version;
 	if (!run->skipped_kernel[0]) {
-		run->pair.kernel = target_kernel_create();
-		if (!run->pair.kernel)
+		run->session.pair.kernel = target_kernel_create();
+		if (!run->session.pair.kernel)
 			return false;
 		if (run->options->sets)
-			target_kernel_sets_sysctls(run->pair.kernel);
-		uint32_t has = target_kernel_start(run->pair.kernel)->params.capabilities;
+			target_kernel_sets_sysctls(run->session.pair.kernel);
+		uint32_t has = target_kernel_start(run->session.pair.kernel)->params.capabilities;
 		if (run->script->needs_caps & ~has)
 			drop_kernel(run, "a capability is missing");
 	}
 	if (!run->skipped_vas[0]) {
-		run->pair.vas = target_vas_create(&run->machine, run->pair.kernel);
-		run->pair.check = run->options->check;
-		return run->pair.vas != NULL;
+		run->session.pair.vas = target_vas_create(&run->machine, run->session.pair.kernel);
+		run->session.pair.check = run->options->check;
+		return run->session.pair.vas != NULL;
 	}
 	return true;
 }
@@ -293,20 +372,22 @@ static bool run_lines(struct run *run)
 		if (!run_line(run, &line))
 			return false;
 	}
-	for (size_t i = 0; i < script->count && (run->pair.vas || run->pair.kernel); i++)
+	const struct pair *pair = &run->session.pair;
+	for (size_t i = 0; i < script->count && (pair->vas || pair->kernel); i++)
 		if (!run_line(run, &script->lines[i]))
 			return false;
-	const char *wrong = run->pair.vas ? target_vas_check(run->pair.vas) : NULL;
+	const char *wrong = pair->vas ? target_vas_check(pair->vas) : NULL;
 	if (wrong) {
 		(void)snprintf(run->brief, sizeof(run->brief), "at the end: %.200s", wrong);
 		return false;
 	}
-	return !run->options->maps || (!run->pair.vas && !run->pair.kernel) || print_maps(run);
+	return !run->options->maps || (!pair->vas && !pair->kernel) || print_maps(run);
 }
 
 static enum outcome run_script(struct run *run)
 {
 	bool good;
+	run->session.looks = run->script->looks || run->options->picture;
 	choose_sides(run);
 	if (run->skipped_vas[0] && run->skipped_kernel[0])
 		return SKIPPED;
@@ -314,8 +395,8 @@ static enum outcome run_script(struct run *run)
 	if (!good)
 		(void)snprintf(run->brief, sizeof(run->brief), "a side could not be started");
 	good = good && run_lines(run);
-	bool skipped = !run->pair.vas && !run->pair.kernel;
-	pair_destroy(&run->pair);
+	bool skipped = !run->session.pair.vas && !run->session.pair.kernel;
+	session_end(&run->session);
 	return !good ? FAILED : skipped ? SKIPPED : PASSED;
 }
 
@@ -422,6 +503,12 @@ static int run_all(struct options *options, char **paths, size_t count)
 		enum outcome outcome;
 		if (!script_read(paths[i], &script))
 			return EXIT_USAGE;
+		if (options->relocate && script.refers) {
+			fprintf(stderr, "%s: what is said with names cannot be relocated\n",
+			        paths[i]);
+			script_free(&script);
+			return EXIT_USAGE;
+		}
 		if (options->relocate && fits(&script, &machine) &&
 		    !script_relocate(&script, &machine))
 			return EXIT_DIFFERENT;
@@ -473,6 +560,9 @@ static bool take_option(void *into, unsigned option, const char *value)
 		return true;
 	case MAPS:
 		options->maps = true;
+		return true;
+	case PICTURE:
+		options->picture = true;
 		return true;
 	case SET_SYSCTLS:
 		options->sets = true;

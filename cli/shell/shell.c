@@ -4,34 +4,34 @@
 #define _GNU_SOURCE
 #include "shell/shell.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
-#include "target/compare.h"
-#include "target/script.h"
-#include "strace/strace_shape.h"
+#include "show/session.h"
+#include "strace/hints.h"
+
+#define UNDO_MAX 4096u /* calls; after more of them, undo would have to make too many again */
+
+/* A call that has been made, and what it answered: for undo, which makes all but the last anew. */
+struct made {
+	struct call call;
+	enum answer_kind kind;
+	int64_t value;
+};
 
 struct shell {
-	struct pair pair;
+	struct session session;
+	enum sides sides;
+	uint32_t linux_version; /* that was asked for; 0: none */
+	struct machine machine;
 	int status; /* the exit status of a piped shell: the worst so far */
 	bool quit;
 	bool terminal;
 	unsigned line;
-	unsigned process; /* that the line is about */
-};
-
-const struct shell_word shell_words[] = {
-	{"maps", "", "the mappings, as /proc/PID/maps shows them"},
-	{"status", "", "VmSize, VmLck, VmData, VmStk, the break"},
-	{"flags", "ADDR", "VmFlags of the mapping at ADDR"},
-	{"walk", "ADDR", "the page tables from the top down to ADDR (vas only)"},
-	{"check", "", "verify every invariant of vas"},
-	{"help", "[CALL]", "this, or the arguments of a call"},
-	{"quit", "", "leave"},
-	{NULL, NULL, NULL},
+	struct made *made;
+	size_t nmade; /* more than UNDO_MAX: the rest has not been kept */
 };
 
 enum { ON, LINUX };
@@ -53,149 +53,116 @@ static void complain(struct shell *shell, unsigned column, const char *what)
 	shell->status = EXIT_USAGE;
 }
 
-/* ---- Looking --------------------------------------------------------------------------------- */
-
-/* An address is whatever a call takes for one: present(...) lends its parser. */
-static bool take_address(struct shell *shell, const char *line, const char *text, uint64_t *addr)
+static void note_status(struct shell *shell, int status)
 {
-	static const char before[] = "present(";
-	char call_text[128];
-	struct call call;
-	struct answer answer;
-	struct parse_error error;
-	(void)snprintf(call_text, sizeof(call_text), "%s%.100s)", before, text);
-	if (!call_parse(call_text, &call, &answer, &error)) {
-		unsigned shift = (unsigned)(text - line);
-		complain(shell, error.column + shift - (unsigned)strlen(before), error.message);
-		return false;
+	if (shell->status == EXIT_SAME)
+		shell->status = status;
+}
+
+/* ---- Sides ----------------------------------------------------------------------------------- */
+
+static bool start_sides(struct shell *shell)
+{
+	struct session *session = &shell->session;
+	*session = (struct session){
+		.task_size = shell->machine.task_size,
+		.version = shell->machine.version,
+		.looks = true,
+		.pair = {.check = true},
+	};
+	if (shell->sides & SIDES_KERNEL) {
+		session->pair.kernel = target_kernel_create();
+		if (!session->pair.kernel)
+			return false;
 	}
-	*addr = call.arg[0];
+	if (shell->sides & SIDES_VAS) {
+		session->pair.vas = target_vas_create(&shell->machine, session->pair.kernel);
+		return session->pair.vas != NULL;
+	}
 	return true;
 }
 
-static void show_maps(struct shell *shell)
+/* ---- Undoing --------------------------------------------------------------------------------- */
+
+static void remember(struct shell *shell, const struct call *call, const struct answer *answer)
 {
-	struct target *target = shell->pair.vas ? shell->pair.vas : shell->pair.kernel;
-	char *maps = target->ops->maps(target, shell->process);
-	if (maps)
-		printf("%s", maps);
-	else
-		shell->status = EXIT_DIFFERENT;
-	free(maps);
+	if (shell->nmade < UNDO_MAX && (shell->nmade & (shell->nmade - 1)) == 0) {
+		size_t room = shell->nmade ? 2 * shell->nmade : 1;
+		struct made *more = realloc(shell->made, room * sizeof(*more));
+		if (!more)
+			shell->nmade = UNDO_MAX; /* what cannot be kept cannot be undone */
+		else
+			shell->made = more;
+	}
+	if (shell->nmade < UNDO_MAX)
+		shell->made[shell->nmade] = (struct made){*call, answer->kind, answer->value};
+	if (shell->nmade <= UNDO_MAX)
+		shell->nmade++;
 }
 
-static void show_status(struct shell *shell)
+/* Makes a call again; what it answers otherwise than before is told. */
+static bool repeat(struct shell *shell, const struct made *made, bool looks)
 {
-	struct target *target = shell->pair.vas ? shell->pair.vas : shell->pair.kernel;
-	const uint64_t kb = target->page_size / 1024;
-	struct vas_status status;
-	if (!target->ops->status(target, shell->process, &status)) {
-		shell->status = EXIT_DIFFERENT;
+	struct pair_answer answers;
+	shell->session.looks = looks;
+	enum pair_result result = session_call(&shell->session, &made->call, &answers, stdout);
+	const struct answer *answer = pair_one(&shell->session.pair, &answers);
+	if (result != PAIR_BROKEN && (answer->kind != made->kind || answer->value != made->value))
+		printf("what was made before this call answers otherwise now\n");
+	pair_answer_free(&answers);
+	return result != PAIR_BROKEN;
+}
+
+/* Begins anew and makes all calls but the last: so both sides, files and names are as they were. */
+static void undo(struct shell *shell)
+{
+	char text[2048];
+	if (shell->nmade == 0 || shell->nmade > UNDO_MAX) {
+		complain(shell, 1,
+		         shell->nmade ? "too many calls were made to undo one"
+		                      : "no call has been made");
 		return;
 	}
-	printf("VmSize: %8" PRIu64 " kB\nVmLck:  %8" PRIu64 " kB\nVmData: %8" PRIu64
-	       " kB\nVmStk:  %8" PRIu64 " kB\n",
-	       status.size * kb, status.locked * kb, status.data * kb, status.stack * kb);
-	if (shell->pair.vas)
-		printf("break:  0x%" PRIx64 "\nmaps:   %" PRIu64 "\n", status.brk,
-		       status.map_count);
-}
-
-static void show_step(const struct vas_walk_step *step)
-{
-	printf("level %u  table 0x%09" PRIx64 "  index %3u  word 0x%016" PRIx64 "  ", step->level,
-	       step->table, step->index, step->word);
-	if (!step->present)
-		printf("absent\n");
-	else if (!step->leaf)
-		printf("-> table 0x%" PRIx64 "\n", step->phys);
-	else
-		printf("-> frame 0x%" PRIx64 " %c%c%c\n", step->phys,
-		       step->rights & VAS_PROT_READ ? 'r' : '-',
-		       step->rights & VAS_PROT_WRITE ? 'w' : '-',
-		       step->rights & VAS_PROT_EXEC ? 'x' : '-');
-}
-
-static void show_walk(struct shell *shell, uint64_t addr)
-{
-	struct vas_walk_step step[VAS_LEVELS_MAX];
-	if (!shell->pair.vas) {
-		complain(shell, 1, "only vas's tables can be walked");
-		return;
-	}
-	struct vas *space = target_vas_process(shell->pair.vas, shell->process);
-	if (!space) {
-		complain(shell, 1, "there is no such process");
-		return;
-	}
-	unsigned count = vas_walk(space, addr, step);
-	for (unsigned i = 0; i < count; i++)
-		show_step(&step[i]);
-	if (count == 0)
-		printf("no table covers 0x%" PRIx64 "\n", addr);
-}
-
-static void show_check(struct shell *shell)
-{
-	const char *wrong = shell->pair.vas ? target_vas_check(shell->pair.vas) : NULL;
-	printf("%s\n", wrong ? wrong : "all invariants hold");
-	if (wrong)
-		shell->status = EXIT_DIFFERENT;
-}
-
-/* ---- Help ------------------------------------------------------------------------------------ */
-
-static void help_flags(const struct name_set *set, const char *argument)
-{
-	int column = printf("  %s:", argument);
-	for (const struct name *name = set->names; name->text; name++) {
-		if (column + (int)strlen(name->text) > 90)
-			column = printf("\n   ") - 1;
-		column += printf(" %s", name->text);
-	}
-	printf("\n");
-}
-
-static void help_call(struct shell *shell, const char *text)
-{
-	const struct call_shape *shape = shape_find(text, strlen(text));
-	if (!shape) {
-		complain(shell, 6, "there is no such call");
-		return;
-	}
-	printf("%s(", shape->text);
-	for (unsigned i = 0; shape->arg[i].kind != ARG_END; i++)
-		printf("%s%s%s", i ? ", " : "", i >= shape->required ? "optional " : "",
-		       shape->arg[i].name);
-	printf("): %s\n", shape->help);
-	for (unsigned i = 0; shape->arg[i].kind != ARG_END; i++)
-		if (shape->arg[i].kind == ARG_SET && shape->arg[i].set->names->text)
-			help_flags(shape->arg[i].set, shape->arg[i].name);
-}
-
-static void help_all(void)
-{
-	for (const struct shell_word *word = shell_words; word->text; word++)
-		printf("  %-6s %-7s %s\n", word->text, word->argument, word->help);
-	printf("or a call:");
-	for (size_t i = 0; i < CALL_NAMES; i++)
-		printf("%s%s", i % 8 ? " " : "\n  ", shape_at(i)->text);
-	printf("\n");
+	shell->nmade--;
+	session_end(&shell->session);
+	bool good = start_sides(shell);
+	for (size_t i = 0; i < shell->nmade && good; i++)
+		good = repeat(shell, &shell->made[i], i + 1 == shell->nmade);
+	shell->session.looks = true;
+	shell->quit |= !good;
+	if (!good)
+		note_status(shell, EXIT_DIFFERENT);
+	(void)call_print(text, sizeof(text), &shell->made[shell->nmade].call, NULL);
+	printf("undone: %s\n", text);
 }
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
-static void print_call(const struct call *call, const struct answer *answer)
+/* A whole line, or with `call` NULL its answer; as long as it may be. */
+static void print_call(const char *before, const struct call *call, const struct answer *answer,
+                       bool whole)
 {
-	size_t len = call_print(NULL, 0, call, answer);
+	size_t len = whole ? call_print(NULL, 0, call, answer)
+	                   : answer_print(NULL, 0, call, answer);
 	char *text = malloc(len + 1);
 	if (!text) {
 		fprintf(stderr, "vas: out of memory\n");
 		return;
 	}
-	(void)call_print(text, len + 1, call, answer);
-	printf("%s\n", text);
+	(void)(whole ? call_print(text, len + 1, call, answer)
+	             : answer_print(text, len + 1, call, answer));
+	printf("%s%s\n", before, text);
 	free(text);
+}
+
+/* A log is not ours to make: one word about it, and what follows of a paste is dropped. */
+static void refuse_log(struct shell *shell)
+{
+	complain(shell, 1, hint_log);
+	if (shell->terminal)
+		shell_lines_drop();
+	else
+		shell->quit = true;
 }
 
 static void make_call(struct shell *shell, const char *line)
@@ -204,136 +171,142 @@ static void make_call(struct shell *shell, const char *line)
 	struct answer expected;
 	struct parse_error error;
 	struct pair_answer answers;
-	if (!call_parse(line, &call, &expected, &error)) {
-		complain(shell, error.column, error.message);
+	if (!call_parse_with(line, &shell->session.variables, &call, &expected, &error)) {
+		if (hint_is_log(line))
+			refuse_log(shell);
+		else
+			complain(shell, error.column, error.message);
 		return;
 	}
-	enum pair_result result = pair_call(&shell->pair, &call, &answers, stdout);
-	const struct answer *answer = pair_one(&shell->pair, &answers);
-	if (result != PAIR_BROKEN)
-		print_call(&call, answer);
+	if (call.result[0] && !variable_declare(&shell->session.variables, call.result)) {
+		complain(shell, 1, "too many names");
+		answer_free(&expected);
+		return;
+	}
+	enum pair_result result = session_call(&shell->session, &call, &answers, stdout);
+	const struct answer *answer = pair_one(&shell->session.pair, &answers);
 	if (result == PAIR_BROKEN)
 		shell->quit = true;
+	else
+		print_call("", &call, answer, true);
+	remember(shell, &call, answer);
 	if (expected.kind != ANSWER_NONE && result != PAIR_BROKEN &&
 	    !answer_equal(&expected, answer)) {
-		printf("  not as expected\n");
+		print_call("  not as expected: = ", &call, &expected, false);
 		result = PAIR_DIFFERENT;
 	}
-	if (result != PAIR_SAME && shell->status == EXIT_SAME)
-		shell->status = EXIT_DIFFERENT;
+	if (result != PAIR_SAME)
+		note_status(shell, EXIT_DIFFERENT);
 	pair_answer_free(&answers);
 	answer_free(&expected);
 }
 
-/* One of shell_words at `at`; false: the line is a call. A word followed by '(' is a call, too. */
-static bool take_word(struct shell *shell, const char *line, const char *at)
+static void help(struct shell *shell, const char *argument)
 {
-	size_t len = strcspn(at, " (");
-	const char *argument = at + len + strspn(at + len, " ");
-	const struct shell_word *word = shell_words;
-	uint64_t addr;
-	while (word->text && !(strlen(word->text) == len && memcmp(word->text, at, len) == 0))
-		word++;
-	if (!word->text || *argument == '(')
-		return false;
-	if (word->argument[0] == '\0' && *argument)
-		complain(shell, (unsigned)(argument - line) + 1, "this takes no argument");
-	else if (strcmp(word->text, "maps") == 0)
-		show_maps(shell);
-	else if (strcmp(word->text, "status") == 0)
-		show_status(shell);
-	else if (strcmp(word->text, "check") == 0)
-		show_check(shell);
-	else if (strcmp(word->text, "quit") == 0)
-		shell->quit = true;
-	else if (strcmp(word->text, "help") == 0 && *argument)
-		help_call(shell, argument);
-	else if (strcmp(word->text, "help") == 0)
-		help_all();
-	else if (!take_address(shell, line, argument, &addr))
-		return true;
-	else if (strcmp(word->text, "walk") == 0)
-		show_walk(shell, addr);
-	else {
-		char text[64];
-		(void)snprintf(text, sizeof(text), "[%u] flags(0x%" PRIx64 ")", shell->process,
-		               addr);
-		make_call(shell, text);
+	const struct word *word = word_named(argument, strcspn(argument, " \t"));
+	struct hint hint = {.word = argument, .len = strcspn(argument, " \t(")};
+	char text[128];
+	if (*argument == '\0' || *argument == '#') {
+		shell_help();
+		return;
 	}
-	return true;
+	if (shell_help_call(argument))
+		return;
+	if (word && word->help) {
+		printf("%s %s: %s\n", word->text, word->argument, word->help);
+		return;
+	}
+	hint_show_calls(&hint);
+	hint_show_words(&hint);
+	(void)snprintf(text, sizeof(text), "there is no such call%s%s%s",
+	               hint.best ? "; did you mean '" : "", hint.best ? hint.best : "",
+	               hint.best ? "'?" : "");
+	complain(shell, 6, text);
+}
+
+static void show(struct shell *shell, const struct word_line *word)
+{
+	const struct draw_style style = draw_style_of(stdout);
+	struct parse_error error;
+	enum word_result result = session_word(&shell->session, word, &style, stdout, &error);
+	if (result == WORD_REFUSED)
+		complain(shell, error.column, error.message);
+	else if (result == WORD_WRONG)
+		note_status(shell, EXIT_DIFFERENT);
+}
+
+static void take_word(struct shell *shell, const char *line)
+{
+	struct word_line word;
+	struct parse_error error;
+	if (!word_parse(line, &shell->session.variables, &word, &error))
+		complain(shell, error.column, error.message);
+	else if (word.word->name == WORD_QUIT)
+		shell->quit = true;
+	else if (word.word->name == WORD_UNDO)
+		undo(shell);
+	else if (word.word->name == WORD_HELP)
+		help(shell, word.argument);
+	else
+		show(shell, &word);
 }
 
 static void take_line(struct shell *shell, const char *line)
 {
 	const char *start = line + strspn(line, " \t");
-	unsigned process = 0;
 	if (*start == '\0' || *start == '#')
 		return;
-	const char *at = call_speaker(start, &process);
-	shell->process = process ? process : 1;
-	if (!take_word(shell, line, at))
+	if (word_of_line(line))
+		take_word(shell, line);
+	else
 		make_call(shell, line);
 }
 
 static void run(struct shell *shell)
 {
+	enum shell_line result;
 	char *line;
-	while (!shell->quit && (line = shell_lines_next())) {
+	while (!shell->quit && (result = shell_lines_next(&line)) != LINE_END) {
 		shell->line++;
-		take_line(shell, line);
-		free(line);
+		if (result == LINE_READ)
+			take_line(shell, line);
+		else if (result == LINE_BAD)
+			complain(shell, 1, "the line is too long, or no text");
+		shell->quit |= result == LINE_BAD;
+		if (result == LINE_READ)
+			free(line);
 	}
 }
-
-static bool start_sides(struct shell *shell, enum sides sides, uint32_t version)
-{
-	struct machine machine;
-	if (!machine_or_default(&machine))
-		return false;
-	if (version)
-		machine.version = version_like(version, machine.version);
-	if (sides & SIDES_KERNEL) {
-		shell->pair.kernel = target_kernel_create();
-		if (!shell->pair.kernel)
-			return false;
-	}
-	if (sides & SIDES_VAS)
-		shell->pair.vas = target_vas_create(&machine, shell->pair.kernel);
-	shell->pair.check = true;
-	return !(sides & SIDES_VAS) || shell->pair.vas;
-}
-
-struct choice {
-	enum sides sides;
-	uint32_t version;
-};
 
 static bool take_option(void *into, unsigned option, const char *value)
 {
-	struct choice *choice = into;
+	struct shell *shell = into;
 	if (option == LINUX)
-		return linux_parse(value, &choice->version);
-	choice->sides = sides_parse(value);
+		return linux_parse(value, &shell->linux_version);
+	shell->sides = sides_parse(value);
 	return true;
 }
 
 static int shell_run(int argc, char **argv)
 {
-	struct shell shell = {.status = EXIT_SAME};
-	struct choice choice = {.sides = SIDES_VAS};
+	static struct shell shell = {.status = EXIT_SAME, .sides = SIDES_VAS};
 	int first;
-	int status = command_parse(&command_shell, argc, argv, take_option, &choice, &first);
+	int status = command_parse(&command_shell, argc, argv, take_option, &shell, &first);
 	if (status != COMMAND_GO_ON)
 		return status;
-	if (choice.version && !sides_have_vas(choice.sides, "linux"))
+	if (shell.linux_version && !sides_have_vas(shell.sides, "linux"))
 		return EXIT_USAGE;
-	bool good = start_sides(&shell, choice.sides, choice.version);
+	bool good = machine_or_default(&shell.machine);
+	if (good && shell.linux_version)
+		shell.machine.version = version_like(shell.linux_version, shell.machine.version);
+	good = good && start_sides(&shell);
 	if (good) {
-		shell.terminal = shell_lines_start();
+		shell.terminal = shell_lines_start(&shell.session.variables);
 		run(&shell);
 		shell_lines_stop();
 	}
-	pair_destroy(&shell.pair);
+	session_end(&shell.session);
+	free(shell.made);
 	if (!good)
 		return EXIT_DIFFERENT;
 	return shell.terminal ? EXIT_SAME : shell.status;

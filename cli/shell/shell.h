@@ -6,19 +6,38 @@
 
 #include <stdbool.h>
 
-/* The shell's own words, for help and completion; ended by a NULL text. */
-struct shell_word {
-	const char *text, *argument, *help;
+#include "strace/variables.h"
+
+#define SHELL_LINE_ROOM 65536 /* bytes, of a line that is piped in */
+
+/* Sets editing up where standard input is a terminal: true then. Names that are completed beside
+ * those of the notation are looked up in `variables`. */
+bool shell_lines_start(const struct variables *variables);
+
+enum shell_line {
+	LINE_READ,
+	LINE_CANCELLED, /* by Ctrl-C */
+	LINE_BAD,       /* it is too long, or has a byte NUL in it: there is no going on */
+	LINE_END,
 };
-extern const struct shell_word shell_words[];
 
-/* Sets editing up where standard input is a terminal: true then. */
-bool shell_lines_start(void);
+/* The next line (malloc'ed, no newline). */
+enum shell_line shell_lines_next(char **line);
 
-/* The next line (malloc'ed, no newline), or NULL at the end of the input. */
-char *shell_lines_next(void);
+/* Drops what has been typed ahead or pasted behind the line that was read last. */
+void shell_lines_drop(void);
 
 /* Writes the history back, where there is one. */
 void shell_lines_stop(void);
+
+/* What may be completed behind `line`, whose last `len` characters are the beginning of it: the
+ * n-th candidate that begins so; NULL: there are no more. What is returned is good until the next
+ * call. */
+const char *shell_completion(const char *line, size_t len, size_t n,
+                             const struct variables *variables);
+
+/* The help for all, and for one call: false if there is none of this name. */
+void shell_help(void);
+bool shell_help_call(const char *text);
 
 #endif

@@ -8,81 +8,48 @@
 #include "shell/shell.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
+
+#include "target/text.h"
+
+static bool interactive;
+static volatile sig_atomic_t interrupted;
 
 #ifdef VAS_LINE_EDITING
 
 #include <editline/readline.h>
 
-#include "strace/strace_shape.h"
-
 #define HISTORY_LINES 1000
 
-static bool interactive;
 static char *history_path; /* NULL: nowhere to keep it */
+static const struct variables *known_variables;
 
 /* ---- Completion ------------------------------------------------------------------------------ */
 
-/* The n-th name that may stand at the start of a line. */
-static const char *command_at(size_t n)
-{
-	if (n < CALL_NAMES)
-		return shape_at(n)->text;
-	n -= CALL_NAMES;
-	for (size_t i = 0; shell_words[i].text; i++)
-		if (i == n)
-			return shell_words[i].text;
-	return NULL;
-}
-
-/* The n-th flag name among the sets of a call's arguments. */
-static const char *flag_at(const struct call_shape *shape, size_t n)
-{
-	for (unsigned i = 0; shape && shape->arg[i].kind != ARG_END; i++) {
-		if (shape->arg[i].kind != ARG_SET)
-			continue;
-		for (const struct name *name = shape->arg[i].set->names; name->text; name++)
-			if (n-- == 0)
-				return name->text;
-	}
-	return NULL;
-}
-
 /* libedit asks again and again until NULL; `state` 0 begins a new round. */
-static char *next_match(const char *text, int state, const struct call_shape *shape, bool command)
+static char *next_match(const char *text, int state)
 {
 	static size_t n;
-	const char *name;
-	if (state == 0)
-		n = 0;
-	while ((name = command ? command_at(n) : flag_at(shape, n))) {
-		n++;
-		if (strncmp(name, text, strlen(text)) == 0)
-			return strdup(name);
-	}
-	return NULL;
-}
-
-static char *next_command(const char *text, int state)
-{
-	return next_match(text, state, NULL, true);
-}
-
-static char *next_flag(const char *text, int state)
-{
-	const char *line = rl_line_buffer + strspn(rl_line_buffer, " ");
-	return next_match(text, state, shape_find(line, strcspn(line, "( ")), false);
+	n = state == 0 ? 0 : n + 1;
+	/* what stands behind the cursor is none of its business */
+	char *line = strndup(rl_line_buffer, (size_t)rl_point);
+	const char *name = line ? shell_completion(line, strlen(text), n, known_variables) : NULL;
+	free(line);
+	return name ? strdup(name) : NULL;
 }
 
 static char **complete(const char *text, int start, int end)
 {
-	bool help = strncmp(rl_line_buffer, "help ", 5) == 0;
+	(void)start;
 	(void)end;
 	rl_attempted_completion_over = 1; /* never file names */
-	return rl_completion_matches(text, start == 0 || help ? next_command : next_flag);
+	return rl_completion_matches(text, next_match);
 }
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
@@ -99,13 +66,12 @@ static char *find_history(void)
 	return n < 0 ? NULL : path;
 }
 
-bool shell_lines_start(void)
+static void start_editing(const struct variables *variables)
 {
-	static char name[] = "vas", breaks[] = " (),|";
-	interactive = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	if (!interactive)
-		return false;
+	static char name[] = "vas", breaks[] = " (),|=+-*";
+	known_variables = variables;
 	rl_readline_name = name;
+	rl_catch_signals = 0; /* Ctrl-C ends the read, and we say what it means */
 	rl_completer_word_break_characters = breaks;
 	rl_attempted_completion_function = complete;
 	rl_completion_append_character = '\0';
@@ -114,15 +80,14 @@ bool shell_lines_start(void)
 	history_path = find_history();
 	if (history_path && access(history_path, R_OK) == 0)
 		(void)read_history(history_path);
-	return true;
 }
 
-static char *edited_line(void)
+static enum shell_line edited_line(char **line)
 {
-	char *line = readline("vas> ");
-	if (line && *line)
-		(void)add_history(line);
-	return line;
+	*line = readline("vas> ");
+	if (*line && **line)
+		(void)add_history(*line);
+	return *line ? LINE_READ : LINE_END;
 }
 
 void shell_lines_stop(void)
@@ -135,22 +100,18 @@ void shell_lines_stop(void)
 
 #else
 
-static bool interactive;
+static enum shell_line plain_line(char **line);
 
-bool shell_lines_start(void)
+static void start_editing(const struct variables *variables)
 {
-	interactive = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	return interactive;
+	(void)variables;
 }
 
-static char *edited_line(void)
+static enum shell_line edited_line(char **line)
 {
 	(void)fputs("vas> ", stdout);
 	(void)fflush(stdout);
-	interactive = false; /* a plain line, this time */
-	char *line = shell_lines_next();
-	interactive = true;
-	return line;
+	return plain_line(line);
 }
 
 void shell_lines_stop(void)
@@ -159,19 +120,63 @@ void shell_lines_stop(void)
 
 #endif
 
-char *shell_lines_next(void)
+static void interrupt(int signo)
 {
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t len;
-	if (interactive)
-		return edited_line();
-	len = getline(&line, &size, stdin);
-	if (len < 0) {
-		free(line);
-		return NULL;
+	(void)signo;
+	interrupted = 1;
+}
+
+bool shell_lines_start(const struct variables *variables)
+{
+	const struct sigaction action = {.sa_handler = interrupt}; /* no SA_RESTART: reads end */
+	interactive = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	if (interactive) {
+		(void)sigaction(SIGINT, &action, NULL);
+		start_editing(variables);
 	}
-	while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
-		line[--len] = '\0';
-	return line;
+	return interactive;
+}
+
+static enum shell_line plain_line(char **line)
+{
+	*line = malloc(SHELL_LINE_ROOM);
+	if (!*line)
+		return LINE_BAD;
+	ssize_t len = text_read_line(stdin, *line, SHELL_LINE_ROOM);
+	if (len < 0) {
+		free(*line);
+		*line = NULL;
+		clearerr(stdin); /* if it was a signal */
+		return LINE_END;
+	}
+	bool whole = len < SHELL_LINE_ROOM - 1 || (*line)[len - 1] == '\n';
+	if (!whole || strlen(*line) != (size_t)len) {
+		free(*line);
+		*line = NULL;
+		return LINE_BAD;
+	}
+	while (len > 0 && ((*line)[len - 1] == '\n' || (*line)[len - 1] == '\r'))
+		(*line)[--len] = '\0';
+	return LINE_READ;
+}
+
+enum shell_line shell_lines_next(char **line)
+{
+	interrupted = 0;
+	if (!interactive)
+		return plain_line(line);
+	enum shell_line result = edited_line(line);
+	if (result != LINE_END)
+		return result;
+	printf("\n");
+	return interrupted ? LINE_CANCELLED : LINE_END;
+}
+
+/* A paste comes in pieces. */
+void shell_lines_drop(void)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+	while (interactive && poll(&input, 1, 100) > 0 && !(input.revents & (POLLHUP | POLLERR)))
+		if (tcflush(STDIN_FILENO, TCIFLUSH) != 0)
+			return;
 }

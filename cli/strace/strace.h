@@ -5,6 +5,7 @@
  *   mprotect(0x10000000, 4096, PROT_READ) = -1 ENOMEM (Cannot allocate memory)
  *   load(0x10000000) = SIGSEGV (SEGV_MAPERR)
  *   [2] munmap(0x10000000, 4096) = 0
+ *   p = mmap(NULL, 8k, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)
  * Everything that reads or writes such lines (scripts, logs, the shell, the fuzzer's
  * counterexamples) goes through this file. docs/notation.md describes the language.
  *
@@ -60,10 +61,13 @@ enum call_name {
 #define CALL_PROCESSES 64u /* the processes of a script have numbers below this */
 #define CALL_MAX_ARGS 6
 #define CALL_TEXT_MAX 256
+#define VARIABLE_NAME_MAX 32
 
 struct call {
 	enum call_name name;
 	unsigned process; /* whose call it is; 0: the first process's, as 1 would be */
+	bool refers;      /* it was said with a variable: its numbers are good for now only */
+	char result[VARIABLE_NAME_MAX]; /* the variable that is what it answers; "": none */
 	unsigned nargs;
 	uint64_t arg[CALL_MAX_ARGS]; /* numbers, flags; a file descriptor is its number */
 	char text[CALL_TEXT_MAX];    /* the string argument, if the call has one; else "" */
@@ -93,6 +97,12 @@ struct parse_error {
  * those. On success true, *call and *answer filled (answer->kind ANSWER_NONE if it has none). */
 bool call_parse(const char *line, struct call *call, struct answer *answer,
                 struct parse_error *error);
+
+/* The same with names for answers: "p = mmap(...)", "load(p+4096)". Names are looked up in
+ * `variables`; the call's own is not added to them. NULL: a line may have none. */
+struct variables;
+bool call_parse_with(const char *line, const struct variables *variables, struct call *call,
+                     struct answer *answer, struct parse_error *error);
 
 /* The number of the process that makes the call, from 1 on. */
 static inline unsigned call_process(const struct call *call)

@@ -253,6 +253,8 @@ size_t call_print(char *buf, size_t size, const struct call *call, const struct 
 	unsigned slot = 0;
 	if (call_process(call) != 1)
 		put(&out, "[%u] ", call->process);
+	if (call->result[0])
+		put(&out, "%s = ", call->result);
 	put(&out, "%s(", shape->text);
 	for (unsigned i = 0; shape->arg[i].kind != ARG_END; i++) {
 		if (i >= shape->required && (slot >= call->nargs || shape->arg[i].kind == ARG_SKIP))

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "strace/hints.h"
 #include "strace/rights.h"
 #include "strace/strace_names.h"
 #include "target/target.h"
+#include "target/text.h"
 
 #define LINE_ROOM 65536 /* bytes */
 #define LINES_MAX 10000000u
@@ -21,6 +23,7 @@ struct reader {
 	FILE *stream;
 	const char *text; /* the line being read */
 	unsigned number;
+	struct variables variables; /* none has a value yet */
 };
 
 static bool fail(const struct reader *reader, const char *at, const char *what)
@@ -175,29 +178,82 @@ static bool take_directive(const struct reader *reader, const char *at)
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
-static bool add_line(const struct reader *reader, size_t *room)
+/* Any inode numbers will do in what maps() should answer. */
+static bool make_canonical(struct script_line *line, struct parse_error *error)
 {
-	struct script *script = reader->script;
-	struct parse_error error;
+	if (line->call.name != CALL_MAPS || line->expected.kind != ANSWER_TEXT)
+		return true;
+	char *text = maps_answer(line->expected.text);
+	if (!text) {
+		*error = (struct parse_error){1, "out of memory"};
+		return false;
+	}
+	free(line->expected.text);
+	line->expected.text = text;
+	return true;
+}
+
+static bool parse_line(struct script_line *line, const char *text,
+                       const struct variables *variables, struct parse_error *error)
+{
+	if (word_of_line(text)) {
+		bool good = word_parse(text, variables, &line->word, error);
+		line->word.argument = NULL; /* of the text, which does not last */
+		return good;
+	}
+	return call_parse_with(text, variables, &line->call, &line->expected, error) &&
+	       make_canonical(line, error);
+}
+
+bool script_resolve(struct script_line *line, const struct variables *variables,
+                    struct parse_error *error)
+{
+	if (!line->text)
+		return true;
+	answer_free(&line->expected);
+	return parse_line(line, line->text, variables, error);
+}
+
+static struct script_line *next_script_line(struct script *script, size_t *room)
+{
 	if (script->count == *room) {
 		*room = *room ? *room * 2 : 64;
 		struct script_line *more = realloc(script->lines, *room * sizeof(*more));
 		if (!more)
-			return fail(reader, reader->text, "out of memory");
+			return NULL;
 		script->lines = more;
 	}
 	struct script_line *line = &script->lines[script->count];
+	*line = (struct script_line){0};
+	return line;
+}
+
+static bool add_line(struct reader *reader, size_t *room)
+{
+	struct script *script = reader->script;
+	struct parse_error error;
+	struct script_line *line = next_script_line(script, room);
+	if (!line)
+		return fail(reader, reader->text, "out of memory");
 	line->number = reader->number;
-	if (!call_parse(reader->text, &line->call, &line->expected, &error))
+	if (!parse_line(line, reader->text, &reader->variables, &error)) {
+		if (hint_is_log(reader->text))
+			return fail(reader, reader->text, hint_log);
 		return fail(reader, reader->text + error.column - 1, error.message);
-	script->count++;
-	if (line->call.name == CALL_MAPS && line->expected.kind == ANSWER_TEXT) {
-		char *text = maps_answer(line->expected.text); /* any inode numbers will do */
-		if (!text)
-			return fail(reader, reader->text, "out of memory");
-		free(line->expected.text);
-		line->expected.text = text;
 	}
+	script->count++;
+	if (line->call.result[0] && !variable_declare(&reader->variables, line->call.result))
+		return fail(reader, reader->text, "too many names");
+	if (line->word.word && line->word.word->shell_only)
+		return fail(reader, reader->text, "this is a word for the shell alone");
+	if (line->call.refers || line->word.refers) {
+		script->refers = true;
+		line->text = strdup(reader->text);
+		if (!line->text)
+			return fail(reader, reader->text, "out of memory");
+	}
+	if (line->word.word)
+		script->looks |= word_looks_back(line->word.word->name);
 	return true;
 }
 
@@ -209,28 +265,13 @@ static bool take_script_line(struct reader *reader, size_t *room)
 	return *at == '\0' || *at == '#' || add_line(reader, room);
 }
 
-/* The next line into `text`, whole or, if it has no end, as much as fits; its length, or -1: there
- * is none. What is read may be anything, also a device that never ends. */
-static ssize_t next_line(FILE *stream, char *text, size_t size)
-{
-	size_t len = 0;
-	int c = EOF;
-	while (len < size - 1 && (c = getc(stream)) != EOF) {
-		text[len++] = (char)c;
-		if (c == '\n')
-			break;
-	}
-	text[len] = '\0';
-	return len == 0 && c == EOF ? -1 : (ssize_t)len;
-}
-
 static bool read_lines(struct reader *reader)
 {
 	char *text = malloc(LINE_ROOM);
 	size_t room = 0;
 	ssize_t len;
 	bool good = text || fail(reader, reader->text, "out of memory");
-	while (good && (len = next_line(reader->stream, text, LINE_ROOM)) >= 0) {
+	while (good && (len = text_read_line(reader->stream, text, LINE_ROOM)) >= 0) {
 		bool whole = len < LINE_ROOM - 1 || text[len - 1] == '\n';
 		reader->text = text;
 		reader->number++;
@@ -256,7 +297,9 @@ static bool read_lines(struct reader *reader)
 bool script_read(const char *path, struct script *script)
 {
 	bool standard = strcmp(path, "-") == 0;
-	struct reader reader = {.script = script, .stream = standard ? stdin : fopen(path, "re")};
+	struct reader reader = {.script = script,
+	                        .stream = standard ? stdin : fopen(path, "re"),
+	                        .variables = {.reading = true}};
 	*script = (struct script){.path = path};
 	if (!reader.stream) {
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
@@ -278,8 +321,10 @@ bool script_read(const char *path, struct script *script)
 
 void script_free(struct script *script)
 {
-	for (size_t i = 0; i < script->count; i++)
+	for (size_t i = 0; i < script->count; i++) {
 		answer_free(&script->lines[i].expected);
+		free(script->lines[i].text);
+	}
 	free(script->lines);
 	script->lines = NULL;
 	script->count = 0;

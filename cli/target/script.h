@@ -6,13 +6,16 @@
 #ifndef VAS_CLI_SCRIPT_H
 #define VAS_CLI_SCRIPT_H
 
-#include "strace/strace.h"
+#include "strace/words.h"
 #include "target/version.h"
 
+/* A call, or a word. Where it refers to variables, its numbers are good after script_resolve. */
 struct script_line {
 	unsigned number; /* 1-based */
 	struct call call;
 	struct answer expected; /* ANSWER_NONE: none given */
+	struct word_line word;  /* word.word NULL: it is a call */
+	char *text;             /* of a line that refers to variables; else NULL */
 };
 
 #define SCRIPT_MAX_SYSCTLS 8
@@ -21,6 +24,8 @@ struct script {
 	const char *path; /* "-": standard input */
 	struct script_line *lines;
 	size_t count;
+	bool refers; /* to variables, somewhere */
+	bool looks;  /* has a word about what the last call did */
 
 	/* the directives */
 	struct version_range range; /* the Linux versions it holds for */
@@ -38,5 +43,9 @@ struct script {
 /* False: "path:line:column: what" has been printed. */
 bool script_read(const char *path, struct script *script);
 void script_free(struct script *script);
+
+/* The line with the values that its variables have now; nothing, where it has none. */
+bool script_resolve(struct script_line *line, const struct variables *variables,
+                    struct parse_error *error);
 
 #endif

@@ -84,3 +84,16 @@ bool text_read_maps(struct text *text, int fd)
 {
 	return read_to(text, fd, "[vsyscall]\n");
 }
+
+ssize_t text_read_line(FILE *stream, char *line, size_t size)
+{
+	size_t len = 0;
+	int c = EOF;
+	while (len < size - 1 && (c = getc(stream)) != EOF) {
+		line[len++] = (char)c;
+		if (c == '\n')
+			break;
+	}
+	line[len] = '\0';
+	return len == 0 && c == EOF ? -1 : (ssize_t)len;
+}

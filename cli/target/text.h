@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
 
 /* Used again and again, so that reading costs no allocation. {0} is empty; free(at) frees it. */
 struct text {
@@ -29,5 +31,10 @@ bool text_read(struct text *text, int fd);
 
 /* The same, but nothing behind a line "...[vsyscall]" of maps is read: there is none. */
 bool text_read_maps(struct text *text, int fd);
+
+/* The next line of a stream into `line`, with its newline: whole or, if it has no end, as much as
+ * fits. Its length, or -1: there is none. What is read may be anything, also a device that never
+ * ends. */
+ssize_t text_read_line(FILE *stream, char *line, size_t size);
 
 #endif

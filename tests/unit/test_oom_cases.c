@@ -32,6 +32,8 @@ static void run_lines(const struct script *script, struct target *target)
 	for (size_t i = 0; i < script->count; i++) {
 		struct answer answer;
 
+		if (script->lines[i].word.word)
+			continue;
 		memset(&answer, 0, sizeof(answer));
 		if (!target->ops->call(target, &script->lines[i].call, &answer))
 			fail_msg("%s:%u: the target broke", script->path, script->lines[i].number);

@@ -150,6 +150,22 @@ static const struct {
 	{"munmap(0x1000, 4096 <unfinished ...>", 21, "expected ')'"},
 	{"munmap(0x1000 <unfinished ...>", 15, "interrupted"},
 	{"flags(0x1000) = 5", 17, "expected \"...\""},
+	{"munmap(0x1000, 4m)", 17, "nor a suffix (k, M, G, T)"},
+	{"munmap(0x1000, 4kk)", 18, "nor a suffix (k, M, G, T)"},
+	{"munmap(0x1000, 0x4k)", 19, "'k' is not a digit of a base 16 number"},
+	{"munmap(0x1000, 16777216T)", 16, "64 bits"},
+	{"p = load(0x1000)", 1, "names for answers are for scripts"},
+	{"load(p)", 6, "unknown name 'p', expected a number"},
+	/* what was meant */
+	{"mremap(0x1000, 1, 1, MAYMOVE)", 22, "did you mean 'MREMAP_MAYMOVE'?"},
+	{"mremap(0x1000, 1, 1, MREMAP_MAYMOV)", 22, "did you mean 'MREMAP_MAYMOVE'?"},
+	{"mprotect(0x1000, 4096, prot_read)", 24, "did you mean 'PROT_READ'?"},
+	{"mmpa(0)", 1, "did you mean 'mmap'?"},
+	{"load(0x1000) = -1 ENOMME", 19, "did you mean 'ENOMEM'?"},
+	{"load(NUL)", 6, "did you mean 'NULL'?"},
+	/* control bytes are shown, not sent to the terminal */
+	{"load(\033[2J)", 6, "instead of '\\033'"},
+	{"munmap(0x1000\x07)", 14, "instead of '\\007'"},
 };
 
 static void mistakes_are_named(void **state)

@@ -93,7 +93,9 @@ static void draw(struct model *model, struct vas *vas)
 	FILE *file = open_memstream(&model->picture, &len);
 	if (!file)
 		return;
-	draw_maps(file, vas);
+	struct draw_style style = draw_style_of(stdout);
+	style.colours = false; /* who knows where the report goes */
+	draw_space(file, &style, vas);
 	fclose(file);
 }
 
