@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -20,6 +21,16 @@
 
 static bool interactive;
 static volatile sig_atomic_t interrupted;
+static sigset_t waiting; /* the mask while a line is waited for: else SIGINT is blocked */
+
+/* Until something can be read, or Ctrl-C was typed, be it before: true then. */
+static bool wait_for_input(void)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+	while (!interrupted && ppoll(&input, 1, NULL, &waiting) < 0 && errno == EINTR)
+		;
+	return interrupted;
+}
 
 #ifdef VAS_LINE_EDITING
 
@@ -66,12 +77,22 @@ static char *find_history(void)
 	return n < 0 ? NULL : path;
 }
 
+/* libedit asks this while there is nothing to read; without a hook it finds the end. So does a
+ * terminal that has hung up, or was told of the end before it was libedit's. */
+static int wait_or_end(void)
+{
+	int bytes = 0;
+	if (wait_for_input() || ioctl(STDIN_FILENO, FIONREAD, &bytes) < 0 || bytes == 0)
+		rl_event_hook = NULL;
+	return 0;
+}
+
 static void start_editing(const struct variables *variables)
 {
 	static char name[] = "vas", breaks[] = " (),|=+-*";
 	known_variables = variables;
 	rl_readline_name = name;
-	rl_catch_signals = 0; /* Ctrl-C ends the read, and we say what it means */
+	rl_catch_signals = 0;
 	rl_completer_word_break_characters = breaks;
 	rl_attempted_completion_function = complete;
 	rl_completion_append_character = '\0';
@@ -84,6 +105,7 @@ static void start_editing(const struct variables *variables)
 
 static enum shell_line edited_line(char **line)
 {
+	rl_event_hook = wait_or_end;
 	*line = readline("vas> ");
 	if (*line && **line)
 		(void)add_history(*line);
@@ -111,7 +133,7 @@ static enum shell_line edited_line(char **line)
 {
 	(void)fputs("vas> ", stdout);
 	(void)fflush(stdout);
-	return plain_line(line);
+	return wait_for_input() ? LINE_END : plain_line(line);
 }
 
 void shell_lines_stop(void)
@@ -128,9 +150,13 @@ static void interrupt(int signo)
 
 bool shell_lines_start(const struct variables *variables)
 {
-	const struct sigaction action = {.sa_handler = interrupt}; /* no SA_RESTART: reads end */
+	const struct sigaction action = {.sa_handler = interrupt};
+	sigset_t mask;
 	interactive = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	if (interactive) {
+		(void)sigemptyset(&mask);
+		(void)sigaddset(&mask, SIGINT);
+		(void)sigprocmask(SIG_BLOCK, &mask, &waiting);
 		(void)sigaction(SIGINT, &action, NULL);
 		start_editing(variables);
 	}
@@ -146,7 +172,6 @@ static enum shell_line plain_line(char **line)
 	if (len < 0) {
 		free(*line);
 		*line = NULL;
-		clearerr(stdin); /* if it was a signal */
 		return LINE_END;
 	}
 	bool whole = len < SHELL_LINE_ROOM - 1 || (*line)[len - 1] == '\n';
@@ -162,14 +187,15 @@ static enum shell_line plain_line(char **line)
 
 enum shell_line shell_lines_next(char **line)
 {
-	interrupted = 0;
 	if (!interactive)
 		return plain_line(line);
 	enum shell_line result = edited_line(line);
 	if (result != LINE_END)
 		return result;
 	printf("\n");
-	return interrupted ? LINE_CANCELLED : LINE_END;
+	result = interrupted ? LINE_CANCELLED : LINE_END;
+	interrupted = 0;
+	return result;
 }
 
 /* A paste comes in pieces. */

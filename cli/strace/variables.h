@@ -1,7 +1,7 @@
 /* variables.h - names that scripts and the shell give to answers: p = mmap(...), load(p+4k).
  *
- * A name is of small letters, digits and _, begins with a letter, and is no call's; constants are of
- * capitals, and a word is one where neither '=' nor '(' follows. So none can hide another.
+ * A name is of small letters, digits and _, begins with a letter, and is no call's; constants are
+ * of capitals, and a word is one where neither '=' nor '(' follows. So none can hide another.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_CLI_VARIABLES_H
