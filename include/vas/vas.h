@@ -14,20 +14,23 @@
  * it, destroying a space and its last use are the caller's to order. Different systems are
  * independent: the library has no global state.
  *
- * What a call waits for, with port.threads: for other calls on the same space, all of which end.
- * One that makes translations stale (it unmaps, moves, protects, discards, forks, copies on write
- * or syncs what is present) also waits for the owners of those software TLBs that hold some of
- * them, and for port.invalidate. What reaches from an object to its mappings (vas_msync,
- * MADV_REMOVE, vas_object_resize, vas_object_sync, the last reference) waits for others who do so
- * with the same object, and for calls on each space that maps it. vas_system_change waits for the
- * calls on all spaces; vas_create, vas_destroy and vas_fork wait for it. While it waits, vas calls
- * port.wait: a CPU that may be asked for a shootdown must serve it there.
- *
- * An interrupt handler may interrupt a call that holds a lock, so it may only make those which
- * take none: vas_settings_default, vas_params_default, vas_system_version, vas_system_page_size,
- * vas_system_of, vas_root, vas_task_size, vas_page_size, vas_context, vas_set_context,
- * vas_object_ctx, vas_file_info, vas_vmflags, vas_tlb_lookup. Others need interrupts disabled
- * around all calls of the system.
+ * What a call may wait for, with port.threads, stands behind each declaration, "waits: ...":
+ *   never    It takes no lock. An interrupt handler may call it (and vas_tlb_lookup), and no other
+ *            function but with interrupts disabled around all calls of the system: it may have
+ *            interrupted one that holds a lock.
+ *   no lock  It takes none either, but is no call for a handler.
+ *   briefly  Locks that others hold for a few instructions.
+ *   space    Also other calls on the same space, all of which end.
+ *   owners   Also, where translations become stale (what is present is unmapped, moved, protected,
+ *            discarded, forked, copied on write): the owners of those software TLBs that hold some
+ *            of them, and port.invalidate.
+ *   object   Also, from an object to its mappings (vas_msync, MADV_REMOVE, truncation): others who
+ *            do so with the same object, and calls on each space that maps it.
+ *   list     The calls of others of this word, vas_destroy, vas_fork, and vas_system_change.
+ *   system   The calls on all spaces, as long as they last.
+ * While it waits, whatever the word, vas calls port.wait: a CPU that may be asked for a shootdown
+ * (`invalidate` of another) must serve it there. What the embedder does in a hook (vas_object_ops,
+ * vas_group_params.reached, a sink) is waited for, too.
  *
  * Errors common to all calls: -VAS_ENOMEM also when vas's own memory (struct vas_port) is used up,
  * or the limit of the space's group forbids more; then nothing has been changed unless the call
@@ -280,7 +283,7 @@ struct vas_config {
 /* Fills `settings` with what a Debian kernel has: mmap_min_addr and LSM floor 65536, max_map_count
  * 65530, overcommit 0 with 50 %, THP built in but for nobody (VAS_THP_NEVER), `ram_pages` as
  * given. */
-void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages);
+void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages); /* waits: never */
 
 /* Makes a system inside config->port.memory; *config may be discarded afterwards. The system lives
  * until its memory is taken away; all spaces and objects should be destroyed before.
@@ -292,28 +295,31 @@ void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages);
  *         max_map_count and ram_pages are both 0: vas_settings_default was forgotten
  * ENOMEM  port.memory_len is below VAS_MEMORY_MIN */
 int64_t vas_system_create(const struct vas_config *config, struct vas_system **system);
+	/* waits: briefly */
 
 /* The settings in force; they may be changed between calls, as root changes sysctls: through the
  * pointer while no other thread makes a call, with vas_system_change at any time. That waits for
  * the calls of all spaces. */
-struct vas_settings *vas_system_settings(struct vas_system *system);
+struct vas_settings *vas_system_settings(struct vas_system *system); /* waits: never */
 void vas_system_change(struct vas_system *system, const struct vas_settings *settings);
+	/* waits: system */
 
 /* The Linux version it answers as. */
-uint32_t vas_system_version(const struct vas_system *system);
+uint32_t vas_system_version(const struct vas_system *system); /* waits: never */
 
 /* Bytes in a page of its format. */
-uint64_t vas_system_page_size(const struct vas_system *system);
+uint64_t vas_system_page_size(const struct vas_system *system); /* waits: never */
 
 /* Frames in all, and free ones, in pages. */
 void vas_system_frames(struct vas_system *system, uint64_t *total, uint64_t *free);
+	/* waits: briefly */
 
 /* Pages charged against the commit limit (Committed_AS). */
-uint64_t vas_system_committed(struct vas_system *system);
+uint64_t vas_system_committed(struct vas_system *system); /* waits: briefly */
 
 /* Testing aid: the n-th allocation from now on (0: the next) and all after it fail; negative: none
  * fails. Counts frames and small objects alike. */
-void vas_system_fail_after(struct vas_system *system, int64_t n);
+void vas_system_fail_after(struct vas_system *system, int64_t n); /* waits: briefly */
 
 /* ---- Groups: what a tenant may take ---------------------------------------------------------- */
 
@@ -348,14 +354,14 @@ struct vas_group_params {
 /* A group without spaces; vas_params.group puts spaces into it. The caller holds one reference.
  * The record takes one frame, charged to nobody. 0 or -VAS_ENOMEM. */
 int64_t vas_group_create(struct vas_system *system, const struct vas_group_params *params,
-                         struct vas_group **group);
+                         struct vas_group **group); /* waits: briefly */
 
 /* Lets go of the caller's reference. The group stays as long as it has spaces or frames. */
-void vas_group_put(struct vas_group *group);
+void vas_group_put(struct vas_group *group); /* waits: briefly */
 
 /* Another limit. One below what is charged takes nothing away: it forbids taking more. May be
  * called at any time, also by the hook. */
-void vas_group_set_limit(struct vas_group *group, uint64_t max_frames);
+void vas_group_set_limit(struct vas_group *group, uint64_t max_frames); /* waits: never */
 
 /* What is charged to a group. */
 struct vas_group_usage {
@@ -364,9 +370,10 @@ struct vas_group_usage {
 	uint64_t refusals;   /* how often it has forbidden frames */
 };
 void vas_group_get_usage(const struct vas_group *group, struct vas_group_usage *usage);
+	/* waits: never */
 
 /* The group of a space, or NULL. */
-struct vas_group *vas_group_of(const struct vas *space);
+struct vas_group *vas_group_of(const struct vas *space); /* waits: never */
 
 /* ---- Spaces --------------------------------------------------------------------------------- */
 
@@ -405,40 +412,42 @@ struct vas_params {
 
 /* No limits but a stack of 8 MiB (hard: none) and RLIMIT_MEMLOCK 8 MiB, all capabilities, no
  * group. */
-void vas_params_default(struct vas_params *params);
+void vas_params_default(struct vas_params *params); /* waits: never */
 
 /* An empty space. `params` NULL: the defaults. 0 or -VAS_ENOMEM. */
 int64_t vas_create(struct vas_system *system, const struct vas_params *params, struct vas **space);
+	/* waits: list */
 
 /* Unmaps everything and frees the space. No CPU may use its tables any more. */
-void vas_destroy(struct vas *space);
+void vas_destroy(struct vas *space); /* waits: owners */
 
 /* config->root_words have changed: copies them into all spaces there are. Invalidating what the
  * CPUs have cached of the old ones is the caller's. */
-void vas_root_update(struct vas_system *system);
+void vas_root_update(struct vas_system *system); /* waits: list */
 
 /* The system a space belongs to. */
-struct vas_system *vas_system_of(struct vas *space);
+struct vas_system *vas_system_of(struct vas *space); /* waits: never */
 
 /* A pointer of the embedder's that goes with the space: NULL until it is set, in a forked child
  * too. vas does nothing with it. Both take no lock and may be called from a hook. */
-void vas_set_context(struct vas *space, void *context);
-void *vas_context(const struct vas *space);
+void vas_set_context(struct vas *space, void *context); /* waits: never */
+void *vas_context(const struct vas *space); /* waits: never */
 
 /* setrlimit for what belongs to memory; checks nothing (that is the caller's prlimit). */
 void vas_set_limit(struct vas *space, enum vas_rlimit which, struct vas_limit limit);
-struct vas_limit vas_get_limit(struct vas *space, enum vas_rlimit which);
-void vas_set_capabilities(struct vas *space, uint32_t capabilities);
+	/* waits: owners */
+struct vas_limit vas_get_limit(struct vas *space, enum vas_rlimit which); /* waits: space */
+void vas_set_capabilities(struct vas *space, uint32_t capabilities); /* waits: owners */
 
 /* Physical address of the top page table: for CR3, satp or TTBR0. Constant for a space's life; 0
  * with software trees, which have none. */
-uint64_t vas_root(const struct vas *space);
+uint64_t vas_root(const struct vas *space); /* waits: never */
 
 /* End of the user's addresses: 0x7ffffffff000 with vas_format_x86_64, or as vas_config says. */
-uint64_t vas_task_size(const struct vas *space);
+uint64_t vas_task_size(const struct vas *space); /* waits: never */
 
 /* Bytes in a page: 4096, or 16384 with vas_format_aarch64_16k. */
-uint64_t vas_page_size(const struct vas *space);
+uint64_t vas_page_size(const struct vas *space); /* waits: never */
 
 /* ---- Objects and files ---------------------------------------------------------------------- */
 
@@ -449,22 +458,22 @@ uint64_t vas_page_size(const struct vas *space);
 /* An object of `size` bytes. `ops` NULL: a memory file, its pages start as zeros and live in the
  * object. The caller holds one reference. 0 or -VAS_ENOMEM. */
 int64_t vas_object_create(struct vas_system *system, const struct vas_object_ops *ops, void *ctx,
-                          uint64_t size, struct vas_object **object);
+                          uint64_t size, struct vas_object **object); /* waits: briefly */
 
 /* The size has become `size` bytes (ftruncate): pages past the end are unmapped everywhere and
  * freed, dirty or not, and the tail of the last page becomes zero. Answers 0. */
-int64_t vas_object_resize(struct vas_object *object, uint64_t size);
+int64_t vas_object_resize(struct vas_object *object, uint64_t size); /* waits: object */
 
 /* Writes all dirty pages back (fsync). 0, or the first negative errno that write_page answered:
  * the other pages are written, those that failed stay dirty for the next time. */
-int64_t vas_object_sync(struct vas_object *object);
+int64_t vas_object_sync(struct vas_object *object); /* waits: object */
 
 /* What was given to vas_object_create. */
-void *vas_object_ctx(const struct vas_object *object);
+void *vas_object_ctx(const struct vas_object *object); /* waits: never */
 
 /* Lets go of a reference. With the last (its handles', its files', their mappings') the object
  * goes: dirty pages are written back first. */
-void vas_object_put(struct vas_object *object);
+void vas_object_put(struct vas_object *object); /* waits: briefly */
 
 #define VAS_FILE_READ 0x1u      /* opened for reading */
 #define VAS_FILE_WRITE 0x2u     /* opened for writing */
@@ -484,19 +493,19 @@ struct vas_file_info {
 
 /* Opens `object`; takes a reference on it. The caller holds one reference. 0 or -VAS_ENOMEM. */
 int64_t vas_file_open(struct vas_object *object, const struct vas_file_info *info,
-                      struct vas_file **file);
-void vas_file_put(struct vas_file *file);
+                      struct vas_file **file); /* waits: briefly */
+void vas_file_put(struct vas_file *file); /* waits: briefly */
 
 /* Takes one more reference. */
-void vas_file_get(struct vas_file *file);
-const struct vas_file_info *vas_file_info(const struct vas_file *file);
+void vas_file_get(struct vas_file *file); /* waits: never */
+const struct vas_file_info *vas_file_info(const struct vas_file *file); /* waits: never */
 
 /* How many references there are: the callers', and one for each vma. Who holds the only one knows
  * that nothing maps it (as long as no other thread maps, splits or unmaps). */
-uint32_t vas_file_references(const struct vas_file *file);
+uint32_t vas_file_references(const struct vas_file *file); /* waits: never */
 
 /* The object a file was opened on; NULL: vas has none (an imported region's). */
-struct vas_object *vas_file_object(const struct vas_file *file);
+struct vas_object *vas_file_object(const struct vas_file *file); /* waits: never */
 
 /* ---- The calls ------------------------------------------------------------------------------ */
 
@@ -521,12 +530,12 @@ struct vas_object *vas_file_object(const struct vas_file *file);
  * been split. MAP_POPULATE, MAP_LOCKED: pages that cannot be made present are left out, without an
  * error. */
 int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
-                 struct vas_file *file, uint64_t offset);
+                 struct vas_file *file, uint64_t offset); /* waits: owners */
 
 /* munmap(2). EINVAL: unaligned, len 0 or out of range, part of a special mapping; EPERM: sealed
  * (nothing removed, the first vma may be left split); ENOMEM: the split exceeds max_map_count, or
  * the reserve is empty (above). */
-int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len);
+int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len); /* waits: owners */
 
 /* mremap(2), Linux 6.18 (earlier behaviour by version). Returns the address.
  * EINVAL  unknown flags, unaligned, new_len 0 or too large, overlap, old_len 0 of private memory,
@@ -541,16 +550,17 @@ int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len);
  * was to move, and what is at its destination, as they were. Locked memory that grows is made
  * present; pages that cannot be are left out, without an error. */
 int64_t vas_mremap(struct vas *space, uint64_t old_addr, uint64_t old_len, uint64_t new_len,
-                   uint64_t flags, uint64_t new_addr);
+                   uint64_t flags, uint64_t new_addr); /* waits: owners */
 
 /* mprotect(2). EINVAL, ENOMEM (gap, limit; what lies before it is changed), EACCES, EPERM
  * (sealed). Locked private memory that becomes writable is made so page by page; where that fails,
  * the first write decides. */
 int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot);
+	/* waits: owners */
 
 /* brk(2) as the kernel has it: returns the break after the call, never an errno; the old one, with
  * nothing changed, where there is no memory. */
-int64_t vas_brk(struct vas *space, uint64_t brk);
+int64_t vas_brk(struct vas *space, uint64_t brk); /* waits: owners */
 
 /* mlock(2), mlock2(2), munlock(2), mlockall(2), munlockall(2). EINVAL; EPERM (no right to lock);
  * ENOMEM: RLIMIT_MEMLOCK; a gap, or max_map_count (what lies before is locked, or unlocked); a page
@@ -558,11 +568,12 @@ int64_t vas_brk(struct vas *space, uint64_t brk);
  * changed). EAGAIN: no memory for a page. What is locked then stays so, as on Linux, as far as it
  * was made present. mlockall and munlockall need no memory themselves; pages that cannot be made
  * present are left out, without an error. */
-int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len);
+int64_t vas_mlock(struct vas *space, uint64_t addr, uint64_t len); /* waits: owners */
 int64_t vas_mlock2(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
-int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len);
-int64_t vas_mlockall(struct vas *space, uint64_t flags);
-int64_t vas_munlockall(struct vas *space);
+	/* waits: owners */
+int64_t vas_munlock(struct vas *space, uint64_t addr, uint64_t len); /* waits: owners */
+int64_t vas_mlockall(struct vas *space, uint64_t flags); /* waits: owners */
+int64_t vas_munlockall(struct vas *space); /* waits: owners */
 
 /* madvise(2); see enum vas_advice. EINVAL: unaligned, unknown, or not for this mapping; ENOMEM: gap
  * (the rest is processed); EACCES, EPERM, EFAULT, EBUSY as the man page says. The vmas of a range
@@ -570,13 +581,16 @@ int64_t vas_munlockall(struct vas *space);
  * So does what POPULATE_READ, POPULATE_WRITE (pages) and COLLAPSE (blocks) have done in a vma
  * before they find no memory; of all other advice a vma gets all or nothing then. */
 int64_t vas_madvise(struct vas *space, uint64_t addr, uint64_t len, uint64_t advice);
+	/* waits: object */
 
 /* msync(2). EINVAL, ENOMEM (gap; the rest is done), EBUSY (INVALIDATE of a locked vma), EIO. */
 int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
+	/* waits: object */
 
 /* mincore(2). `vec` is an address in the space. EINVAL, ENOMEM (gap), EFAULT (vec; also where there
  * is no memory for a page of it). What was answered before an error stands in vec. */
 int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec);
+	/* waits: owners */
 
 /* prctl(2) for what belongs to memory. A child of fork has what its parent has.
  *   VAS_PR_SET_MDWE: arg is VAS_MDWE_REFUSE_EXEC_GAIN, or with it VAS_MDWE_NO_INHERIT (a child of
@@ -590,14 +604,15 @@ int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec
 #define VAS_PR_SET_MEMORY_MERGE 67u
 #define VAS_MDWE_REFUSE_EXEC_GAIN 1u
 #define VAS_MDWE_NO_INHERIT 2u
-int64_t vas_prctl(struct vas *space, uint64_t option, uint64_t arg);
+int64_t vas_prctl(struct vas *space, uint64_t option, uint64_t arg); /* waits: owners */
 
 /* mseal(2). EINVAL, ENOMEM (gap: nothing sealed; a split that exceeds max_map_count: what lies
  * before it is sealed; vas's own memory: nothing sealed). Before Linux 6.10: ENOSYS. */
 int64_t vas_mseal(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags);
+	/* waits: owners */
 
 /* fork: a copy-on-write copy of `parent`. 0 or -VAS_ENOMEM (no child, parent unchanged). */
-int64_t vas_fork(struct vas *parent, struct vas **child);
+int64_t vas_fork(struct vas *parent, struct vas **child); /* waits: owners */
 
 /* ---- Access --------------------------------------------------------------------------------- */
 
@@ -612,37 +627,37 @@ struct vas_signal {
  * a stack that had to grow first has grown, and private memory that was to be written counts as
  * touched, as on Linux). `access` is one of enum vas_access. `signal` may be NULL. */
 int64_t vas_fault(struct vas *space, uint64_t addr, enum vas_access access,
-                  struct vas_signal *signal);
+                  struct vas_signal *signal); /* waits: owners */
 
 /* Copies between the space and the caller's memory, faulting pages in as a CPU would. 0;
  * -VAS_EFAULT: *signal says where it stopped, the bytes before it are copied; -VAS_ENOMEM: so they
  * are, but nothing says where. */
 int64_t vas_read(struct vas *space, void *to, uint64_t addr, uint64_t len,
-                 struct vas_signal *signal);
+                 struct vas_signal *signal); /* waits: owners */
 int64_t vas_write(struct vas *space, uint64_t addr, const void *from, uint64_t len,
-                  struct vas_signal *signal);
+                  struct vas_signal *signal); /* waits: owners */
 
 /* Copies a string of at most `max` bytes, its NUL included, to `to`. Returns its length without the
  * NUL; `max` if there is no NUL in as many bytes (they are all copied, `to` has no end then);
  * -VAS_EFAULT: *signal says which byte cannot be read, those before it are copied; -VAS_ENOMEM.
  * (Linux's strncpy_from_user.) */
 int64_t vas_read_string(struct vas *space, char *to, uint64_t addr, uint64_t max,
-                        struct vas_signal *signal);
+                        struct vas_signal *signal); /* waits: owners */
 
 /* If the `len` bytes at `addr`, as a number of the host's, are *expected, they become `desired`: in
  * one step for all threads of the host. Returns 1: so it is; 0: they are another number, which
  * *expected tells now; -VAS_EINVAL: `len` is not 1, 2, 4 or 8, or `addr` no multiple of it. Both
  * outcomes need the right to write: -VAS_EFAULT, -VAS_ENOMEM as vas_write, nothing is changed. */
 int64_t vas_compare_exchange(struct vas *space, uint64_t addr, unsigned len, uint64_t *expected,
-                             uint64_t desired, struct vas_signal *signal);
+                             uint64_t desired, struct vas_signal *signal); /* waits: owners */
 
 /* Registers a translation cache (vas/tlb.h) with a space: what the space's calls change it forgets.
  * A space's end unregisters it; to unregister one that is not registered is harmless, if it was
  * once, or if all its bytes are zero.
  * 0; -VAS_ENOSYS: with port.threads, vas cannot tell the calling thread (port.self is missing); the
  * TLB is not registered and must not be used. */
-int64_t vas_tlb_register(struct vas *space, struct vas_tlb *tlb);
-void vas_tlb_unregister(struct vas_tlb *tlb);
+int64_t vas_tlb_register(struct vas *space, struct vas_tlb *tlb); /* waits: owners */
+void vas_tlb_unregister(struct vas_tlb *tlb); /* waits: owners */
 
 /* The owner of `tlb` has no more use for the pointers it got. With port.threads: whoever unmaps
  * waits for this, for a vas_translate after a lookup has missed, or until the owner has to wait
@@ -652,7 +667,7 @@ void vas_tlb_unregister(struct vas_tlb *tlb);
  * all TLBs of the system which the thread is in, a call that makes the caller's own translations
  * stale does too. Lookups miss then until the next vas_translate. Takes no lock and waits for
  * nothing. */
-void vas_tlb_leave(struct vas_tlb *tlb);
+void vas_tlb_leave(struct vas_tlb *tlb); /* waits: no lock */
 
 /* Where the byte at `addr` is for the host, faulting it in if need be; *host is set on 0, errors
  * are those of vas_fault. The 4 KiB around it may be accessed until the next vas_tlb_lookup,
@@ -661,6 +676,7 @@ void vas_tlb_leave(struct vas_tlb *tlb);
  * belongs to one thread. A call leaves no TLB of another system: do that before. */
 int64_t vas_translate(struct vas *space, struct vas_tlb *tlb, uint64_t addr,
                       enum vas_access access, void **host, struct vas_signal *signal);
+	/* waits: owners */
 
 /* ---- Looking at a space --------------------------------------------------------------------- */
 
@@ -679,11 +695,12 @@ struct vas_region {
 
 /* The first vma that ends above `addr`: true and *region filled, or false. */
 bool vas_next_region(struct vas *space, uint64_t addr, struct vas_region *region);
+	/* waits: space */
 
 /* Places a vma as it is, without the checks of mmap: an imported start map, a kernel's vdso or
  * stack. The range must be free and inside the user's addresses, flags consistent: else
  * -VAS_EINVAL; -VAS_ENOMEM. Limits do not apply, counters are kept. It merges with nothing. */
-int64_t vas_import(struct vas *space, const struct vas_region *region);
+int64_t vas_import(struct vas *space, const struct vas_region *region); /* waits: owners */
 
 /* What /proc/PID/status and statm count, in pages. */
 struct vas_status {
@@ -691,39 +708,41 @@ struct vas_status {
 	uint64_t map_count;
 	uint64_t brk; /* bytes */
 };
-void vas_get_status(struct vas *space, struct vas_status *status);
+void vas_get_status(struct vas *space, struct vas_status *status); /* waits: space */
 
 /* Whether a page is present at `addr` (pagemap's bit 63), without faulting. */
-bool vas_present(struct vas *space, uint64_t addr);
+bool vas_present(struct vas *space, uint64_t addr); /* waits: space */
 
 /* The first pages present at or above `addr`, a page address: [*start, *end) is one page, or what
  * is left of a large one. False: there are none. */
 bool vas_next_present(struct vas *space, uint64_t addr, uint64_t *start, uint64_t *end);
+	/* waits: space */
 
 /* /proc/PID/maps, byte for byte, handed to `out` in pieces (not terminated). `out` is called with
  * locks held, as a hook is: it must not call vas. */
 typedef void vas_sink(void *ctx, const char *text, size_t len);
-void vas_maps(struct vas *space, vas_sink *out, void *ctx);
+void vas_maps(struct vas *space, vas_sink *out, void *ctx); /* waits: space */
 
 /* /proc/PID/smaps and smaps_rollup. Only this space is locked, for one vma at a time: what is shown
  * was perhaps never there at once. How often a frame is mapped is told by its references (for Pss
  * not always exactly), and what is not modelled is in docs/differences.md. `out` as above. */
-void vas_smaps(struct vas *space, vas_sink *out, void *ctx);
-void vas_smaps_rollup(struct vas *space, vas_sink *out, void *ctx);
+void vas_smaps(struct vas *space, vas_sink *out, void *ctx); /* waits: owners */
+void vas_smaps_rollup(struct vas *space, vas_sink *out, void *ctx); /* waits: owners */
 
 /* The lines VmPeak to HugetlbPages of /proc/PID/status. The pages that are present are counted now,
  * by walking the tables; VmHWM is the most that any such report has counted. */
-void vas_status_text(struct vas *space, vas_sink *out, void *ctx);
+void vas_status_text(struct vas *space, vas_sink *out, void *ctx); /* waits: space */
 
 /* The words of /proc/PID/pagemap for `npages` pages from `addr` on: bit 63 present, 62 swapped (a
  * guard page, with bit 58), 61 a file's or shared, 56 mapped only here, 0-54 the frame's number
  * (its physical address in pages). Returns how many words were filled: fewer where the user's
  * addresses end. -VAS_EINVAL: `addr` is not page aligned. */
 int64_t vas_pagemap(struct vas *space, uint64_t addr, uint64_t npages, uint64_t *words);
+	/* waits: space */
 
 /* The VmFlags of a vma as smaps prints them ("rd wr mr mw me ac "), into `text`. */
 #define VAS_VMFLAGS_MAX 128
-size_t vas_vmflags(const struct vas_region *region, char text[VAS_VMFLAGS_MAX]);
+size_t vas_vmflags(const struct vas_region *region, char text[VAS_VMFLAGS_MAX]); /* waits: never */
 
 /* One step of the hardware walk of `addr`: entries from the top table down. Returns how many of
  * the VAS_LEVELS_MAX entries were filled (the last is a leaf or absent): with software trees those
@@ -739,6 +758,7 @@ struct vas_walk_step {
 	unsigned rights;   /* VAS_PROT_* of a leaf */
 };
 unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VAS_LEVELS_MAX]);
+	/* waits: space */
 
 /* What an access to `addr` may do now without a fault: the rights (VAS_PROT_*) of the page
  * there, as all levels above allow them (after fork a table may forbid what the leaf in it
@@ -748,14 +768,15 @@ unsigned vas_walk(struct vas *space, uint64_t addr, struct vas_walk_step step[VA
  * vas's region in an MMU of their own; the answer holds until the next call on the space, or
  * `invalidate`. */
 unsigned vas_lookup(struct vas *space, uint64_t addr, uint64_t *phys, uint64_t *len);
+	/* waits: space */
 
 /* Verifies every invariant of a space. NULL: all hold; else the words of the first that does
  * not. */
-const char *vas_check(struct vas *space);
+const char *vas_check(struct vas *space); /* waits: space */
 
 /* Verifies every frame of a system: its count is the number of its users, none is lost. Needs the
  * system for itself. NULL or the words of what does not hold. */
-const char *vas_audit(struct vas_system *system);
+const char *vas_audit(struct vas_system *system); /* waits: no lock */
 
 #ifdef __cplusplus
 }

@@ -239,9 +239,12 @@ static void map_once(unsigned s)
 static void protect(unsigned s)
 {
 	struct stretch r = some_range(s);
-	unsigned prot = below(4) ? RIGHT_READ | (below(2) ? RIGHT_WRITE : 0) : 0;
-	bool sealed = w.page[s][r.first].sealed;
+	unsigned prot = below(4) ? RIGHT_READ | below(2) * RIGHT_WRITE | below(2) * RIGHT_EXEC : 0;
+	bool sealed;
 
+	for (unsigned tries = 0; tries < 8 && !is_mapped(s, r, false); tries++)
+		r = some_range(s);
+	sealed = w.page[s][r.first].sealed;
 	if (!is_mapped(s, r, false) || (!sealed && any_sealed(s, r)))
 		return;
 	begin_call(s, s);
