@@ -106,28 +106,27 @@ static int64_t protect_part(const struct protection *p, struct vma *vma, uint64_
 	return 0;
 }
 
-static int64_t protect_range(struct protection *p)
+/* *vma holds the start, and is the first. */
+static int64_t protect_range(struct protection *p, struct vma *vma)
 {
-	struct vma vma;
-	int64_t err = 0;
+	for (;;) {
+		uint64_t end = min_u64(p->end, vma->end);
+		uint64_t flags = (vma->flags & ~(uint64_t)VMA_ACCESS) | p->prot;
+		int64_t err;
 
-	while (p->start < p->end && !err) {
-		uint64_t end, flags;
-
-		if (!vma_seek(p->space, p->start, &vma))
-			return -VAS_ENOMEM;
-		end = min_u64(p->end, vma.end);
-		flags = (vma.flags & ~(uint64_t)VMA_ACCESS) | p->prot;
 		if (flags & ~(flags >> VMA_MAY_SHIFT) & VMA_ACCESS)
 			return -VAS_EACCES;
-		if (prctl_refuses_exec(p->space, vma.flags, flags))
+		if (prctl_refuses_exec(p->space, vma->flags, flags))
 			return -VAS_EACCES;
-		err = protect_part(p, &vma, end, flags);
+		err = protect_part(p, vma, end, flags);
+		if (err || end == p->end)
+			return err;
 		p->start = end;
 		if (space_pause(p->space, PAUSE_VMA))
 			p->absent = false;
+		if (!vma_seek(p->space, end, vma))
+			return -VAS_ENOMEM;
 	}
-	return err;
 }
 
 /* Tables of the space's own, in parts as above. False: no memory. */
@@ -145,32 +144,32 @@ static bool unshare_pages(struct vas *space, uint64_t start, uint64_t end)
 	return true;
 }
 
-/* What changing pages needs: memory for the vmas, and tables of the space's own. */
-static bool protect_prepare(struct protection *p)
+/* What changing pages needs: memory for the vmas, and tables of the space's own. Where those are
+ * made, a pause may have given the first vma an identity. */
+static bool protect_prepare(struct protection *p, struct vma *first)
 {
 	uint64_t end = min_u64(p->end, vas_task_size(p->space));
 
 	p->absent = pagemap_is_empty(&p->space->pages, p->start, end);
-	return (p->absent || unshare_pages(p->space, p->start, end)) &&
+	return (p->absent ||
+	        (unshare_pages(p->space, p->start, end) && vma_seek(p->space, p->start, first))) &&
 	       space_reserve_change(p->space, p->start, end);
 }
 
-/* Where the change begins with PROT_GROWSDOWN: at the start of the stack. */
-static int64_t grows_start(struct vas *space, uint64_t grows, uint64_t end, uint64_t *start)
+/* The vma in which the change begins: with PROT_GROWSDOWN at the start of the stack. */
+static int64_t find_start(struct protection *p, uint64_t grows, struct vma *vma)
 {
-	struct vma vma;
-
-	if (!vma_seek_from(space, *start, &vma))
+	if (!vma_seek_from(p->space, p->start, vma))
 		return -VAS_ENOMEM;
 	if (grows & VAS_PROT_GROWSDOWN) {
-		if (vma.start >= end)
+		if (vma->start >= p->end)
 			return -VAS_ENOMEM;
-		if (!(vma.flags & VAS_VM_GROWSDOWN))
+		if (!(vma->flags & VAS_VM_GROWSDOWN))
 			return -VAS_EINVAL;
-		*start = vma.start;
+		p->start = vma->start;
 		return 0;
 	}
-	if (vma.start > *start)
+	if (vma->start > p->start)
 		return -VAS_ENOMEM;
 	return grows & VAS_PROT_GROWSUP ? -VAS_EINVAL : 0;
 }
@@ -179,6 +178,7 @@ static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t 
 {
 	struct protection p = {.space = space, .start = addr, .prot = mmap_prot_flags(space, prot)};
 	uint64_t grows = prot & PROT_GROWS;
+	struct vma vma;
 	int64_t err;
 
 	prot &= ~(uint64_t)PROT_GROWS;
@@ -191,21 +191,38 @@ static int64_t protect(struct vas *space, uint64_t addr, uint64_t len, uint64_t 
 		return -VAS_ENOMEM;
 	if (prot & ~(uint64_t)PROT_KNOWN)
 		return -VAS_EINVAL;
-	err = grows_start(space, grows, p.end, &p.start);
+	err = find_start(&p, grows, &vma);
 	if (err)
 		return err;
-	return protect_prepare(&p) ? protect_range(&p) : -VAS_ENOMEM;
+	return protect_prepare(&p, &vma) ? protect_range(&p, &vma) : -VAS_ENOMEM;
 }
 
-int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
+static int64_t protect_once(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = protect(space, addr, len, prot);
+	space_unlock(space);
+	return result;
+}
+
+/* Apart, so that who has no group need not keep the arguments. */
+static RARELY int64_t protect_in_group(struct vas *space, uint64_t addr, uint64_t len,
+                                       uint64_t prot)
 {
 	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
-	do {
-		space_lock(space);
-		result = protect(space, addr, len, prot);
-		space_unlock(space);
-	} while (result < 0 && group_ask(space->group, space, &refusals));
+	do
+		result = protect_once(space, addr, len, prot);
+	while (result < 0 && group_ask(space->group, space, &refusals));
 	return result;
+}
+
+int64_t vas_mprotect(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot)
+{
+	if (space->group)
+		return protect_in_group(space, addr, len, prot);
+	return protect_once(space, addr, len, prot);
 }

@@ -184,7 +184,7 @@ void munmap_commit(const struct unmap_checked *checked)
 {
 	const struct unmap *u = &checked->u;
 	struct vas *space = u->space;
-	struct hollow_ends ends = {.n = 0};
+	struct hollow_ends ends;
 	bool absent = u->absent;
 	uint64_t end;
 
@@ -199,7 +199,8 @@ void munmap_commit(const struct unmap_checked *checked)
 		if (end < u->end && space_pause(space, PAUSE_AFTER))
 			absent = false; /* visitors may have faulted in the rest */
 	}
-	hollow_note(space, &ends);
+	if (!u->absent)
+		hollow_note(space, &ends);
 	hollow_unmapped(space, u->start, u->end);
 }
 
@@ -242,15 +243,29 @@ int64_t munmap_range(struct vas *space, uint64_t start, uint64_t len)
 	return u.mapped ? unmap(&u) : 0;
 }
 
-int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len)
+static int64_t unmap_once(struct vas *space, uint64_t addr, uint64_t len)
+{
+	int64_t result;
+
+	space_lock(space);
+	result = munmap_range(space, addr, len);
+	space_unlock(space);
+	return result;
+}
+
+/* Apart, so that who has no group need not keep the arguments. */
+static RARELY int64_t unmap_in_group(struct vas *space, uint64_t addr, uint64_t len)
 {
 	uint64_t refusals = group_refusals(space->group);
 	int64_t result;
 
-	do {
-		space_lock(space);
-		result = munmap_range(space, addr, len);
-		space_unlock(space);
-	} while (result < 0 && group_ask(space->group, space, &refusals));
+	do
+		result = unmap_once(space, addr, len);
+	while (result < 0 && group_ask(space->group, space, &refusals));
 	return result;
+}
+
+int64_t vas_munmap(struct vas *space, uint64_t addr, uint64_t len)
+{
+	return space->group ? unmap_in_group(space, addr, len) : unmap_once(space, addr, len);
 }

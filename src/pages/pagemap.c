@@ -67,6 +67,8 @@ bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end)
 {
 	struct piece piece;
 
+	if (!pm->software)
+		return pagetable_is_empty(&pm->table, start, end);
 	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end) {
 		if (!pagetable_is_empty(piece.table, piece.key, piece.key_end))
 			return false;

@@ -401,10 +401,31 @@ void pagetable_protect(struct pagetable *pt, uint64_t start, uint64_t end, unsig
 
 /* ---- Looking -------------------------------------------------------------------------------- */
 
+/* The lowest table that has all of the range, and it no less than one entry of that. */
+static unsigned level_of_range(const struct pagetable *pt, uint64_t start, uint64_t end)
+{
+	unsigned level = pt->top, shift = format_shift(pt->format, level);
+	uint64_t len = end - start, differ = start ^ (end - 1);
+
+	while (level > 0 && differ >> shift == 0 && len >> shift == 0) {
+		level--;
+		shift -= pt->format->index_bits;
+	}
+	return level;
+}
+
 bool pagetable_is_empty(const struct pagetable *pt, uint64_t start, uint64_t end)
 {
-	return pt->frames->frame[pt->root].live == 0 ||
-	       is_extent_empty(pt, extent_of(pt, start, end));
+	struct spot spot;
+	unsigned level;
+
+	if (start >= end || pt->frames->frame[pt->root].live == 0)
+		return true;
+	level = level_of_range(pt, start, end);
+	spot = spot_find(pt, start, level);
+	if (spot.level > level)
+		return word_look(spot.word) == 0;
+	return is_extent_empty(pt, (struct extent){spot.table, level, start, end});
 }
 
 struct walk {

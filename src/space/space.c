@@ -512,12 +512,21 @@ bool space_next_part(const struct vas *space, struct page_parts *parts)
 	return true;
 }
 
+static __attribute__((noinline)) bool fill_reserve(struct vas *space, unsigned n)
+{
+	return range_tree_reserve(&space->tree, n) && interval_stock_fill(&space->intervals, n) &&
+	       stock_fill(&space->pages.stock, space->pages.stock.keep);
+}
+
 bool space_reserve_vmas(struct vas *space, unsigned n)
 {
-	return range_tree_reserve(&space->tree, n) &&
-	       (space->intervals.nspare >= n || interval_stock_fill(&space->intervals, n)) &&
-	       (space->pages.stock.n >= space->pages.stock.keep ||
-	        stock_fill(&space->pages.stock, space->pages.stock.keep));
+	const struct table_stock *stock = &space->pages.stock;
+
+	/* Mostly it is there. */
+	if (range_tree_has_reserve(&space->tree, n) && space->intervals.nspare >= n &&
+	    stock->n >= stock->keep)
+		return true;
+	return fill_reserve(space, n);
 }
 
 bool space_reserve(struct vas *space)

@@ -13,11 +13,7 @@
 
 bool range_tree_reserve(struct range_tree *tree, unsigned ninserts)
 {
-	/* An insertion splits each level at the most once and may add a root; the tree can grow
-	 * while the reserve is used up. */
-	unsigned need = ninserts * (tree->height + 2);
-
-	while (tree->nspare < need) {
+	while (!range_tree_has_reserve(tree, ninserts)) {
 		struct tree_node *node = slab_alloc(tree->slab, sizeof(*node));
 
 		if (!node)
@@ -84,29 +80,39 @@ static void node_copy(struct tree_node *to, unsigned j, const struct tree_node *
 /* Makes room for n records at `slot`. */
 static void node_open(struct tree_node *node, unsigned slot, unsigned n)
 {
-	for (unsigned i = node->count; node->level == 0 && i > slot; i--)
-		leaf_copy(node, i - 1 + n, node, i - 1);
-	for (unsigned i = node->count; node->level > 0 && i > slot; i--)
-		inner_copy(node, i - 1 + n, node, i - 1);
+	if (node->level == 0) {
+		for (unsigned i = node->count; i-- > slot;)
+			leaf_copy(node, i + n, node, i);
+	} else {
+		for (unsigned i = node->count; i-- > slot;)
+			inner_copy(node, i + n, node, i);
+	}
 	node->count = (uint16_t)(node->count + n);
 }
 
 /* Keeps only the first `count` records. */
 static void node_truncate(struct tree_node *node, unsigned count)
 {
-	for (unsigned i = count; i < node->count; i++)
-		node_ends(node)[i] = NO_ADDRESS;
+	uint64_t *end = node_ends(node);
+
+	for (unsigned i = count, n = node->count; i < n; i++)
+		end[i] = NO_ADDRESS;
 	node->count = (uint16_t)count;
 }
 
 /* Removes n records at `slot`. */
 static void node_close(struct tree_node *node, unsigned slot, unsigned n)
 {
-	for (unsigned i = slot + n; node->level == 0 && i < node->count; i++)
-		leaf_copy(node, i - n, node, i);
-	for (unsigned i = slot + n; node->level > 0 && i < node->count; i++)
-		inner_copy(node, i - n, node, i);
-	node_truncate(node, node->count - n);
+	const unsigned count = node->count - n;
+
+	if (node->level == 0) {
+		for (unsigned i = slot; i < count; i++)
+			leaf_copy(node, i, node, i + n);
+	} else {
+		for (unsigned i = slot; i < count; i++)
+			inner_copy(node, i, node, i + n);
+	}
+	node_truncate(node, count);
 }
 
 /* Writes into `parent` what it must know of its child at `slot`. False: it knew that. */
@@ -290,6 +296,47 @@ static bool is_solid(const struct tree_node *leaf, unsigned slot, unsigned n)
 	return true;
 }
 
+/* The larger of the holes beside n ranges, one or none, which have others in the leaf on both
+ * sides. */
+static inline uint64_t hole_beside(const struct tree_node *leaf, unsigned slot, unsigned n)
+{
+	uint64_t below = leaf->leaf.start[slot] - leaf->leaf.end[slot - 1];
+
+	return n == 0 ? below : max_u64(below, leaf->leaf.start[slot + 1] - leaf->leaf.end[slot]);
+}
+
+static bool has_hole(const struct tree_node *leaf, uint64_t len)
+{
+	for (unsigned i = 1; i < leaf->count; i++) {
+		if (leaf->leaf.start[i] - leaf->leaf.end[i - 1] == len)
+			return true;
+	}
+	return false;
+}
+
+/* One hole has become another, and the leaf's first start and last end are what they were. Then
+ * only a hole that was the largest, and has become smaller, has to be looked for.
+ *
+ *	|AA|    before    |BB|    ->    |AA| |new|  after  |BB|  */
+static void path_refresh_hole(const struct range_tree *tree, uint64_t before, uint64_t after)
+{
+	const struct path *path = &tree->path;
+
+	if (after < before) {
+		if (before == path->node[1]->inner.gap[path->slot[1]] &&
+		    !has_hole(path->node[0], before))
+			path_refresh(tree, 0);
+		return;
+	}
+	for (unsigned level = 1; level < tree->height; level++) {
+		uint64_t *gap = &path->node[level]->inner.gap[path->slot[level]];
+
+		if (*gap >= after)
+			return;
+		*gap = after;
+	}
+}
+
 /* Splices within one leaf, if no node needs to be split or joined for it. */
 static bool leaf_splice(struct range_tree *tree, uint64_t addr, unsigned nold,
                         const struct range *new, unsigned nnew)
@@ -297,6 +344,9 @@ static bool leaf_splice(struct range_tree *tree, uint64_t addr, unsigned nold,
 	struct path *path = path_to(tree, addr);
 	struct tree_node *leaf = path->node[0];
 	unsigned slot = path->slot[0], count = leaf->count - nold + nnew;
+	bool one_hole = nold <= 1 && nnew <= 1 && slot > 0 && slot + nold < leaf->count &&
+	                tree->height > 1;
+	uint64_t before = 0;
 	bool same_holes;
 
 	if (slot + nold > leaf->count || count > VAS_TREE_LEAF ||
@@ -305,6 +355,8 @@ static bool leaf_splice(struct range_tree *tree, uint64_t addr, unsigned nold,
 	same_holes = nold > 0 && nnew > 0 && leaf->leaf.start[slot] == new[0].start &&
 	             leaf->leaf.end[slot + nold - 1] == new[nnew - 1].end &&
 	             is_solid(leaf, slot, nold);
+	if (one_hole)
+		before = hole_beside(leaf, slot, nold);
 	if (nnew > nold)
 		node_open(leaf, slot + nold, nnew - nold);
 	else if (nnew < nold)
@@ -313,20 +365,22 @@ static bool leaf_splice(struct range_tree *tree, uint64_t addr, unsigned nold,
 		leaf_set(leaf, slot + i, &new[i]);
 	tree->count = tree->count - nold + nnew;
 	path_stand(path, slot);
-	if (!same_holes || !is_solid(leaf, slot, nnew))
+	if (one_hole)
+		path_refresh_hole(tree, before, hole_beside(leaf, slot, nnew));
+	else if (!same_holes || !is_solid(leaf, slot, nnew))
 		path_refresh(tree, 0);
 	return true;
 }
 
-void range_tree_splice(struct range_tree *tree, uint64_t addr, unsigned nold,
-                       const struct range *new, unsigned nnew)
+/* Where nodes have to be split or joined. */
+static __attribute__((noinline)) void nodes_splice(struct range_tree *tree, uint64_t addr,
+                                                   unsigned nold, const struct range *new,
+                                                   unsigned nnew)
 {
 	unsigned kept = 0;
 
-	if (tree->root && leaf_splice(tree, addr, nold, new, nnew))
-		return;
 	/* A range that is split stays where it is, as its first part: only the others need room. */
-	kept = nold == 1 && nnew > 1 && leaf_splice(tree, addr, 1, new, 1);
+	kept = tree->root && nold == 1 && nnew > 1 && leaf_splice(tree, addr, 1, new, 1);
 	nold -= kept;
 	/* What goes for good goes first: one range in the place of several needs no node. */
 	for (; nold > nnew && nnew > 0; nold--)
@@ -337,6 +391,13 @@ void range_tree_splice(struct range_tree *tree, uint64_t addr, unsigned nold,
 		record_remove(tree, addr);
 	for (unsigned i = kept; i < nnew; i++)
 		record_insert(tree, &new[i]);
+}
+
+void range_tree_splice(struct range_tree *tree, uint64_t addr, unsigned nold,
+                       const struct range *new, unsigned nnew)
+{
+	if (!tree->root || !leaf_splice(tree, addr, nold, new, nnew))
+		nodes_splice(tree, addr, nold, new, nnew);
 }
 
 void range_tree_insert(struct range_tree *tree, const struct range *range)

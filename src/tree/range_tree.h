@@ -61,7 +61,19 @@ struct range_tree {
 	struct path path; /* to the position */
 };
 
-/* Takes the memory that `ninserts` insertions can need at the most. False: not to be had. */
+/* The nodes that `ninserts` insertions can need at the most: each splits every level once and may
+ * add a root; the tree can grow while the reserve is used up. */
+static inline unsigned range_tree_needs(const struct range_tree *tree, unsigned ninserts)
+{
+	return ninserts * (tree->height + 2);
+}
+
+static inline bool range_tree_has_reserve(const struct range_tree *tree, unsigned ninserts)
+{
+	return tree->nspare >= range_tree_needs(tree, ninserts);
+}
+
+/* Takes the memory for them. False: not to be had. */
 VAS_INTERNAL bool range_tree_reserve(struct range_tree *tree, unsigned ninserts);
 
 /* The range that holds addr or is the first above it: false if there is none. */
