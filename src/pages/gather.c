@@ -137,15 +137,21 @@ static void drop_pages(const struct gather *gather, uint32_t frame, uint32_t n)
 		frame_put_row(gather->frames, frame, n);
 }
 
-/* Drops a reference on a table, and with the last one those that its words hold. */
-static void drop_table(const struct gather *gather, uint32_t table, unsigned level)
+static void free_table(const struct gather *gather, uint32_t table, unsigned level);
+
+/* Drops a reference on a table; mostly others have it too, after a fork. */
+static inline void drop_table(const struct gather *gather, uint32_t table, unsigned level)
+{
+	if (frame_put(gather->frames, table))
+		free_table(gather, table, level);
+}
+
+/* With the last reference on a table go those that its words hold. */
+static void free_table(const struct gather *gather, uint32_t table, unsigned level)
 {
 	const uint64_t *word = frame_host(gather->frames, table);
-	unsigned live = gather->frames->frame[table].live;
 
-	if (!frame_put(gather->frames, table))
-		return;
-	for (; live > 0; word++) {
+	for (unsigned live = gather->frames->frame[table].live; live > 0; word++) {
 		uint32_t frame;
 
 		if (*word == 0)

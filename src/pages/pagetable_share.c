@@ -30,10 +30,10 @@ static inline unsigned share_words(const struct pagetable *pt, uint64_t *from, u
 {
 	const struct vas_format *format = pt->format;
 	const uint64_t frame_mask = format->frame_mask, phys_mask = format->phys_mask;
-	const uint64_t ro_mask = level > 0 ? format->table_ro_mask : format->leaf_ro_mask;
+	const uint64_t kept = ~(level > 0 ? format->table_ro_mask : format->leaf_ro_mask);
 	const uint64_t ro_bits = level > 0 ? format->table_ro_bits : format->leaf_ro_bits;
-	const uint64_t base = pt->frames->phys;
-	const unsigned phys_shift = format->phys_shift, page_shift = format->page_shift;
+	const uint64_t first = pt->frames->phys >> format->page_shift;
+	const unsigned shift = (unsigned)format->page_shift - format->phys_shift;
 	struct frame *const frame = pt->frames->frame;
 	const bool threads = pt->frames->port->threads;
 	const uint32_t zero = pt->zero;
@@ -45,9 +45,9 @@ static inline unsigned share_words(const struct pagetable *pt, uint64_t *from, u
 		if (level > 0 && (word & frame_mask) && !word_is_table(format, word)) {
 			shared = share_large(pt, word, level);
 		} else if (word & frame_mask) {
-			uint64_t index = (((word & phys_mask) << phys_shift) - base) >> page_shift;
+			uint64_t index = ((word & phys_mask) >> shift) - first;
 
-			shared = (word & ~ro_mask) | ro_bits;
+			shared = (word & kept) | ro_bits;
 			if (index != zero)
 				counter_add(&frame[index].refs, threads);
 		}
