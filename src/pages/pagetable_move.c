@@ -2,7 +2,12 @@
  *
  * A move takes, at every point, the largest step that both addresses allow: a run of words between
  * two tables of the highest level at which entries (tables, large leaves) go whole, down to runs of
- * leaves between leaf tables. Bytes and references are never touched.
+ * leaves between leaf tables. Bytes and references are never touched. A page that is alone in its
+ * tables goes with them:
+ *
+ *	[ word ]              [ 0 ]           [ 0 ]              [ word ]
+ *	    |                           ->                           |
+ *	 [ 0 page 0 0 ]                                           [ 0 page 0 0 ]
  *
  * SPDX-License-Identifier: MIT */
 #include "pages/pagetable.h"
@@ -11,19 +16,40 @@
 struct move {
 	struct pagetable *source, *target;
 	uint64_t from, to, len;
+	unsigned top;  /* the highest level at which from and to lie alike in their entries, */
+	unsigned lift; /* and at which no entry has something of both the source and the target */
 };
+
+/* Whether entries of this size have something of both ranges. */
+static bool has_both(const struct move *move, uint64_t span)
+{
+	return move->source == move->target &&
+	       align_down(move->from, span) < align_up(move->to + move->len, span) &&
+	       align_down(move->to, span) < align_up(move->from + move->len, span);
+}
+
+static struct move begin_move(struct pagetable *source, struct pagetable *target, uint64_t from,
+                              uint64_t to, uint64_t len)
+{
+	struct move move = {.source = source, .target = target, .from = from, .to = to, .len = len};
+
+	move.top = (unsigned)min_u64(source->top, target->top);
+	while (move.top > 0 && !is_aligned(from ^ to, format_span(source->format, move.top)))
+		move.top--;
+	move.lift = move.top;
+	while (move.lift > 0 && has_both(&move, format_span(source->format, move.lift)))
+		move.lift--;
+	return move;
+}
 
 /* The highest level at which entries can go whole from `done` on. */
 static unsigned level_at(const struct move *move, uint64_t done)
 {
 	const struct vas_format *format = move->source->format;
-	unsigned level = move->source->top;
+	unsigned level = move->top;
 
-	if (level > move->target->top)
-		level = move->target->top;
-	while (level > 0 &&
-	       (!is_aligned((move->from + done) | (move->to + done), format_span(format, level)) ||
-	        move->len - done < format_span(format, level)))
+	while (level > 0 && (!is_aligned(move->from + done, format_span(format, level)) ||
+	                     move->len - done < format_span(format, level)))
 		level--;
 	return level;
 }
@@ -36,6 +62,45 @@ struct move_step {
 	uint64_t len;
 	bool empty; /* nothing to move in this step */
 };
+
+/* How many of the n words at `spot` are not zero: what is shorter is counted, they or the rest. */
+static unsigned count_live(const struct pagetable *pt, struct spot spot, unsigned n)
+{
+	const uint64_t *first = table_words(pt, spot.table);
+	unsigned before = (unsigned)(spot.word - first);
+	unsigned after = format_entries(pt->format) - before - n;
+
+	if (n <= before + after)
+		return live_words(spot.word, n);
+	return pt->frames->frame[spot.table].live - live_words(first, before) -
+	       live_words(spot.word + n, after);
+}
+
+/* Whether the target has nothing where the entry of the step would go, one level up. */
+static bool is_free_above(const struct move *move, uint64_t done, unsigned level)
+{
+	struct spot spot = spot_find(move->target, move->to + done, level);
+
+	return *spot.word == 0;
+}
+
+/* A table that holds nothing but what goes is as good as one that goes whole, if nothing is in its
+ * place: then the entry that leads to it goes. Preparing and moving see the same: what has gone
+ * before from under the same entry lies in that place, nothing comes to where something goes from,
+ * and there is no pause: only what is out of step with the tables moves in parts. */
+static void lift_step(const struct move *move, uint64_t done, struct move_step *step)
+{
+	const struct pagetable *source = move->source;
+
+	while (step->level < move->lift &&
+	       count_live(source, step->source, step->nwords) ==
+	               source->frames->frame[step->source.table].live &&
+	       is_free_above(move, done, step->level + 1)) {
+		step->level++;
+		step->nwords = 1;
+		step->source = spot_find(source, move->from + done, step->level);
+	}
+}
 
 static struct move_step plan_step(const struct move *move, uint64_t done)
 {
@@ -59,13 +124,15 @@ static struct move_step plan_step(const struct move *move, uint64_t done)
 	step.len = n << format_shift(format, level);
 	step.empty = step.source.level == level &&
 	             move->source->frames->frame[step.source.table].live == 0;
+	if (step.source.level == level && !step.empty)
+		lift_step(move, done, &step);
 	return step;
 }
 
 bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target, uint64_t from,
                             uint64_t to, uint64_t len)
 {
-	struct move move = {source, target, from, to, len};
+	struct move move = begin_move(source, target, from, to, len);
 	uint64_t done = 0;
 
 	while (done < len) {
@@ -96,10 +163,11 @@ bool pagetable_prepare_move(struct pagetable *source, struct pagetable *target, 
 /* Counts the tables that it takes where nothing is: no more are needed where some are left. */
 bool pagetable_stock_move(struct pagetable *pt, uint64_t from, uint64_t to, uint64_t len)
 {
-	struct move move = {pt, pt, from, to, len};
+	struct move move = begin_move(pt, pt, from, to, len);
 	uint64_t counted[VAS_LEVELS_MAX] = {0}, done = 0; /* by level: the last one, and 1 */
 	unsigned n = 0;
 
+	move.lift = 0; /* faults may bring pages next to these, before they move */
 	while (done < len) {
 		struct move_step step = plan_step(&move, done);
 		struct spot source = {.level = step.level};
@@ -124,19 +192,6 @@ bool pagetable_stock_move(struct pagetable *pt, uint64_t from, uint64_t to, uint
 	return stock_fill(pt->stock, pt->stock->keep + n);
 }
 
-/* How many of the n words at `spot` are not zero: what is shorter is counted, they or the rest. */
-static unsigned count_live(const struct pagetable *pt, struct spot spot, unsigned n)
-{
-	const uint64_t *first = table_words(pt, spot.table);
-	unsigned before = (unsigned)(spot.word - first);
-	unsigned after = format_entries(pt->format) - before - n;
-
-	if (n <= before + after)
-		return live_words(spot.word, n);
-	return pt->frames->frame[spot.table].live - live_words(first, before) -
-	       live_words(spot.word + n, after);
-}
-
 /* Moves a run of words, `live` of which are not zero, from one table to another, or within one. */
 static void move_run(struct frame_pool *frames, struct spot from, struct spot to, unsigned n,
                      unsigned live)
@@ -152,7 +207,7 @@ static void move_run(struct frame_pool *frames, struct spot from, struct spot to
 void pagetable_move(struct pagetable *source, struct pagetable *target, uint64_t from, uint64_t to,
                     uint64_t len)
 {
-	struct move move = {source, target, from, to, len};
+	struct move move = begin_move(source, target, from, to, len);
 	bool hollow = false; /* a table was made for a run that holds nothing */
 	uint64_t done = 0;
 

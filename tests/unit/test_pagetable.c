@@ -170,6 +170,30 @@ static void an_aligned_move_takes_whole_entries(void **state)
 	end();
 }
 
+/* Then nothing is made, and nothing is let go of; but not to where it comes from. */
+static void a_page_alone_in_its_tables_moves_with_them(void **state)
+{
+	static const uint64_t to[] = {4, 12, 16, 64, 192, 253};
+
+	(void)state;
+	begin(&toy);
+	for (unsigned i = 0; i < sizeof(to) / sizeof(*to); i++) {
+		uint64_t tables;
+
+		mapped_set(&mapped, 0, 0, RIGHT_READ);
+		tables = pagemap_count_tables(&mapped.pm);
+		if (!mapped.pm.software && to[i] % 4 == 0)
+			vas_system_fail_after(unit.system, 0);
+		assert_true(mapped_try_move(&mapped, 0, to[i] * UNIT_PAGE, 4 * UNIT_PAGE));
+		vas_system_fail_after(unit.system, -1);
+		assert_mapped(&mapped);
+		assert_int_equal(pagemap_count_tables(&mapped.pm), tables);
+		mapped_clear(&mapped, 0, toy.task_size, false);
+		mapped.cached.n = 0;
+	}
+	end();
+}
+
 /* ---- Random steps in all geometries ---------------------------------------------------------- */
 
 /* A few pages on both sides of a boundary of a table of some level. */
@@ -415,6 +439,7 @@ int main(void)
 		cmocka_unit_test(a_move_to_next_door),
 		cmocka_unit_test(a_move_without_memory_changes_nothing),
 		cmocka_unit_test(an_aligned_move_takes_whole_entries),
+		cmocka_unit_test(a_page_alone_in_its_tables_moves_with_them),
 		cmocka_unit_test(random_steps_in_every_geometry),
 		cmocka_unit_test(a_gib_leaf_moves_whole_or_is_split),
 		cmocka_unit_test(a_gib_leaf_is_freed_whole),
