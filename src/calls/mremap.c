@@ -495,7 +495,7 @@ static int64_t move(struct plan *p)
 		renew_source(p);
 	else
 		leave_source(p);
-	hollow_note(space, &ends);
+	hollow_moved(space, p->old, p->new, &ends);
 	space->peak = max_u64(peak, space->size); /* both ends at once were only our way there */
 	if ((p->vma.flags & VAS_VM_LOCKED) && p->new_len > p->old_len)
 		p->later = (struct later){p->new + p->old_len, p->new + p->new_len};

@@ -17,11 +17,17 @@ static bool is_kept(const struct vas *space)
 	return space->system->settings.thp && !space->system->port.pages;
 }
 
+static bool has_notes(const struct vas *space)
+{
+	return space->hollow && space->hollow->count > 0;
+}
+
 static bool is_noted(const struct vas *space, uint64_t block)
 {
 	struct range note;
 
-	return space->hollow && range_tree_find(space->hollow, block, &note) && note.start <= block;
+	return has_notes(space) && range_tree_find(space->hollow, block, &note) &&
+	       note.start <= block;
 }
 
 bool hollow_at(const struct vas *space, uint64_t block)
@@ -81,7 +87,7 @@ static void remove_blocks(struct vas *space, uint64_t start, uint64_t end)
 {
 	struct range note;
 
-	while (space->hollow && start < end && range_tree_find(space->hollow, start, &note) &&
+	while (has_notes(space) && start < end && range_tree_find(space->hollow, start, &note) &&
 	       note.start < end) {
 		struct range rest[2];
 		unsigned n = 0;
@@ -117,15 +123,23 @@ void hollow_watch(struct vas *space, uint64_t start, uint64_t end, struct hollow
 		watch_block(space, high, ends);
 }
 
+/* A block in which something was: whether nothing is there now. Then it is noted, if a vma is. */
+static bool note_if_empty(struct vas *space, uint64_t block)
+{
+	uint64_t end = block + block_size(space);
+
+	if (!pagemap_is_empty(&space->pages, block, end))
+		return false;
+	if (space_has_vma(space, block, end))
+		add_block(space, block);
+	return true;
+}
+
 void hollow_note(struct vas *space, const struct hollow_ends *ends)
 {
 	space_assert_locked(space);
-	for (unsigned i = 0; i < ends->n; i++) {
-		uint64_t block = ends->block[i], end = block + block_size(space);
-
-		if (pagemap_is_empty(&space->pages, block, end) && space_has_vma(space, block, end))
-			add_block(space, block);
-	}
+	for (unsigned i = 0; i < ends->n; i++)
+		note_if_empty(space, ends->block[i]);
 }
 
 /* Finds the next small page or mark, or whatever there is. */
@@ -183,7 +197,7 @@ void hollow_unmapped(struct vas *space, uint64_t start, uint64_t end)
 	uint64_t size = block_size(space);
 
 	space_assert_locked(space);
-	if (!space->hollow || start >= end)
+	if (!has_notes(space) || start >= end)
 		return;
 	hollow_forget(space, start, end);
 	forget_unmapped(space, align_down(start, size));
@@ -217,7 +231,7 @@ static void shift_notes(const struct shift *shift)
 	struct range note;
 
 	for (uint64_t addr = shift->from;
-	     space->hollow && addr < shift->end && range_tree_find(space->hollow, addr, &note) &&
+	     has_notes(space) && addr < shift->end && range_tree_find(space->hollow, addr, &note) &&
 	     note.start < shift->end;
 	     addr = block + size) {
 		block = align_down(max_u64(addr, note.start), size);
@@ -225,7 +239,7 @@ static void shift_notes(const struct shift *shift)
 	}
 }
 
-/* Tables of which a part moves; what does not fit the borders of blocks moves in parts. */
+/* Tables that move in parts, since what moves does not fit the borders of blocks. */
 static void shift_tables(const struct shift *shift, uint64_t start, uint64_t end)
 {
 	struct vas *space = shift->space;
@@ -241,21 +255,28 @@ void hollow_move(struct vas *space, uint64_t from, uint64_t to, uint64_t len, bo
 {
 	struct shift shift = {space, from, to, from + len, stays};
 	uint64_t size = block_size(space);
-	uint64_t first = align_down(from, size), last = align_up(from + len, size);
 
 	space_assert_locked(space);
 	if (!is_kept(space) || len == 0)
 		return;
 	shift_notes(&shift);
-	if (is_aligned(to - from, size)) {
-		if (first < from)
-			shift_tables(&shift, first, first + size);
-		if (last > from + len)
-			shift_tables(&shift, last - size, last);
-		if (stays) /* whole tables have moved */
-			hollow_forget(space, from, from + len);
-	} else if (space->system->settings.thp_enabled != VAS_THP_NEVER) {
-		shift_tables(&shift, first, last);
+	if (!is_aligned(to - from, size)) {
+		if (space->system->settings.thp_enabled != VAS_THP_NEVER)
+			shift_tables(&shift, align_down(from, size), align_up(from + len, size));
+	} else if (stays) { /* whole tables move */
+		hollow_forget(space, from, from + len);
+	}
+}
+
+/* If all has gone from a block, it was in the part that moved. */
+void hollow_moved(struct vas *space, uint64_t from, uint64_t to, const struct hollow_ends *ends)
+{
+	bool same_parts = is_aligned(to - from, block_size(space));
+
+	space_assert_locked(space);
+	for (unsigned i = 0; i < ends->n; i++) {
+		if (!note_if_empty(space, ends->block[i]) && same_parts)
+			note_if_empty(space, ends->block[i] - from + to);
 	}
 }
 

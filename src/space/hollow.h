@@ -38,9 +38,13 @@ VAS_INTERNAL void hollow_forget(struct vas *space, uint64_t start, uint64_t end)
 /* Vmas of [start, end) have gone, and their pages with them. */
 VAS_INTERNAL void hollow_unmapped(struct vas *space, uint64_t start, uint64_t end);
 
-/* Pages are about to move; `stays`: the source is not unmapped then. */
+/* Pages are about to move, and have moved; `stays`: the source is not unmapped then. Tables of
+ * which a part moves are made at the target even if no page lies in that part: those at the ends of
+ * the source have been watched. */
 VAS_INTERNAL void hollow_move(struct vas *space, uint64_t from, uint64_t to, uint64_t len,
                               bool stays);
+VAS_INTERNAL void hollow_moved(struct vas *space, uint64_t from, uint64_t to,
+                               const struct hollow_ends *ends);
 
 /* A child gets the tables of [start, end). */
 VAS_INTERNAL void hollow_fork(struct vas *child, const struct vas *parent, uint64_t start,
