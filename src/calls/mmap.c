@@ -20,17 +20,30 @@
 	 VAS_MAP_NORESERVE | VAS_MAP_POPULATE | VAS_MAP_NONBLOCK | VAS_MAP_STACK |     \
 	 VAS_MAP_HUGETLB | VAS_MAP_32BIT | (VAS_MAP_HUGE_MASK >> 1) << VAS_MAP_HUGE_SHIFT)
 
-/* One call on its way: what was asked for, and what has been decided. */
-struct mapping {
+/* What is asked for; it stays as it is. */
+struct map_request {
 	struct vas *space;
-	uint64_t addr, len, offset; /* len rounded up to pages */
-	uint64_t map;               /* MAP_* */
-	struct vas_file *file;      /* NULL: anonymous */
-	unsigned level;             /* of the pages: not 0 for MAP_HUGETLB */
-	bool shared_anon;           /* needs an object of its own */
-	uint64_t flags;             /* VAS_VM_* of the new vma */
-	struct unmap replaced;      /* what is in its place, */
-	struct unmap_ready *ready;  /* when there is memory to unmap it */
+	uint64_t addr, len, prot;
+	uint64_t map;          /* MAP_* */
+	struct vas_file *file; /* NULL: anonymous */
+	uint64_t offset;
+};
+
+/* What has been decided, one field after the other. */
+struct map_plan {
+	const struct map_request *asked;
+	struct vas *space;
+	struct vas_file *file;     /* NULL: anonymous */
+	uint64_t offset;           /* in it */
+	unsigned level;            /* of the pages: not 0 for MAP_HUGETLB */
+	uint64_t len;              /* rounded up to pages */
+	uint64_t npages;           /* the same */
+	uint64_t addr;             /* where it goes, */
+	struct unmap replaced;     /* what is there, */
+	struct unmap_ready *ready; /* when there is memory to unmap it */
+	uint64_t flags;            /* VAS_VM_* of the new vma */
+	bool shared_anon;          /* needs an object of its own */
+	struct later later;        /* what is to be populated */
 };
 
 uint64_t mmap_prot_flags(const struct vas *space, uint64_t prot)
@@ -58,15 +71,22 @@ static uint64_t map_flags(const struct vas *space, uint64_t map)
 	return flags;
 }
 
-/* ---- Checks --------------------------------------------------------------------------------- */
+static bool is_shared(const struct map_request *asked)
+{
+	uint64_t type = asked->map & VAS_MAP_TYPE;
+
+	return type == VAS_MAP_SHARED || type == VAS_MAP_SHARED_VALIDATE;
+}
+
+/* ---- Size and place ------------------------------------------------------------------------- */
 
 /* The level of the huge pages asked for; 0: there are none of this size, or it is a file. */
-static unsigned huge_level(const struct mapping *m)
+static unsigned huge_level(const struct map_plan *p)
 {
-	const struct vas_format *format = m->space->system->format;
-	unsigned shift = (unsigned)(m->map >> VAS_MAP_HUGE_SHIFT) & VAS_MAP_HUGE_MASK;
+	const struct vas_format *format = p->space->system->format;
+	unsigned shift = (unsigned)(p->asked->map >> VAS_MAP_HUGE_SHIFT) & VAS_MAP_HUGE_MASK;
 
-	if (m->file)
+	if (p->file)
 		return 0;
 	if (shift == 0)
 		return 1;
@@ -77,31 +97,35 @@ static unsigned huge_level(const struct mapping *m)
 	return 0;
 }
 
-static int64_t check_length(struct mapping *m, uint64_t len)
+/* What is mapped, and how much of it. */
+static int64_t decide_length(struct map_plan *p)
 {
-	struct vas *space = m->space;
-	uint64_t first = space_pages(space, m->offset);
+	const struct vas *space = p->space;
+	uint64_t len = p->asked->len, first = space_pages(space, p->asked->offset);
+	bool anonymous = p->asked->map & VAS_MAP_ANONYMOUS;
 
-	if (!m->file && !(m->map & VAS_MAP_ANONYMOUS))
+	if (!space_is_aligned(space, p->asked->offset))
+		return -VAS_EINVAL;
+	if (!anonymous && !p->asked->file)
 		return -VAS_EBADF;
-	if (m->map & VAS_MAP_ANONYMOUS)
-		m->file = NULL;
-	if (m->map & VAS_MAP_HUGETLB) {
-		m->level = huge_level(m);
-		if (m->level == 0)
+	p->file = anonymous ? NULL : p->asked->file;
+	p->level = 0;
+	if (p->asked->map & VAS_MAP_HUGETLB) {
+		p->level = huge_level(p);
+		if (p->level == 0)
 			return -VAS_EINVAL;
-		len = align_up(len, format_span(space->system->format, m->level));
+		len = align_up(len, format_span(space->system->format, p->level));
 	}
+	p->offset = p->file || p->level > 0 ? p->asked->offset : 0;
 	if (len == 0)
 		return -VAS_EINVAL;
-	m->len = space_align(space, len);
-	if (m->len == 0)
+	p->len = space_align(space, len);
+	p->npages = space_pages(space, p->len);
+	if (p->len == 0)
 		return -VAS_ENOMEM;
-	if (first + space_pages(space, m->len) < first)
+	if (first + p->npages < first)
 		return -VAS_EOVERFLOW;
-	if (space->tree.count > space->system->settings.max_map_count)
-		return -VAS_ENOMEM;
-	return 0;
+	return space->tree.count > space->system->settings.max_map_count ? -VAS_ENOMEM : 0;
 }
 
 /* Like MAP_32BIT, a flag of x86-64 alone. */
@@ -110,20 +134,21 @@ static bool has_above_4g(const struct vas *space)
 	return space->system->format->map_32bit && linux_map_above4g(space);
 }
 
-static int64_t choose_address(struct mapping *m)
+static int64_t choose_address(struct map_plan *p)
 {
-	struct vas *space = m->space;
-	bool noreplace = (m->map & VAS_MAP_FIXED_NOREPLACE) && linux_map_fixed_noreplace(space);
+	struct vas *space = p->space;
+	uint64_t map = p->asked->map;
+	bool noreplace = (map & VAS_MAP_FIXED_NOREPLACE) && linux_map_fixed_noreplace(space);
 	struct place place = {
-		.hint = m->addr,
-		.len = m->len,
-		.fixed = (m->map & VAS_MAP_FIXED) || noreplace,
-		.map_32bit = (m->map & VAS_MAP_32BIT) && space->system->format->map_32bit,
-		.above_4g = (m->map & VAS_MAP_ABOVE4G) && has_above_4g(space),
-		.shared = m->map & VAS_MAP_SHARED,
-		.file = m->file,
-		.offset = m->offset,
-		.level = m->level,
+		.hint = p->asked->addr,
+		.len = p->len,
+		.fixed = (map & VAS_MAP_FIXED) || noreplace,
+		.map_32bit = (map & VAS_MAP_32BIT) && space->system->format->map_32bit,
+		.above_4g = (map & VAS_MAP_ABOVE4G) && has_above_4g(space),
+		.shared = map & VAS_MAP_SHARED,
+		.file = p->file,
+		.offset = p->asked->offset,
+		.level = p->level,
 	};
 	int64_t addr;
 
@@ -135,17 +160,18 @@ static int64_t choose_address(struct mapping *m)
 	addr = space_place(space, &place);
 	if (addr < 0)
 		return addr;
-	m->addr = (uint64_t)addr;
-	munmap_look(&m->replaced, space, m->addr, m->addr + m->len);
-	return noreplace && m->replaced.mapped ? -VAS_EEXIST : 0;
+	p->addr = (uint64_t)addr;
+	munmap_look(&p->replaced, space, p->addr, p->addr + p->len);
+	return noreplace && p->replaced.mapped ? -VAS_EEXIST : 0;
 }
 
-static int64_t check_lock(const struct mapping *m)
+/* ---- Checks --------------------------------------------------------------------------------- */
+
+static int64_t check_lock(const struct map_plan *p)
 {
-	if ((m->map & VAS_MAP_LOCKED) && !space_can_lock(m->space))
+	if ((p->asked->map & VAS_MAP_LOCKED) && !space_can_lock(p->space))
 		return -VAS_EPERM;
-	if ((m->flags & VAS_VM_LOCKED) &&
-	    !space_can_lock_pages(m->space, space_pages(m->space, m->len)))
+	if ((p->flags & VAS_VM_LOCKED) && !space_can_lock_pages(p->space, p->npages))
 		return -VAS_EAGAIN;
 	return 0;
 }
@@ -157,254 +183,259 @@ static uint64_t known_flags_of(const struct vas *space)
 }
 
 /* The end of a regular file is a signed number; a device's offsets have all 64 bits. */
-static bool is_past_file_end(const struct mapping *m)
+static bool is_past_file_end(const struct map_plan *p)
 {
-	uint64_t max = m->file->info.mode & VAS_FILE_NOMAP ? UINT64_MAX : INT64_MAX;
+	uint64_t max = p->file->info.mode & VAS_FILE_NOMAP ? UINT64_MAX : INT64_MAX;
 
-	return m->len > max ||
-	       space_pages(m->space, m->offset) > space_pages(m->space, max - m->len);
+	return p->len > max ||
+	       space_pages(p->space, p->offset) > space_pages(p->space, max - p->len);
 }
 
-static int64_t check_shared_file(struct mapping *m)
+/* How a file may be shared. */
+static int64_t check_file_type(const struct map_plan *p)
 {
-	uint32_t mode = m->file->info.mode;
-
-	if ((m->flags & VAS_VM_WRITE) && !(mode & VAS_FILE_WRITE))
-		return -VAS_EACCES;
-	m->flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
-	if (!(mode & VAS_FILE_WRITE))
-		m->flags &= ~(VAS_VM_MAYWRITE | VAS_VM_SHARED);
-	return 0;
-}
-
-static int64_t check_file(struct mapping *m)
-{
-	uint32_t mode = m->file->info.mode;
-	int64_t err = 0;
-
-	if (is_past_file_end(m))
-		return -VAS_EOVERFLOW;
-	switch (m->map & VAS_MAP_TYPE) {
+	switch (p->asked->map & VAS_MAP_TYPE) {
 	case VAS_MAP_SHARED_VALIDATE:
-		if (!linux_map_shared_validate(m->space))
+		if (!linux_map_shared_validate(p->space))
 			return -VAS_EINVAL;
-		if (m->map & ~known_flags_of(m->space))
+		if (p->asked->map & ~known_flags_of(p->space))
 			return -VAS_EOPNOTSUPP;
-		err = check_shared_file(m);
 		break;
 	case VAS_MAP_SHARED:
-		err = check_shared_file(m);
-		break;
 	case VAS_MAP_PRIVATE:
 		break;
 	default:
 		return -VAS_EINVAL;
 	}
+	if (is_shared(p->asked) && (p->flags & VAS_VM_WRITE) &&
+	    !(p->file->info.mode & VAS_FILE_WRITE))
+		return -VAS_EACCES;
+	return 0;
+}
+
+static int64_t check_file(const struct map_plan *p)
+{
+	uint32_t mode = p->file->info.mode;
+	int64_t err;
+
+	if (is_past_file_end(p))
+		return -VAS_EOVERFLOW;
+	err = check_file_type(p);
 	if (err)
 		return err;
 	if (!(mode & VAS_FILE_READ))
 		return -VAS_EACCES;
-	if (mode & VAS_FILE_NOEXEC) {
-		if (m->flags & VAS_VM_EXEC)
-			return -VAS_EPERM;
-		m->flags &= ~VAS_VM_MAYEXEC;
-	}
-	if (mode & VAS_FILE_NOMAP || !m->file->object)
+	if ((mode & VAS_FILE_NOEXEC) && (p->flags & VAS_VM_EXEC))
+		return -VAS_EPERM;
+	if (mode & VAS_FILE_NOMAP || !p->file->object)
 		return -VAS_ENODEV;
-	return m->flags & VAS_VM_GROWSDOWN ? -VAS_EINVAL : 0;
+	return p->flags & VAS_VM_GROWSDOWN ? -VAS_EINVAL : 0;
 }
 
 /* Huge pages are a file to Linux, if one without a name. */
-static int64_t check_hugetlb_type(struct mapping *m)
+static int64_t check_hugetlb_type(const struct map_plan *p)
 {
-	switch (m->map & VAS_MAP_TYPE) {
+	switch (p->asked->map & VAS_MAP_TYPE) {
 	case VAS_MAP_SHARED_VALIDATE:
-		if (m->map & ~known_flags_of(m->space))
+		if (p->asked->map & ~known_flags_of(p->space))
 			return -VAS_EOPNOTSUPP;
-		m->flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
 		break;
 	case VAS_MAP_SHARED:
-		m->flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
-		break;
 	case VAS_MAP_PRIVATE:
 		break;
 	default:
 		return -VAS_EINVAL;
 	}
-	if ((m->flags & VAS_VM_GROWSDOWN) ||
-	    !is_aligned(m->offset, format_span(m->space->system->format, m->level)))
+	if ((p->flags & VAS_VM_GROWSDOWN) ||
+	    !is_aligned(p->offset, format_span(p->space->system->format, p->level)))
 		return -VAS_EINVAL;
-	m->flags |= VAS_VM_HUGETLB | VAS_VM_DONTEXPAND;
 	return 0;
 }
 
-static int64_t check_anonymous(struct mapping *m)
+static int64_t check_anonymous(const struct map_plan *p)
 {
-	m->offset = 0;
-	switch (m->map & VAS_MAP_TYPE) {
+	bool grows = p->flags & VAS_VM_GROWSDOWN;
+
+	switch (p->asked->map & VAS_MAP_TYPE) {
 	case VAS_MAP_SHARED:
-		if (m->flags & VAS_VM_GROWSDOWN)
-			return -VAS_EINVAL;
-		m->flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
-		return 0;
+		return grows ? -VAS_EINVAL : 0;
 	case VAS_MAP_DROPPABLE:
-		if (!linux_map_droppable(m->space))
+		if (!linux_map_droppable(p->space))
 			return -VAS_EINVAL;
-		if ((m->map & VAS_MAP_LOCKED) || (m->flags & VAS_VM_GROWSDOWN))
-			return -VAS_EINVAL;
-		m->flags |= VAS_VM_DROPPABLE | VAS_VM_NORESERVE | VAS_VM_WIPEONFORK |
-		            VAS_VM_DONTDUMP;
-		return 0;
+		return grows || (p->asked->map & VAS_MAP_LOCKED) ? -VAS_EINVAL : 0;
 	case VAS_MAP_PRIVATE:
 		return 0;
 	}
 	return -VAS_EINVAL;
 }
 
+static int64_t check_kind(const struct map_plan *p)
+{
+	if (p->level > 0)
+		return check_hugetlb_type(p);
+	return p->file ? check_file(p) : check_anonymous(p);
+}
+
+/* The flags of the vma, now that what it is of is known to allow them. */
+static uint64_t kind_flags(const struct map_plan *p)
+{
+	uint64_t flags = p->flags;
+
+	if (is_shared(p->asked))
+		flags |= VAS_VM_SHARED | VAS_VM_MAYSHARE;
+	if (p->level > 0)
+		return flags | VAS_VM_HUGETLB | VAS_VM_DONTEXPAND;
+	if (!p->file)
+		return (p->asked->map & VAS_MAP_TYPE) != VAS_MAP_DROPPABLE
+		               ? flags
+		               : flags | VAS_VM_DROPPABLE | VAS_VM_NORESERVE | VAS_VM_WIPEONFORK |
+		                         VAS_VM_DONTDUMP;
+	if (is_shared(p->asked) && !(p->file->info.mode & VAS_FILE_WRITE))
+		flags &= ~(VAS_VM_MAYWRITE | VAS_VM_SHARED);
+	if (p->file->info.mode & VAS_FILE_NOEXEC)
+		flags &= ~VAS_VM_MAYEXEC;
+	return flags;
+}
+
 /* ---- Mapping -------------------------------------------------------------------------------- */
 
 /* Keeps pages of the pool for a mapping of huge pages; asked last, as for shared memory. */
-static int64_t reserve_hugetlb(struct mapping *m)
+static int64_t reserve_hugetlb(struct map_plan *p)
 {
-	struct vas_system *system = m->space->system;
-	uint64_t npages = m->len >> format_shift(system->format, m->level);
+	struct vas_system *system = p->space->system;
+	uint64_t npages = p->len >> format_shift(system->format, p->level);
 
-	if (m->flags & VAS_VM_NORESERVE)
+	if (p->flags & VAS_VM_NORESERVE)
 		return 0;
-	if (!system_reserve_huge(system, m->file->object, npages))
+	if (!system_reserve_huge(system, p->file->object, npages))
 		return -VAS_ENOMEM;
-	if (!(m->flags & VAS_VM_SHARED))
-		m->flags |= VAS_VM_HUGE_OWNER;
+	if (!(p->flags & VAS_VM_SHARED))
+		p->flags |= VAS_VM_HUGE_OWNER;
 	return 0;
 }
 
 /* Limits and commit charge for the mapping less what it replaces. */
-static int64_t admit(struct mapping *m)
+static int64_t admit(struct map_plan *p)
 {
-	struct vas *space = m->space;
-	uint64_t npages = space_pages(space, m->len);
+	struct vas *space = p->space;
 
-	if (!space_can_expand(space, m->flags, npages - m->replaced.npages))
+	if (!space_can_expand(space, p->flags, p->npages - p->replaced.npages))
 		return -VAS_ENOMEM;
-	if (!vma_is_accountable(m->flags))
+	if (!vma_is_accountable(p->flags))
 		return 0;
-	m->flags |= VAS_VM_ACCOUNT;
-	if (!space_charge(space, npages - m->replaced.charged))
+	p->flags |= VAS_VM_ACCOUNT;
+	if (!space_charge(space, p->npages - p->replaced.charged))
 		return -VAS_ENOMEM;
 	/* What is replaced gives its charge back in a moment. */
-	if (m->replaced.charged > 0)
-		space_recharge(space, m->replaced.charged);
+	if (p->replaced.charged > 0)
+		space_recharge(space, p->replaced.charged);
 	return 0;
 }
 
 /* Linux charges shared memory last, when what it replaces is already gone. */
-static int64_t charge_shared(struct mapping *m)
+static int64_t charge_shared(struct map_plan *p)
 {
-	uint64_t npages = space_pages(m->space, m->len);
-
-	if (m->flags & VAS_VM_NORESERVE)
+	if (p->flags & VAS_VM_NORESERVE)
 		return 0;
-	if (!space_charge(m->space, npages))
+	if (!space_charge(p->space, p->npages))
 		return -VAS_ENOMEM;
-	m->file->object->charged = npages;
+	p->file->object->charged = p->npages;
 	return 0;
 }
 
 /* The file behind the mapping, with a reference for the vma. */
-static int64_t take_file(struct mapping *m)
+static int64_t take_file(struct map_plan *p)
 {
-	if (m->level > 0)
-		m->file = file_hugetlb(m->space->system, space_slab(m->space), m->level, m->len);
-	else if (m->shared_anon)
-		m->file = file_shared_anon(m->space->system, space_slab(m->space),
-		                           space_pages(m->space, m->len));
-	else if (m->file)
-		file_get(m->file);
+	if (p->level > 0)
+		p->file = file_hugetlb(p->space->system, space_slab(p->space), p->level, p->len);
+	else if (p->shared_anon)
+		p->file = file_shared_anon(p->space->system, space_slab(p->space), p->npages);
+	else if (p->file)
+		file_get(p->file);
 	else
 		return 0;
-	return m->file ? 0 : -VAS_ENOMEM;
+	return p->file ? 0 : -VAS_ENOMEM;
 }
 
 /* The vma to come. */
-static struct vma new_vma(const struct mapping *m)
+static struct vma new_vma(const struct map_plan *p)
 {
 	return (struct vma){
-		.start = m->addr,
-		.end = m->addr + m->len,
-		.flags = m->flags,
-		.file = m->file,
-		.pgoff = space_pages(m->space, m->file ? m->offset : m->addr),
+		.start = p->addr,
+		.end = p->addr + p->len,
+		.flags = p->flags,
+		.file = p->file,
+		.pgoff = space_pages(p->space, p->file ? p->offset : p->addr),
 	};
 }
 
 /* Whether Linux may still refuse the mapping when what it replaces is gone. */
-static bool is_refused_late(const struct mapping *m)
+static bool is_refused_late(const struct map_plan *p)
 {
-	return m->level > 0 || m->shared_anon;
+	return p->level > 0 || p->shared_anon;
 }
 
 /* Pages that are elsewhere: one step puts the new in the place of the old, but where a later
  * refusal is to leave a hole. */
-static int64_t replace_elsewhere(struct mapping *m)
+static int64_t replace_elsewhere(struct map_plan *p)
 {
-	struct vas *space = m->space;
-	struct vma vma = new_vma(m);
+	struct vas *space = p->space;
+	struct vma vma = new_vma(p);
 	int64_t err = 0;
 
 	if (!space_is_elsewhere(space))
 		return 0;
-	if (!is_refused_late(m))
-		err = elsewhere_map(space, &vma, m->map);
-	else if (m->replaced.mapped)
+	if (!is_refused_late(p))
+		err = elsewhere_map(space, &vma, p->asked->map);
+	else if (p->replaced.mapped)
 		err = elsewhere_unmap(space, vma.start, vma.end);
-	if (err && (m->flags & VAS_VM_ACCOUNT))
-		space_uncharge(space, space_pages(space, m->len));
+	if (err && (p->flags & VAS_VM_ACCOUNT))
+		space_uncharge(space, p->npages);
 	return err;
 }
 
 /* Linux before 6.12 tests the limits, unmaps, and then asks for all of the charge. */
-static int64_t make_room_first(struct mapping *m)
+static int64_t make_room_first(struct map_plan *p)
 {
-	struct vas *space = m->space;
+	struct vas *space = p->space;
 	const struct unmap_checked *checked = NULL;
-	struct unmap *replaced = &m->replaced;
-	uint64_t npages = space_pages(space, m->len);
+	struct unmap *replaced = &p->replaced;
 	struct vma vma;
 	int64_t err;
 
-	if (!space_can_expand(space, m->flags, npages - munmap_pages(replaced)))
+	if (!space_can_expand(space, p->flags, p->npages - munmap_pages(replaced)))
 		return -VAS_ENOMEM;
-	err = replaced->mapped ? munmap_check(m->ready, &checked) : 0;
+	err = replaced->mapped ? munmap_check(p->ready, &checked) : 0;
 	if (!err && replaced->mapped)
 		err = elsewhere_unmap(space, replaced->start, replaced->end);
 	if (err)
 		return err == -VAS_EPERM ? err : -VAS_ENOMEM;
 	if (checked)
 		munmap_commit(checked);
-	if (vma_is_accountable(m->flags)) {
-		m->flags |= VAS_VM_ACCOUNT;
-		if (!space_charge(space, npages))
+	if (vma_is_accountable(p->flags)) {
+		p->flags |= VAS_VM_ACCOUNT;
+		if (!space_charge(space, p->npages))
 			return -VAS_ENOMEM;
 	}
-	vma = new_vma(m);
-	if (!is_refused_late(m))
-		err = elsewhere_map(space, &vma, m->map);
-	if (err && (m->flags & VAS_VM_ACCOUNT))
-		space_uncharge(space, npages);
+	vma = new_vma(p);
+	if (!is_refused_late(p))
+		err = elsewhere_map(space, &vma, p->asked->map);
+	if (err && (p->flags & VAS_VM_ACCOUNT))
+		space_uncharge(space, p->npages);
 	return err;
 }
 
 /* Unmaps what is in the place of the mapping, once that has been admitted. */
-static int64_t make_room(struct mapping *m)
+static int64_t make_room(struct map_plan *p)
 {
 	const struct unmap_checked *checked = NULL;
-	int64_t err = m->replaced.mapped ? munmap_check(m->ready, &checked) : 0;
+	int64_t err = p->replaced.mapped ? munmap_check(p->ready, &checked) : 0;
 
 	if (err)
 		return err;
-	err = admit(m);
+	err = admit(p);
 	if (!err) {
-		err = replace_elsewhere(m);
+		err = replace_elsewhere(p);
 		if (err)
 			return err;
 	}
@@ -415,126 +446,120 @@ static int64_t make_room(struct mapping *m)
 	return err;
 }
 
-static int64_t map_region(struct mapping *m)
+static int64_t map_region(struct map_plan *p)
 {
-	struct vas *space = m->space;
-	uint64_t npages = space_pages(space, m->len);
+	struct vas *space = p->space;
 	struct vma vma;
 	int64_t err;
 
-	m->shared_anon = !m->file && m->level == 0 && (m->flags & VAS_VM_SHARED);
-	m->ready = munmap_reserve(&m->replaced);
-	if (!m->ready)
+	p->ready = munmap_reserve(&p->replaced);
+	if (!p->ready)
 		return -VAS_ENOMEM;
-	err = take_file(m);
+	err = take_file(p);
 	if (err)
 		return err;
-	err = linux_mmap_admits_first(space) ? make_room(m) : make_room_first(m);
-	if (!err && m->level > 0)
-		err = reserve_hugetlb(m);
-	else if (!err && m->shared_anon)
-		err = charge_shared(m);
-	vma = new_vma(m);
-	if (!err && is_refused_late(m))
-		err = elsewhere_map(space, &vma, m->map);
+	err = linux_mmap_admits_first(space) ? make_room(p) : make_room_first(p);
+	if (!err && p->level > 0)
+		err = reserve_hugetlb(p);
+	else if (!err && p->shared_anon)
+		err = charge_shared(p);
+	vma = new_vma(p);
+	if (!err && is_refused_late(p))
+		err = elsewhere_map(space, &vma, p->asked->map);
 	if (err) {
-		if (m->file)
-			vas_file_put(m->file);
+		if (p->file)
+			vas_file_put(p->file);
 		return err;
 	}
-
 	vma_place(space, &vma, JOIN_BOTH);
-	space_count(space, m->flags, npages);
-	if ((m->flags & VMA_LOCKS) && !vma_is_lockable(m->flags) &&
-	    (!(m->flags & VAS_VM_DROPPABLE) || linux_droppable_stays_unlocked(space))) {
+	space_count(space, p->flags, p->npages);
+	if ((p->flags & VMA_LOCKS) && !vma_is_lockable(p->flags) &&
+	    (!(p->flags & VAS_VM_DROPPABLE) || linux_droppable_stays_unlocked(space))) {
 		/* Linux takes the lock back only after it has looked for a neighbour to join. */
 		vma.flags &= ~(uint64_t)VMA_LOCKS;
 		vma_replace(space, vma.start, &vma);
-		m->flags = vma.flags;
+		p->flags = vma.flags;
 	}
-	if (m->flags & VAS_VM_LOCKED)
-		space->locked += npages;
+	if (p->flags & VAS_VM_LOCKED)
+		space->locked += p->npages;
 	return 0;
 }
 
-static int64_t map_memory(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot,
-                          uint64_t flags, struct vas_file *file, uint64_t offset,
-                          struct later *later)
+/* What was asked for about rights, pages and limits; and what comes of it. */
+static int64_t decide_flags(struct map_plan *p)
 {
-	struct mapping m = {
-		.space = space,
-		.addr = addr,
-		.offset = offset,
-		.map = flags,
-		.file = file,
-	};
-	int64_t err = space_is_aligned(space, offset) ? 0 : -VAS_EINVAL;
+	const struct map_request *asked = p->asked;
+	struct vas *space = p->space;
 	struct vma vma;
+	int64_t err;
+
+	p->flags = mmap_prot_flags(space, asked->prot) | map_flags(space, asked->map) |
+	           space->def_flags | VAS_VM_MAYREAD | VAS_VM_MAYWRITE | VAS_VM_MAYEXEC;
+	err = check_lock(p);
+	if (err)
+		return err;
+	err = check_kind(p);
+	if (err)
+		return err;
+	p->flags = kind_flags(p);
+	if ((asked->map & VAS_MAP_NORESERVE) && space->system->settings.overcommit_memory != 2)
+		p->flags |= VAS_VM_NORESERVE;
+	if (prctl_refuses_exec(space, VAS_VM_EXEC, p->flags))
+		return -VAS_EACCES;
+	vma = new_vma(p);
+	p->flags |= prctl_merges(space, &vma);
+	p->shared_anon = !p->file && p->level == 0 && (p->flags & VAS_VM_SHARED);
+	return 0;
+}
+
+static int64_t map_memory(struct map_plan *p)
+{
+	const uint64_t map = p->asked->map;
+	int64_t err = decide_length(p);
 	bool locked;
 
-	if (!err)
-		err = check_length(&m, len);
-	if (!err)
-		err = choose_address(&m);
 	if (err)
 		return err;
-	m.flags = mmap_prot_flags(space, prot) | map_flags(space, flags) | space->def_flags |
-	          VAS_VM_MAYREAD | VAS_VM_MAYWRITE | VAS_VM_MAYEXEC;
-	err = check_lock(&m);
-	if (!err)
-		err = m.level > 0 ? check_hugetlb_type(&m)
-		      : m.file    ? check_file(&m)
-		                  : check_anonymous(&m);
+	err = choose_address(p);
 	if (err)
 		return err;
-	if ((flags & VAS_MAP_NORESERVE) && space->system->settings.overcommit_memory != 2)
-		m.flags |= VAS_VM_NORESERVE;
-	if (prctl_refuses_exec(space, VAS_VM_EXEC, m.flags))
-		return -VAS_EACCES;
-	vma = new_vma(&m);
-	m.flags |= prctl_merges(space, &vma);
-	locked = m.flags & VAS_VM_LOCKED;
-	err = map_region(&m);
+	err = decide_flags(p);
 	if (err)
 		return err;
-	if (locked || (flags & (VAS_MAP_POPULATE | VAS_MAP_NONBLOCK)) == VAS_MAP_POPULATE)
-		*later = (struct later){m.addr, m.addr + m.len};
-	return (int64_t)m.addr;
+	locked = p->flags & VAS_VM_LOCKED;
+	err = map_region(p);
+	if (err)
+		return err;
+	if (locked || (map & (VAS_MAP_POPULATE | VAS_MAP_NONBLOCK)) == VAS_MAP_POPULATE)
+		p->later = (struct later){p->addr, p->addr + p->len};
+	return (int64_t)p->addr;
 }
 
-static int64_t map_once(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot,
-                        uint64_t flags, struct vas_file *file, uint64_t offset)
+static int64_t map_once(const struct map_request *asked)
 {
-	struct later later = {0, 0};
+	struct map_plan p;
 	int64_t result;
 
-	space_lock(space);
-	result = map_memory(space, addr, len, prot, flags, file, offset, &later);
-	space_unlock(space);
-	if (later.start < later.end)
-		fault_populate(space, later, TO_ITS_END);
-	return result;
-}
-
-/* Apart, so that who has no group need not keep the arguments. */
-static __attribute__((noinline, cold)) int64_t map_in_group(struct vas *space, uint64_t addr,
-                                                            uint64_t len, uint64_t prot,
-                                                            uint64_t flags, struct vas_file *file,
-                                                            uint64_t offset)
-{
-	uint64_t refusals = group_refusals(space->group);
-	int64_t result;
-
-	do
-		result = map_once(space, addr, len, prot, flags, file, offset);
-	while (result < 0 && group_ask(space->group, space, &refusals));
+	p.asked = asked;
+	p.space = asked->space;
+	p.later.start = p.later.end = 0;
+	space_lock(p.space);
+	result = map_memory(&p);
+	space_unlock(p.space);
+	if (p.later.start < p.later.end)
+		fault_populate(p.space, p.later, TO_ITS_END);
 	return result;
 }
 
 int64_t vas_mmap(struct vas *space, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
                  struct vas_file *file, uint64_t offset)
 {
-	if (space->group)
-		return map_in_group(space, addr, len, prot, flags, file, offset);
-	return map_once(space, addr, len, prot, flags, file, offset);
+	const struct map_request asked = {space, addr, len, prot, flags, file, offset};
+	uint64_t refusals = group_refusals(space->group);
+	int64_t result;
+
+	do
+		result = map_once(&asked);
+	while (result < 0 && group_ask(space->group, space, &refusals));
+	return result;
 }
