@@ -9,7 +9,6 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -17,10 +16,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -28,21 +24,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "pages.h"
 #include "vas/process.h"
 #include "vas/vas.h"
 
-#define PAGE ((size_t)4096)
-#define RW (PROT_READ | PROT_WRITE)
-#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-
-#define CHECK(condition)                                                                      \
-	do {                                                                                  \
-		if (!(condition)) {                                                           \
-			fprintf(stderr, "%s:%d: not so: %s (errno %d)\n", __FILE__, __LINE__, \
-			        #condition, errno);                                           \
-			exit(1);                                                              \
-		}                                                                             \
-	} while (0)
 #define CHECK_FAILS(call, error) CHECK((errno = 0, (call)) == MAP_FAILED && errno == (error))
 #define CHECK_SOUND() CHECK(vas_process_check() == NULL)
 
@@ -56,26 +41,6 @@ static char *map(size_t npages)
 	return p;
 }
 
-/* Each page says its number, and which series it is of. */
-static void fill(char *p, size_t npages, unsigned series)
-{
-	for (size_t i = 0; i < npages; i++)
-		*(size_t *)(void *)(p + i * PAGE + 8) = series * 100000u + i + 1;
-}
-
-static bool holds(const char *p, size_t npages, unsigned series)
-{
-	for (size_t i = 0; i < npages; i++) {
-		size_t is = *(const size_t *)(const void *)(p + i * PAGE + 8);
-
-		if (is != (series ? series * 100000u + i + 1 : 0)) {
-			fprintf(stderr, "page %zu of %zu says %zu\n", i, npages, is);
-			return false;
-		}
-	}
-	return true;
-}
-
 /* ---- What moves ------------------------------------------------------------------------------ */
 
 static void grows_in_place_where_there_is_room(void)
@@ -83,11 +48,11 @@ static void grows_in_place_where_there_is_room(void)
 	struct vas_process_stats before, after;
 	char *p = map(64), *q = p;
 
-	fill(p, 64, 1);
+	fill(p, 64, 100001);
 	vas_process_stats(&before);
 	for (size_t n = 64; n < 512; n += 7)
 		CHECK((q = vas_mremap_host(q, n * PAGE, (n + 7) * PAGE, MREMAP_MAYMOVE)) == p);
-	CHECK(holds(q, 64, 1) && holds(q + 64 * PAGE, 448, 0));
+	CHECK(holds(q, 64, 100001) && holds(q + 64 * PAGE, 448, 0));
 	vas_process_stats(&after);
 	CHECK(after.moves == before.moves);
 	CHECK(vas_munmap_host(p, 512 * PAGE) == 0);
@@ -97,9 +62,9 @@ static void moves_with_its_contents(void)
 {
 	char *p = map(8), *target = map(32), *q;
 
-	fill(p, 8, 2);
+	fill(p, 8, 200001);
 	q = vas_mremap_host(p, 8 * PAGE, 12 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
-	CHECK(q == target && holds(q, 8, 2) && holds(q + 8 * PAGE, 4, 0));
+	CHECK(q == target && holds(q, 8, 200001) && holds(q + 8 * PAGE, 4, 0));
 	CHECK_FAILS(vas_mremap_host(p, 8 * PAGE, 8 * PAGE, MREMAP_MAYMOVE), EFAULT);
 	CHECK(vas_munmap_host(target, 32 * PAGE) == 0);
 	CHECK_SOUND();
@@ -111,10 +76,10 @@ static void moves_large_memory(void)
 	char *p = map(npages), *target = map(npages + 16), *q;
 	struct vas_process_stats stats;
 
-	fill(p, npages, 3);
+	fill(p, npages, 300001);
 	q = vas_mremap_host(p, npages * PAGE, npages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 	                    target + 5 * PAGE);
-	CHECK(q == target + 5 * PAGE && holds(q, npages, 3));
+	CHECK(q == target + 5 * PAGE && holds(q, npages, 300001));
 	vas_process_stats(&stats);
 	CHECK(portable ? stats.bytes_copied >= npages * PAGE : stats.pages_moved >= npages);
 	CHECK(vas_munmap_host(target, (npages + 16) * PAGE) == 0);
@@ -124,13 +89,13 @@ static void leaves_the_source_mapped(void)
 {
 	char *p = map(6), *q;
 
-	fill(p, 6, 4);
+	fill(p, 6, 400001);
 	q = vas_mremap_host(p + PAGE, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
 	CHECK(q != MAP_FAILED && q != p + PAGE);
-	CHECK(*(size_t *)(void *)(q + 8) == 400002);
-	CHECK(holds(p + PAGE, 4, 0) && *(size_t *)(void *)(p + 8) == 400001);
-	fill(p, 6, 5);
-	CHECK(*(size_t *)(void *)(q + 8) == 400002);
+	CHECK(*page_word(q) == 400002);
+	CHECK(holds(p + PAGE, 4, 0) && *page_word(p) == 400001);
+	fill(p, 6, 500001);
+	CHECK(*page_word(q) == 400002);
 	CHECK(vas_munmap_host(p, 6 * PAGE) == 0 && vas_munmap_host(q, 4 * PAGE) == 0);
 }
 
@@ -139,13 +104,13 @@ static void shows_shared_memory_twice(void)
 	char *p = vas_mmap_host(NULL, 4 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0), *q, *r;
 
 	CHECK(p != MAP_FAILED);
-	fill(p, 4, 6);
+	fill(p, 4, 600001);
 	q = vas_mremap_host(p, 0, 4 * PAGE, MREMAP_MAYMOVE);
-	CHECK(q != MAP_FAILED && q != p && holds(q, 4, 6));
-	fill(q, 4, 7);
-	CHECK(holds(p, 4, 7));
+	CHECK(q != MAP_FAILED && q != p && holds(q, 4, 600001));
+	fill(q, 4, 700001);
+	CHECK(holds(p, 4, 700001));
 	r = vas_mremap_host(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
-	CHECK(r != MAP_FAILED && holds(r, 4, 7) && holds(p, 4, 7));
+	CHECK(r != MAP_FAILED && holds(r, 4, 700001) && holds(p, 4, 700001));
 	CHECK_FAILS(vas_mremap_host(map(1), 0, PAGE, MREMAP_MAYMOVE), EINVAL);
 	CHECK(vas_munmap_host(p, 4 * PAGE) == 0 && vas_munmap_host(q, 4 * PAGE) == 0);
 	CHECK(vas_munmap_host(r, 4 * PAGE) == 0);
@@ -172,17 +137,17 @@ static void moves_files(void)
 	char *s = vas_mmap_host(NULL, 2 * PAGE, RW, MAP_SHARED, fd, (off_t)(2 * PAGE));
 	size_t is;
 
-	CHECK(p != MAP_FAILED && s != MAP_FAILED && holds(p, 6, 8));
-	*(size_t *)(void *)(p + PAGE + 8) = 77;
+	CHECK(p != MAP_FAILED && s != MAP_FAILED && holds(p, 6, 800001));
+	*page_word(p + PAGE) = 77;
 	q = vas_mremap_host(p, 6 * PAGE, 8 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
-	CHECK(q == target && *(size_t *)(void *)(q + PAGE + 8) == 77);
-	*(size_t *)(void *)(q + PAGE + 8) = 800002;
-	CHECK(holds(q, 8, 8));
+	CHECK(q == target && *page_word(q + PAGE) == 77);
+	*page_word(q + PAGE) = 800002;
+	CHECK(holds(q, 8, 800001));
 	q = vas_mremap_host(s, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 	                    target + 10 * PAGE);
 	CHECK(q == target + 10 * PAGE);
-	CHECK(*(size_t *)(void *)(q + 3 * PAGE + 8) == 800006);
-	*(size_t *)(void *)(q + 8) = 99;
+	CHECK(*page_word(q + 3 * PAGE) == 800006);
+	*page_word(q) = 99;
 	CHECK(vas_msync_host(q, 4 * PAGE, MS_SYNC) == 0);
 	CHECK(pread(fd, &is, sizeof(is), (off_t)(2 * PAGE + 8)) == sizeof(is) && is == 99);
 	CHECK(vas_munmap_host(target, 40 * PAGE) == 0 && close(fd) == 0);
@@ -192,17 +157,17 @@ static void moves_several_at_once(void)
 {
 	char *p = map(12), *target = map(16), *q;
 
-	fill(p, 12, 9);
+	fill(p, 12, 900001);
 	CHECK(vas_munmap_host(p + 4 * PAGE, PAGE) == 0);
 	CHECK(vas_mprotect_host(p + 6 * PAGE, 2 * PAGE, PROT_READ) == 0);
 	q = vas_mremap_host(p, 12 * PAGE, 12 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
 	CHECK(q == target);
-	CHECK(holds(q, 4, 9) && *(size_t *)(void *)(q + 7 * PAGE + 8) == 900008);
-	CHECK(*(size_t *)(void *)(q + 11 * PAGE + 8) == 900012);
+	CHECK(holds(q, 4, 900001) && *page_word(q + 7 * PAGE) == 900008);
+	CHECK(*page_word(q + 11 * PAGE) == 900012);
 	CHECK(vas_mprotect_host(q + 6 * PAGE, 2 * PAGE, PROT_NONE) == 0);
 	q = vas_mremap_host(q + 6 * PAGE, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p);
 	CHECK(q == p && vas_mprotect_host(q, 2 * PAGE, PROT_READ) == 0);
-	CHECK(*(size_t *)(void *)(q + PAGE + 8) == 900008);
+	CHECK(*page_word(q + PAGE) == 900008);
 	CHECK(vas_munmap_host(p, 2 * PAGE) == 0 && vas_munmap_host(target, 16 * PAGE) == 0);
 	CHECK_SOUND();
 }
@@ -233,9 +198,9 @@ static void advises_locks_and_breaks(void)
 {
 	char *p = map(4), *heap = vas_sbrk_host(0), *end;
 
-	fill(p, 4, 1);
+	fill(p, 4, 100001);
 	CHECK(vas_madvise_host(p, 2 * PAGE, MADV_DONTNEED) == 0 && holds(p, 2, 0));
-	CHECK(*(size_t *)(void *)(p + 3 * PAGE + 8) == 100004);
+	CHECK(*page_word(p + 3 * PAGE) == 100004);
 	CHECK(vas_mlock_host(p, 2 * PAGE) == 0 && vas_munlock_host(p, 2 * PAGE) == 0);
 	CHECK(vas_madvise_host(p, 4 * PAGE, MADV_WILLNEED) == 0);
 	CHECK(vas_munmap_host(p, 4 * PAGE) == 0);
@@ -253,7 +218,7 @@ static void passes_through_what_is_not_its_own(void)
 	struct vas_process_stats before, after;
 
 	vas_process_stats(&before);
-	fill(p, 4, 1);
+	fill(p, 4, 100001);
 	CHECK(vas_mprotect_host(p, PAGE, PROT_READ) == 0 && vas_munmap_host(p, 4 * PAGE) == 0);
 	vas_process_stats(&after);
 	CHECK(after.passed == before.passed + 2 && after.calls == before.calls);
@@ -297,7 +262,7 @@ static void loses_no_write_of_another_thread(void)
 		size_t cell = round * (npages - 1) / 19 * PAGE;
 		pthread_t thread;
 
-		fill(p, npages, 1);
+		fill(p, npages, 100001);
 		writer.cell = (volatile uint64_t *)(void *)(p + cell);
 		writer.written = 0;
 		CHECK(pthread_create(&thread, NULL, write_until_it_faults, NULL) == 0);
@@ -305,7 +270,7 @@ static void loses_no_write_of_another_thread(void)
 			;
 		q = vas_mremap_host(p, npages * PAGE, npages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		                    target);
-		CHECK(q == target && pthread_join(thread, NULL) == 0 && holds(q, npages, 1));
+		CHECK(q == target && pthread_join(thread, NULL) == 0 && holds(q, npages, 100001));
 		/* It may have faulted between the write and the note of it. */
 		CHECK(*(uint64_t *)(void *)(q + cell) - writer.written <= 1);
 		CHECK(vas_munmap_host(q, npages * PAGE) == 0);
@@ -345,7 +310,7 @@ static void set_scene(struct scene *s, int prot)
 	s->npages = 700; /* more than one chunk of copying */
 	s->p = map(s->npages + 1);
 	s->other = map(s->npages + 3);
-	fill(s->p, s->npages, 5);
+	fill(s->p, s->npages, 500001);
 	/* Nothing may grow in place. */
 	CHECK(vas_mprotect_host(s->p + s->npages * PAGE, PAGE, PROT_NONE) == 0);
 	CHECK(vas_mprotect_host(s->p, s->npages * PAGE, prot) == 0);
@@ -383,7 +348,7 @@ static unsigned refuse_each(remapping *remap, int prot)
 			CHECK(prot != RW || (s.p[0] = 0, true));
 		}
 		CHECK(vas_mprotect_host(now, s.npages * PAGE, PROT_READ) == 0);
-		CHECK(holds(now, s.npages, 5));
+		CHECK(holds(now, s.npages, 500001));
 		clear_scene(&s, now);
 		if (n > 40)
 			return refused;
@@ -461,7 +426,7 @@ static void refuse_call(refused_call *call)
 		char *p = map(6);
 		int result;
 
-		fill(p, 6, 4);
+		fill(p, 6, 400001);
 		CHECK(vas_mprotect_host(p + 3 * PAGE, PAGE, PROT_READ) == 0);
 		vas_process_fail_after(n);
 		result = call(p, fd);
@@ -469,7 +434,7 @@ static void refuse_call(refused_call *call)
 		vas_process_fail_after(-1);
 		refused += result != 0;
 		if (result)
-			CHECK(vas_mprotect_host(p, 6 * PAGE, RW) == 0 && holds(p, 6, 4));
+			CHECK(vas_mprotect_host(p, 6 * PAGE, RW) == 0 && holds(p, 6, 400001));
 		CHECK(vas_munmap_host(p, 6 * PAGE) == 0);
 		CHECK(mmap(p, 6 * PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0) == p);
 		CHECK(munmap(p, 6 * PAGE) == 0);
@@ -499,14 +464,14 @@ static void refuse_files(int type)
 		char *p = vas_mmap_host(NULL, 6 * PAGE, RW, type, fd, 0), *target = map(8), *q;
 
 		CHECK(p != MAP_FAILED && close(fd) == 0);
-		fill(p, 4, 3);
+		fill(p, 4, 300001);
 		vas_process_fail_after(n);
 		q = vas_mremap_host(p, 6 * PAGE, 7 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
 		CHECK(q == target || (q == MAP_FAILED && errno == ENOMEM));
 		vas_process_fail_after(-1);
 		refused += q == MAP_FAILED;
 		q = q == MAP_FAILED ? p : q;
-		CHECK(holds(q, 4, 3) && *(size_t *)(void *)(q + 5 * PAGE + 8) == 800006);
+		CHECK(holds(q, 4, 300001) && *page_word(q + 5 * PAGE) == 800006);
 		*(q + 5 * PAGE) = 1;
 		CHECK(vas_munmap_host(q, 6 * PAGE) == 0);
 		CHECK(vas_munmap_host(target, 8 * PAGE) == 0);
@@ -569,33 +534,34 @@ static void forks(void)
 	int status;
 	pid_t pid;
 
-	fill(p, 64, 1);
+	fill(p, 64, 100001);
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		char *q = vas_mremap_host(p, 64 * PAGE, 128 * PAGE, MREMAP_MAYMOVE);
 
-		CHECK(q != MAP_FAILED && holds(q, 64, 1));
-		fill(q, 128, 2);
+		CHECK(q != MAP_FAILED && holds(q, 64, 100001));
+		fill(q, 128, 200001);
 		CHECK(vas_munmap_host(q, 128 * PAGE) == 0);
 		CHECK_SOUND();
 		_exit(0);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-	CHECK(holds(p, 64, 1) && vas_munmap_host(p, 64 * PAGE) == 0);
+	CHECK(holds(p, 64, 100001) && vas_munmap_host(p, 64 * PAGE) == 0);
 }
 
 static void *churn(void *arg)
 {
-	unsigned series = (unsigned)(uintptr_t)arg;
+	size_t series = (size_t)(uintptr_t)arg;
 
 	for (unsigned i = 0; i < 300; i++) {
 		size_t n = 1 + (i * 7 + series) % 50;
 		char *p = map(n), *q;
 
-		fill(p, n, series);
+		fill(p, n, series * 100000);
 		q = vas_mremap_host(p, n * PAGE, (n + 20) * PAGE, MREMAP_MAYMOVE);
-		CHECK(q != MAP_FAILED && holds(q, n, series) && holds(q + n * PAGE, 20, 0));
+		CHECK(q != MAP_FAILED && holds(q, n, series * 100000) &&
+		      holds(q + n * PAGE, 20, 0));
 		CHECK(vas_munmap_host(q, (n + 20) * PAGE) == 0);
 		if (i % 100 == 50) {
 			pid_t pid = fork();
@@ -651,12 +617,12 @@ static void respects_limits(void)
 		struct rlimit limit = {(rlim_t)1 << 30, (rlim_t)1 << 30};
 		char *p = map(100);
 
-		fill(p, 100, 1);
+		fill(p, 100, 100001);
 		CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
 		CHECK_FAILS(vas_mremap_host(p, 100 * PAGE, (size_t)2 << 30, MREMAP_MAYMOVE),
 		            ENOMEM);
 		CHECK_FAILS(vas_mmap_host(NULL, (size_t)2 << 30, RW, ANON, -1, 0), ENOMEM);
-		CHECK(holds(p, 100, 1));
+		CHECK(holds(p, 100, 100001));
 		CHECK_SOUND();
 		_exit(0);
 	}

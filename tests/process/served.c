@@ -7,33 +7,18 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE ((size_t)4096)
-#define RW (PROT_READ | PROT_WRITE)
-#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-
-#define CHECK(condition)                                                                      \
-	do {                                                                                  \
-		if (!(condition)) {                                                           \
-			fprintf(stderr, "%s:%d: not so: %s (errno %d)\n", __FILE__, __LINE__, \
-			        #condition, errno);                                           \
-			exit(1);                                                              \
-		}                                                                             \
-	} while (0)
+#include "pages.h"
 
 static char *map(size_t npages)
 {
@@ -41,21 +26,6 @@ static char *map(size_t npages)
 
 	CHECK(p != MAP_FAILED);
 	return p;
-}
-
-static void fill(char *p, size_t npages, size_t series)
-{
-	for (size_t i = 0; i < npages; i++)
-		*(size_t *)(void *)(p + i * PAGE) = series + i;
-}
-
-static int holds(const char *p, size_t npages, size_t series)
-{
-	for (size_t i = 0; i < npages; i++) {
-		if (*(const size_t *)(const void *)(p + i * PAGE) != (series ? series + i : 0))
-			return 0;
-	}
-	return 1;
 }
 
 /* ---- The calls ------------------------------------------------------------------------------- */
