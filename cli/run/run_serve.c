@@ -2,21 +2,13 @@
  *
  * SPDX-License-Identifier: MIT */
 #if defined(__linux__) && defined(__x86_64__)
-#include <asm/unistd.h>
 #include <stdio.h>
 
 #include "host.h"
 #include "process.h"
 #include "raw.h"
 #include "run/run.h"
-
-/* Newer than the headers this may be built with. */
-#ifndef __NR_map_shadow_stack
-#define __NR_map_shadow_stack 453
-#endif
-#ifndef __NR_mseal
-#define __NR_mseal 462
-#endif
+#include "target/numbers.h"
 
 const uint32_t run_calls[] = {
 	__NR_mmap,    __NR_munmap, __NR_mremap,   __NR_mprotect,         __NR_pkey_mprotect,

@@ -4,11 +4,8 @@
 #include "target/calls.h"
 
 #ifdef __linux__
-#include <sys/syscall.h>
-#ifndef SYS_mseal
-#define SYS_mseal 462 /* of every architecture; newer than some headers */
-#endif
-#define NUMBER(call) SYS_##call
+#include "target/numbers.h"
+#define NUMBER(call) __NR_##call
 #else
 #define NUMBER(call) (-1)
 #endif

@@ -62,7 +62,16 @@ struct order {
 	uint64_t arg[6]; /* arg[0] also: the byte to store */
 };
 
-void cpu_write_code(unsigned char *page);
+/* Its pieces, in the order of their places; `done` is not everywhere. */
+struct stub_code {
+	struct stub_piece {
+		const void *bytes;
+		size_t len;
+	} system_call, done, load, store, touch, jump, next;
+};
+#define CODE(array) {array, sizeof(array)}
+
+struct stub_code cpu_code(void);
 
 /* The registers of a process that is at rest at the breakpoint of AT_NEXT, out of any it has had;
  * `stub` is where it has the page. */

@@ -22,53 +22,15 @@ const unsigned cpu_touched = 1;
 const unsigned cpu_orders = 1; /* they are registers */
 const bool cpu_steps = true;
 
-bool cpu_get(pid_t tid, struct user_regs_struct *regs)
-{
-	struct iovec iov = {regs, sizeof(*regs)};
-	return ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &iov) == 0;
-}
-
-bool cpu_set(pid_t tid, const struct user_regs_struct *regs)
-{
-	struct user_regs_struct copy = *regs;
-	struct iovec iov = {&copy, sizeof(copy)};
-	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov) == 0;
-}
-
-static bool set_x0(pid_t tid, uint64_t value)
-{
-	struct user_regs_struct regs;
-	if (!cpu_get(tid, &regs))
-		return false;
-	regs.regs[0] = value;
-	return cpu_set(tid, &regs);
-}
-
-bool cpu_result(pid_t tid, uint64_t *value)
-{
-	struct user_regs_struct regs;
-	if (!cpu_get(tid, &regs))
-		return false;
-	*value = regs.regs[0];
-	return true;
-}
-
-bool cpu_set_result(pid_t tid, uint64_t value)
-{
-	return set_x0(tid, value);
-}
-
-bool cpu_set_argument(pid_t tid, uint64_t value)
-{
-	return set_x0(tid, value);
-}
+#define RESULT(regs) (regs).regs[0]
+#include "target/cpu_regset.h"
 
 bool cpu_answer_instead(pid_t tid, uint64_t value)
 {
 	int none = -1;
 	struct iovec iov = {&none, sizeof(none)};
 	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_ARM_SYSTEM_CALL, &iov) == 0 &&
-	       set_x0(tid, value);
+	       cpu_set_result(tid, value);
 }
 
 /* ---- The stub -------------------------------------------------------------------------------- */
@@ -77,7 +39,7 @@ bool cpu_answer_instead(pid_t tid, uint64_t value)
 
 /* The touch is one instruction, which the processor, or who emulates it, reports as a write; where
  * there are none of that kind, or its fault is reported as a read, it reads first. */
-void cpu_write_code(unsigned char *page)
+struct stub_code cpu_code(void)
 {
 	static const uint32_t system_call[] = {0xd4000001u /* svc #0 */, BRK};
 	static const uint32_t load[] = {0x39400100u /* ldrb w0, [x8] */, BRK};
@@ -86,15 +48,17 @@ void cpu_write_code(unsigned char *page)
 	static const uint32_t read_first[] = {0x39400100u, 0x39000100u, BRK};
 	static const uint32_t jump_there[] = {0xd61f0100u /* br x8 */, BRK};
 	static const uint32_t next[] = {BRK};
-	memcpy(page + AT_SYSCALL, system_call, sizeof(system_call));
-	memcpy(page + AT_LOAD, load, sizeof(load));
-	memcpy(page + AT_STORE, store, sizeof(store));
-	if (getauxval(AT_HWCAP) & HWCAP_ATOMICS)
-		memcpy(page + AT_TOUCH, touch, sizeof(touch));
-	else
-		memcpy(page + AT_TOUCH, read_first, sizeof(read_first));
-	memcpy(page + AT_JUMP, jump_there, sizeof(jump_there));
-	memcpy(page + AT_NEXT, next, sizeof(next));
+	struct stub_code code = {
+		.system_call = CODE(system_call),
+		.load = CODE(load),
+		.store = CODE(store),
+		.touch = CODE(touch),
+		.jump = CODE(jump_there),
+		.next = CODE(next),
+	};
+	if (!(getauxval(AT_HWCAP) & HWCAP_ATOMICS))
+		code.touch = (struct stub_piece)CODE(read_first);
+	return code;
 }
 
 void cpu_rest(struct user_regs_struct *regs, uint64_t stub)

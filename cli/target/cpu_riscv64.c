@@ -20,46 +20,8 @@ const unsigned cpu_touched = 4;
 const unsigned cpu_orders = 1; /* they are registers */
 const bool cpu_steps = false;
 
-bool cpu_get(pid_t tid, struct user_regs_struct *regs)
-{
-	struct iovec iov = {regs, sizeof(*regs)};
-	return ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &iov) == 0;
-}
-
-bool cpu_set(pid_t tid, const struct user_regs_struct *regs)
-{
-	struct user_regs_struct copy = *regs;
-	struct iovec iov = {&copy, sizeof(copy)};
-	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov) == 0;
-}
-
-static bool set_a0(pid_t tid, uint64_t value)
-{
-	struct user_regs_struct regs;
-	if (!cpu_get(tid, &regs))
-		return false;
-	regs.a0 = value;
-	return cpu_set(tid, &regs);
-}
-
-bool cpu_result(pid_t tid, uint64_t *value)
-{
-	struct user_regs_struct regs;
-	if (!cpu_get(tid, &regs))
-		return false;
-	*value = regs.a0;
-	return true;
-}
-
-bool cpu_set_result(pid_t tid, uint64_t value)
-{
-	return set_a0(tid, value);
-}
-
-bool cpu_set_argument(pid_t tid, uint64_t value)
-{
-	return set_a0(tid, value);
-}
+#define RESULT(regs) (regs).a0
+#include "target/cpu_regset.h"
 
 bool cpu_answer_instead(pid_t tid, uint64_t value)
 {
@@ -76,7 +38,7 @@ bool cpu_answer_instead(pid_t tid, uint64_t value)
 #define EBREAK 0x00100073u
 
 /* A touch is of the aligned word that holds the byte: there are no atomic instructions for less. */
-void cpu_write_code(unsigned char *page)
+struct stub_code cpu_code(void)
 {
 	static const uint32_t system_call[] = {0x00000073u /* ecall */, EBREAK};
 	static const uint32_t load[] = {0x0008c503u /* lbu a0, (a7) */, EBREAK};
@@ -84,12 +46,15 @@ void cpu_write_code(unsigned char *page)
 	static const uint32_t touch[] = {0x4008a02fu /* amoor.w zero, zero, (a7) */, EBREAK};
 	static const uint32_t jump_there[] = {0x00088067u /* jr a7 */, EBREAK};
 	static const uint32_t next[] = {EBREAK};
-	memcpy(page + AT_SYSCALL, system_call, sizeof(system_call));
-	memcpy(page + AT_LOAD, load, sizeof(load));
-	memcpy(page + AT_STORE, store, sizeof(store));
-	memcpy(page + AT_TOUCH, touch, sizeof(touch));
-	memcpy(page + AT_JUMP, jump_there, sizeof(jump_there));
-	memcpy(page + AT_NEXT, next, sizeof(next));
+	struct stub_code code = {
+		.system_call = CODE(system_call),
+		.load = CODE(load),
+		.store = CODE(store),
+		.touch = CODE(touch),
+		.jump = CODE(jump_there),
+		.next = CODE(next),
+	};
+	return code;
 }
 
 void cpu_rest(struct user_regs_struct *regs, uint64_t stub)

@@ -67,7 +67,7 @@ bool cpu_answer_instead(pid_t tid, uint64_t value)
 #define DONE(at) 0xeb, (AT_DONE - (at) - 2) & 0xff /* jmp done, from offset `at` */
 #define GO_ON 0xff, 0x23                           /* jmp *order.code */
 
-void cpu_write_code(unsigned char *page)
+struct stub_code cpu_code(void)
 {
 	/* the arguments go into rdi, rsi, rdx, r10, r8, r9 */
 	static const unsigned char system_call[] = {
@@ -94,13 +94,15 @@ void cpu_write_code(unsigned char *page)
 		0xcc,  0xbb, AT_ORDERS & 0xff, AT_ORDERS >> 8, 0x40, 0, /* int3; mov $orders,%ebx */
 		GO_ON,
 	};
-	memcpy(page + AT_SYSCALL, system_call, sizeof(system_call));
-	memcpy(page + AT_DONE, done, sizeof(done));
-	memcpy(page + AT_LOAD, load, sizeof(load));
-	memcpy(page + AT_STORE, store, sizeof(store));
-	memcpy(page + AT_TOUCH, touch, sizeof(touch));
-	memcpy(page + AT_JUMP, jump_there, sizeof(jump_there));
-	memcpy(page + AT_NEXT, next, sizeof(next));
+	return (struct stub_code){
+		.system_call = CODE(system_call),
+		.done = CODE(done),
+		.load = CODE(load),
+		.store = CODE(store),
+		.touch = CODE(touch),
+		.jump = CODE(jump_there),
+		.next = CODE(next),
+	};
 }
 
 void cpu_rest(struct user_regs_struct *regs, uint64_t stub)

@@ -67,6 +67,24 @@ const struct stub_origin *stub_origin(const struct stub *stub)
 
 /* ---- The program ----------------------------------------------------------------------------- */
 
+static void put(unsigned char *page, unsigned at, struct stub_piece piece)
+{
+	if (piece.len > 0)
+		memcpy(page + at, piece.bytes, piece.len);
+}
+
+static void put_code(unsigned char *page)
+{
+	const struct stub_code code = cpu_code();
+	put(page, AT_SYSCALL, code.system_call);
+	put(page, AT_DONE, code.done);
+	put(page, AT_LOAD, code.load);
+	put(page, AT_STORE, code.store);
+	put(page, AT_TOUCH, code.touch);
+	put(page, AT_JUMP, code.jump);
+	put(page, AT_NEXT, code.next);
+}
+
 /* The tracer has the page mapped too and writes what is to be done next into it; the process sees
  * it there, for it never writes the page itself. What it forks shares the page, for only one of
  * them runs at a time. */
@@ -96,7 +114,7 @@ static void build_image(unsigned char *page)
 	memset(page, 0, page_size());
 	memcpy(page, &header, sizeof(header));
 	memcpy(page + sizeof(header), segment, sizeof(segment));
-	cpu_write_code(page);
+	put_code(page);
 }
 
 /* The page, as a memory file that the child executes and the tracer keeps mapped. */

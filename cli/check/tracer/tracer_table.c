@@ -3,17 +3,8 @@
  * The seccomp filter is made from this table (tracer_start.c).
  *
  * SPDX-License-Identifier: MIT */
-#include <asm/unistd.h>
-
 #include "check/tracer/tracer_internal.h"
-
-/* Newer than the headers this may be built with; the numbers are the same on every 64-bit port. */
-#ifndef __NR_map_shadow_stack
-#define __NR_map_shadow_stack 453
-#endif
-#ifndef __NR_mseal
-#define __NR_mseal 462
-#endif
+#include "target/numbers.h"
 
 #define SAME(call, NAME, nargs) {__NR_##call, #call, FOLLOW_SAME, CALL_##NAME, nargs}
 #define LOOK(call, NAME, nargs) {__NR_##call, #call, FOLLOW_LOOK, CALL_##NAME, nargs}
