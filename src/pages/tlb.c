@@ -10,46 +10,46 @@
 /* ---- For others ----------------------------------------------------------------------------- */
 
 /* An owner that is away may look up, and will not find what it sees to be a match. */
-static void entry_forget(struct vas_tlb_entry *entry)
+static void forget_entry(struct vas_tlb_entry *entry)
 {
 	for (unsigned i = 0; i < 3; i++)
 		__atomic_store_n(&entry->tag[i], 0, __ATOMIC_RELAXED);
 }
 
-static void tlb_forget_range(struct vas_tlb *tlb, uint64_t start, uint64_t end)
+static void forget_units(struct vas_tlb *tlb, uint64_t start, uint64_t end)
 {
 	uint64_t unit = start >> VAS_TLB_SHIFT;
 
 	for (; unit << VAS_TLB_SHIFT < end; unit++)
-		entry_forget(&tlb->entry[unit % VAS_TLB_ENTRIES]);
+		forget_entry(&tlb->entry[unit % VAS_TLB_ENTRIES]);
 	unit = start >> VAS_TLB_LARGE_SHIFT;
 	for (; unit << VAS_TLB_LARGE_SHIFT < end; unit++)
-		entry_forget(&tlb->large[unit % VAS_TLB_LARGE_ENTRIES]);
+		forget_entry(&tlb->large[unit % VAS_TLB_LARGE_ENTRIES]);
 }
 
 /* The generation that the entries belong to. */
-static uint32_t tlb_generation(const struct vas_tlb *tlb)
+static uint32_t generation_of(const struct vas_tlb *tlb)
 {
 	return __atomic_load_n(&tlb->key, __ATOMIC_RELAXED) & VAS_TLB_GENERATIONS;
 }
 
 /* Forgets a range that has as many units as there are slots, or more: all. */
-static void tlb_forget_all(struct vas_tlb *tlb)
+static void forget_all(struct vas_tlb *tlb)
 {
-	if (tlb_generation(tlb) < VAS_TLB_GENERATIONS) {
+	if (generation_of(tlb) < VAS_TLB_GENERATIONS) {
 		__atomic_fetch_add(&tlb->key, 1, __ATOMIC_RELAXED);
 		return;
 	}
 	for (unsigned i = 0; i < VAS_TLB_ENTRIES; i++)
-		entry_forget(&tlb->entry[i]);
+		forget_entry(&tlb->entry[i]);
 	for (unsigned i = 0; i < VAS_TLB_LARGE_ENTRIES; i++)
-		entry_forget(&tlb->large[i]);
+		forget_entry(&tlb->large[i]);
 	__atomic_fetch_sub(&tlb->key, VAS_TLB_GENERATIONS - 1, __ATOMIC_RELAXED);
 }
 
 /* Whether an entry for units of 2^shift bytes is for some of [start, end). */
-static bool entry_touches(const struct vas_tlb_entry *entry, uint32_t generation, unsigned shift,
-                          uint64_t start, uint64_t end)
+static bool has_part(const struct vas_tlb_entry *entry, uint32_t generation, unsigned shift,
+                     uint64_t start, uint64_t end)
 {
 	const uint64_t size = (uint64_t)1 << shift;
 
@@ -63,13 +63,13 @@ static bool entry_touches(const struct vas_tlb_entry *entry, uint32_t generation
 }
 
 /* Whether one of the entries, n slots of units of 2^shift bytes, is for some of [start, end). */
-static bool entries_touch(const struct vas_tlb_entry *entries, uint64_t n, uint32_t generation,
-                          unsigned shift, uint64_t start, uint64_t end)
+static bool has_part_among(const struct vas_tlb_entry *entries, uint64_t n, uint32_t generation,
+                           unsigned shift, uint64_t start, uint64_t end)
 {
 	uint64_t first = start >> shift, last = (end - 1) >> shift;
 
 	for (uint64_t i = 0; i < min_u64(last - first + 1, n); i++)
-		if (entry_touches(&entries[(first + i) % n], generation, shift, start, end))
+		if (has_part(&entries[(first + i) % n], generation, shift, start, end))
 			return true;
 	return false;
 }
@@ -77,13 +77,13 @@ static bool entries_touch(const struct vas_tlb_entry *entries, uint64_t n, uint3
 /* Whether the owner may have a pointer into [start, end), or find one. What it has was in an entry
  * when it was found, and is given up when that is overwritten. A new one comes of a walk, under the
  * space's lock that we hold, or is a part of a large one that is here. */
-static bool tlb_touches(const struct vas_tlb *tlb, uint64_t start, uint64_t end)
+static bool can_touch(const struct vas_tlb *tlb, uint64_t start, uint64_t end)
 {
-	uint32_t generation = tlb_generation(tlb);
+	uint32_t generation = generation_of(tlb);
 
-	return entries_touch(tlb->large, VAS_TLB_LARGE_ENTRIES, generation, VAS_TLB_LARGE_SHIFT,
-	                     start, end) ||
-	       entries_touch(tlb->entry, VAS_TLB_ENTRIES, generation, VAS_TLB_SHIFT, start, end);
+	return has_part_among(tlb->large, VAS_TLB_LARGE_ENTRIES, generation, VAS_TLB_LARGE_SHIFT,
+	                      start, end) ||
+	       has_part_among(tlb->entry, VAS_TLB_ENTRIES, generation, VAS_TLB_SHIFT, start, end);
 }
 
 /* With threads, an owner whom it does not concern is left alone. Else it announces itself, waits
@@ -96,7 +96,7 @@ static void invalidate_one(struct vas_tlb *tlb, const struct vas_port *port, uin
 	unsigned looks = 0;
 
 	if (tlb->threads) {
-		if (!tlb_touches(tlb, start, end))
+		if (!can_touch(tlb, start, end))
 			return;
 		__atomic_fetch_or(&tlb->key, stale, __ATOMIC_RELAXED);
 		/* Perhaps it is one that we are in ourselves. */
@@ -106,9 +106,9 @@ static void invalidate_one(struct vas_tlb *tlb, const struct vas_port *port, uin
 			lock_wait(port, &looks);
 	}
 	if (end - start >= (uint64_t)VAS_TLB_ENTRIES << VAS_TLB_SHIFT)
-		tlb_forget_all(tlb);
+		forget_all(tlb);
 	else
-		tlb_forget_range(tlb, start, end);
+		forget_units(tlb, start, end);
 	if (tlb->threads)
 		__atomic_fetch_and(&tlb->key, ~stale, __ATOMIC_RELEASE);
 }
@@ -129,7 +129,7 @@ void tlb_init(struct vas_tlb *tlb, const struct vas_port *port)
 }
 
 /* Whether the owner may look into its TLB: nobody is about to change it. If not, it leaves. */
-static bool tlb_enter(struct vas_tlb *tlb)
+static bool enter(struct vas_tlb *tlb)
 {
 	const uint32_t away = VAS_TLB_AWAY;
 
@@ -146,7 +146,7 @@ void vas_tlb_leave(struct vas_tlb *tlb)
 
 /* Only the owner writes a tag that is not 0. Others may look at it: what the owner did with the
  * pointer that the old tag stood for is done. */
-static void tag_set(struct vas_tlb_entry *entry, unsigned kind, uint64_t tag)
+static void set_tag(struct vas_tlb_entry *entry, unsigned kind, uint64_t tag)
 {
 	__atomic_store_n(&entry->tag[kind], tag, __ATOMIC_RELEASE);
 }
@@ -157,13 +157,13 @@ static uint64_t unit_of(uint64_t addr, unsigned shift)
 }
 
 /* The small entry of addr becomes a part of the large one. (A tag of 0 stays of no generation.) */
-static void *tlb_take_part(struct vas_tlb *tlb, uint64_t addr, const struct vas_tlb_entry *large)
+static void *take_part(struct vas_tlb *tlb, uint64_t addr, const struct vas_tlb_entry *large)
 {
 	struct vas_tlb_entry *entry = &tlb->entry[(addr >> VAS_TLB_SHIFT) % VAS_TLB_ENTRIES];
 	uint64_t offset = unit_of(addr, VAS_TLB_SHIFT) - unit_of(addr, VAS_TLB_LARGE_SHIFT);
 
 	for (unsigned i = 0; i < 3; i++)
-		tag_set(entry, i, large->tag[i] + offset);
+		set_tag(entry, i, large->tag[i] + offset);
 	entry->addend = large->addend;
 	return (void *)(uintptr_t)(entry->addend + addr);
 }
@@ -180,36 +180,36 @@ void *tlb_retry(struct vas_tlb *tlb, const struct vas_port *port, uint64_t addr,
 
 		/* Said before the owner enters, here or when the entry is filled. */
 		__atomic_store_n(&tlb->owner, thread_self(port), __ATOMIC_RELAXED);
-		entered = tlb_enter(tlb);
+		entered = enter(tlb);
 		if (entered)
 			host = vas_tlb_lookup(tlb, addr, 1, access);
 		if (host)
 			return host;
 	}
 	if (entered &&
-	    large->tag[access >> 1] == (unit_of(addr, VAS_TLB_LARGE_SHIFT) | tlb_generation(tlb)))
-		return tlb_take_part(tlb, addr, large);
+	    large->tag[access >> 1] == (unit_of(addr, VAS_TLB_LARGE_SHIFT) | generation_of(tlb)))
+		return take_part(tlb, addr, large);
 	vas_tlb_leave(tlb);
 	return NULL;
 }
 
-static void entry_fill(struct vas_tlb_entry *entry, uint64_t tag, uint64_t addend, unsigned rights)
+static void fill_entry(struct vas_tlb_entry *entry, uint64_t tag, uint64_t addend, unsigned rights)
 {
-	tag_set(entry, 0, rights & VAS_READ ? tag : 0);
-	tag_set(entry, 1, rights & VAS_WRITE ? tag : 0);
-	tag_set(entry, 2, rights & VAS_EXEC ? tag : 0);
+	set_tag(entry, 0, rights & VAS_READ ? tag : 0);
+	set_tag(entry, 1, rights & VAS_WRITE ? tag : 0);
+	set_tag(entry, 2, rights & VAS_EXEC ? tag : 0);
 	entry->addend = addend;
 }
 
 void tlb_fill(struct vas_tlb *tlb, uint64_t addr, unsigned rights, uint8_t *host, uint64_t span)
 {
-	uint64_t addend = (uintptr_t)host - addr, generation = tlb_generation(tlb);
+	uint64_t addend = (uintptr_t)host - addr, generation = generation_of(tlb);
 
-	entry_fill(&tlb->entry[(addr >> VAS_TLB_SHIFT) % VAS_TLB_ENTRIES],
+	fill_entry(&tlb->entry[(addr >> VAS_TLB_SHIFT) % VAS_TLB_ENTRIES],
 	           unit_of(addr, VAS_TLB_SHIFT) | generation, addend, rights);
 	if (span >> VAS_TLB_LARGE_SHIFT)
-		entry_fill(&tlb->large[(addr >> VAS_TLB_LARGE_SHIFT) % VAS_TLB_LARGE_ENTRIES],
+		fill_entry(&tlb->large[(addr >> VAS_TLB_LARGE_SHIFT) % VAS_TLB_LARGE_ENTRIES],
 		           unit_of(addr, VAS_TLB_LARGE_SHIFT) | generation, addend, rights);
 	if (tlb->threads)
-		tlb_enter(tlb); /* nobody invalidates while the lock is held */
+		enter(tlb); /* nobody invalidates while the lock is held */
 }

@@ -27,24 +27,24 @@ static struct frame_pool *pool_of(const struct vas_object *object)
 	return &object->system->frames;
 }
 
-static unsigned node_bits(const struct vas_object *object)
+static unsigned bits_of(const struct vas_object *object)
 {
 	return pool_of(object)->page_shift - 3;
 }
 
-static uint64_t *node_words(const struct vas_object *object, uint32_t node)
+static uint64_t *words_of(const struct vas_object *object, uint32_t node)
 {
 	return frame_host(pool_of(object), node);
 }
 
-static uint32_t word_frame(uint64_t word)
+static uint32_t frame_in(uint64_t word)
 {
 	return (uint32_t)(word >> WORD_FRAME_SHIFT);
 }
 
-static unsigned node_slot(const struct vas_object *object, uint64_t index, unsigned level)
+static unsigned slot_of(const struct vas_object *object, uint64_t index, unsigned level)
 {
-	unsigned bits = node_bits(object);
+	unsigned bits = bits_of(object);
 
 	return (unsigned)(index >> (level * bits)) & ((1u << bits) - 1);
 }
@@ -52,7 +52,7 @@ static unsigned node_slot(const struct vas_object *object, uint64_t index, unsig
 /* Whether a tree of this height has a place for index. */
 static bool can_reach(const struct vas_object *object, uint64_t index)
 {
-	unsigned bits = object->height * node_bits(object);
+	unsigned bits = object->height * bits_of(object);
 
 	return bits >= 64 || index >> bits == 0;
 }
@@ -74,11 +74,11 @@ static uint64_t *find_word(const struct vas_object *object, uint64_t index, uint
 		return NULL;
 	*node = object->root;
 	for (unsigned level = object->height; level-- > 0;) {
-		word = node_words(object, *node) + node_slot(object, index, level);
+		word = words_of(object, *node) + slot_of(object, index, level);
 		if (level > 0 && *word == 0)
 			return NULL;
 		if (level > 0)
-			*node = word_frame(*word);
+			*node = frame_in(*word);
 	}
 	return word;
 }
@@ -96,7 +96,7 @@ static bool raise_root(struct vas_object *object, uint32_t payer)
 	if (node == FRAME_NONE)
 		return false;
 	if (object->height > 0)
-		write_node(object, node, node_words(object, node),
+		write_node(object, node, words_of(object, node),
 		           (uint64_t)object->root << WORD_FRAME_SHIFT);
 	object->root = node;
 	object->height++;
@@ -120,13 +120,13 @@ static void prune_path(struct vas_object *object, uint64_t index)
 		unsigned level = object->height;
 
 		while (level-- > 1 && pool_of(object)->frame[node].live > 0) {
-			uint64_t *word = node_words(object, node) + node_slot(object, index, level);
+			uint64_t *word = words_of(object, node) + slot_of(object, index, level);
 
 			if (*word == 0)
 				return;
 			parent = node;
 			above = word;
-			node = word_frame(*word);
+			node = frame_in(*word);
 		}
 		if (object->height == 0 || pool_of(object)->frame[node].live > 0)
 			return;
@@ -153,7 +153,7 @@ static uint64_t *make_word(struct vas_object *object, uint32_t payer, uint64_t i
 	}
 	*node = object->root;
 	for (unsigned level = object->height - 1; level > 0; level--) {
-		uint64_t *word = node_words(object, *node) + node_slot(object, index, level);
+		uint64_t *word = words_of(object, *node) + slot_of(object, index, level);
 
 		if (*word == 0) {
 			uint32_t below = frame_alloc_zeroed(pool_of(object), payer);
@@ -165,9 +165,9 @@ static uint64_t *make_word(struct vas_object *object, uint32_t payer, uint64_t i
 			object->ntables++;
 			write_node(object, *node, word, (uint64_t)below << WORD_FRAME_SHIFT);
 		}
-		*node = word_frame(*word);
+		*node = frame_in(*word);
 	}
-	return node_words(object, *node) + node_slot(object, index, 0);
+	return words_of(object, *node) + slot_of(object, index, 0);
 }
 
 /* The slot that `first` belongs to, in a node that begins at `base`; past the last: none. */
@@ -182,13 +182,13 @@ typedef int64_t word_visit(void *ctx, uint64_t index, uint32_t node, uint64_t *w
 static int64_t walk_node(const struct vas_object *object, uint32_t node, unsigned level,
                          uint64_t base, uint64_t first, uint64_t last, word_visit *visit, void *ctx)
 {
-	unsigned shift = level * node_bits(object);
-	uint64_t end = (uint64_t)1 << node_bits(object);
+	unsigned shift = level * bits_of(object);
+	uint64_t end = (uint64_t)1 << bits_of(object);
 	int64_t err = 0;
 
 	for (uint64_t slot = slot_from(first, base, shift); slot < end && !err; slot++) {
 		uint64_t low = base + (slot << shift);
-		uint64_t *word = node_words(object, node) + slot;
+		uint64_t *word = words_of(object, node) + slot;
 
 		if (low >= last)
 			break;
@@ -197,8 +197,8 @@ static int64_t walk_node(const struct vas_object *object, uint32_t node, unsigne
 		if (level == 0)
 			err = visit(ctx, low, node, word);
 		else
-			err = walk_node(object, word_frame(*word), level - 1, low, first, last,
-			                visit, ctx);
+			err = walk_node(object, frame_in(*word), level - 1, low, first, last, visit,
+			                ctx);
 	}
 	return err;
 }
@@ -237,7 +237,7 @@ static uint32_t find(const struct vas_object *object, uint64_t index)
 	uint32_t node;
 	uint64_t *word = find_word(object, index, &node);
 
-	return word ? word_frame(*word) : FRAME_NONE;
+	return word ? frame_in(*word) : FRAME_NONE;
 }
 
 static bool is_in_hole(const struct vas_object *object, uint64_t index)
@@ -285,7 +285,7 @@ uint32_t object_find_get(struct vas_object *object, uint64_t index, bool dirty)
 	gone = index >= object_npages(object) || is_in_hole(object, index);
 	word = gone ? NULL : find_word(object, index, &node);
 	if (word && *word) {
-		frame = word_frame(*word);
+		frame = frame_in(*word);
 		frame_get(pool_of(object), frame);
 		*word |= dirty ? WORD_DIRTY : 0;
 	}
@@ -306,7 +306,7 @@ bool object_insert(struct vas_object *object, uint32_t payer, uint64_t index, ui
 	lock_object(object);
 	word = make_word(object, payer, index, &node);
 	if (word && *word) {
-		*frame = word_frame(*word);
+		*frame = frame_in(*word);
 	} else if (word) {
 		write_node(object, node, word, (uint64_t)*frame << WORD_FRAME_SHIFT);
 		object->npages++;
@@ -402,7 +402,7 @@ static int64_t take_word(void *ctx, uint64_t index, uint32_t node, uint64_t *wor
 	if (*word & WORD_DIRTY) {
 		*word &= ~WORD_DIRTY;
 		batch->index[batch->n] = index;
-		batch->frame[batch->n++] = word_frame(*word);
+		batch->frame[batch->n++] = frame_in(*word);
 	}
 	return 0;
 }
@@ -481,7 +481,7 @@ static int64_t drop_word(void *ctx, uint64_t index, uint32_t node, uint64_t *wor
 {
 	struct drop *drop = ctx;
 	struct vas_object *object = drop->object;
-	uint32_t frame = word_frame(*word);
+	uint32_t frame = frame_in(*word);
 
 	drop->next = index;
 	if (drop->nframes >= LOOKS_AT_ONCE)
@@ -497,13 +497,13 @@ static int64_t drop_word(void *ctx, uint64_t index, uint32_t node, uint64_t *wor
 static void prune_node(struct vas_object *object, uint32_t node, unsigned level, uint64_t base,
                        uint64_t first, uint64_t last)
 {
-	unsigned shift = level * node_bits(object);
-	uint64_t end = (uint64_t)1 << node_bits(object);
+	unsigned shift = level * bits_of(object);
+	uint64_t end = (uint64_t)1 << bits_of(object);
 
 	for (uint64_t slot = slot_from(first, base, shift); level > 0 && slot < end; slot++) {
 		uint64_t low = base + (slot << shift);
-		uint64_t *word = node_words(object, node) + slot;
-		uint32_t below = word_frame(*word);
+		uint64_t *word = words_of(object, node) + slot;
+		uint32_t below = frame_in(*word);
 
 		if (low >= last)
 			break;
@@ -702,7 +702,7 @@ static void census_page(struct object_census *census, uint64_t index, uint64_t w
 	census->npages++;
 	census->last = index;
 	for (uint32_t i = 0; census->visit && i < object_page_frames(census->object); i++)
-		census->visit(census->ctx, word_frame(word) + i);
+		census->visit(census->ctx, frame_in(word) + i);
 }
 
 static void census_node(struct object_census *census, uint32_t node, unsigned level, uint64_t base)
@@ -713,15 +713,15 @@ static void census_node(struct object_census *census, uint32_t node, unsigned le
 	census->ntables++;
 	if (census->visit)
 		census->visit(census->ctx, node);
-	for (uint64_t slot = 0; slot < 1u << node_bits(object); slot++) {
-		uint64_t word = node_words(object, node)[slot];
-		uint64_t index = base + (slot << (level * node_bits(object)));
+	for (uint64_t slot = 0; slot < 1u << bits_of(object); slot++) {
+		uint64_t word = words_of(object, node)[slot];
+		uint64_t index = base + (slot << (level * bits_of(object)));
 
 		if (word == 0)
 			continue;
 		live++;
 		if (level > 0)
-			census_node(census, word_frame(word), level - 1, index);
+			census_node(census, frame_in(word), level - 1, index);
 		else
 			census_page(census, index, word);
 	}

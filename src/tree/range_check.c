@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "tree/range_node.h"
 
-static const char *leaf_check(const struct tree_node *node, uint64_t *last_end, uint64_t *count)
+static const char *check_leaf(const struct tree_node *node, uint64_t *last_end, uint64_t *count)
 {
 	for (unsigned i = 0; i < node->count; i++) {
 		if (node->leaf.start[i] >= node->leaf.end[i])
@@ -18,7 +18,7 @@ static const char *leaf_check(const struct tree_node *node, uint64_t *last_end, 
 	return NULL;
 }
 
-static const char *node_check(const struct range_tree *tree, const struct tree_node *node,
+static const char *check_node(const struct range_tree *tree, const struct tree_node *node,
                               unsigned level, uint64_t *last_end, uint64_t *count)
 {
 	const char *broken = NULL;
@@ -32,11 +32,11 @@ static const char *node_check(const struct range_tree *tree, const struct tree_n
 			return "ends that are not used hold no address";
 	}
 	if (level == 0)
-		return leaf_check(node, last_end, count);
+		return check_leaf(node, last_end, count);
 	for (unsigned i = 0; i < node->count && !broken; i++) {
 		const struct tree_node *child = node->inner.child[i];
 
-		broken = node_check(tree, child, level - 1, last_end, count);
+		broken = check_node(tree, child, level - 1, last_end, count);
 		if (!broken && (node->inner.start[i] != slot_start(child, 0) ||
 		                node->inner.end[i] != slot_end(child, child->count - 1u) ||
 		                node->inner.gap[i] != node_gap(child)))
@@ -78,7 +78,7 @@ const char *range_tree_check(const struct range_tree *tree)
 	if ((tree->root == NULL) != (tree->height == 0))
 		return "a tree has a height exactly if it has a root";
 	if (tree->root)
-		broken = node_check(tree, tree->root, tree->height - 1, &last_end, &count);
+		broken = check_node(tree, tree->root, tree->height - 1, &last_end, &count);
 	if (!broken && count != tree->count)
 		broken = "count is the number of ranges";
 	if (!broken && !path_is_sound(tree))

@@ -8,7 +8,7 @@
 
 /* Asks for all of a node at once: among a million ranges the lower levels are in no cache, and each
  * look at one would wait anew. */
-static inline struct tree_node *node_enter(struct tree_node *node)
+static inline struct tree_node *enter_node(struct tree_node *node)
 {
 	for (size_t at = 0; at < sizeof(*node); at += CACHE_LINE)
 		__builtin_prefetch((const uint8_t *)node + at);
@@ -41,7 +41,7 @@ static inline const struct tree_node *leaf_of(const struct range_tree *tree, uin
 		if (!node || addr >= slot_end(node, node->count - 1u))
 			return NULL;
 		while (node->level > 0)
-			node = node_enter(node->inner.child[inner_above(node, addr)]);
+			node = enter_node(node->inner.child[inner_above(node, addr)]);
 	}
 	*slot = leaf_above(node, addr);
 	return node;
@@ -104,7 +104,7 @@ bool range_tree_ending(const struct range_tree *tree, uint64_t addr, struct rang
 }
 
 /* Brings the position to the leaf of addr, or to the last. */
-static void path_descend(struct range_tree *tree, uint64_t addr)
+static void descend_to(struct range_tree *tree, uint64_t addr)
 {
 	struct path *path = &tree->path;
 	struct tree_node *node = tree->root;
@@ -119,7 +119,7 @@ static void path_descend(struct range_tree *tree, uint64_t addr)
 			path->low = node->inner.end[slot - 1];
 		path->node[node->level] = node;
 		path->slot[node->level] = slot;
-		node = node_enter(node->inner.child[slot]);
+		node = enter_node(node->inner.child[slot]);
 	}
 	path->node[0] = node;
 }
@@ -129,7 +129,7 @@ void path_go(struct range_tree *tree, uint64_t addr)
 	struct path *path = &tree->path;
 
 	if (!is_near(path, addr))
-		path_descend(tree, addr);
+		descend_to(tree, addr);
 	path_stand(path, leaf_above(path->node[0], addr));
 }
 

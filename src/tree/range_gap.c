@@ -14,7 +14,7 @@ struct search {
 };
 
 /* Takes the hole [start, end) if enough of it lies in [low, high). */
-static bool search_take(struct search *s, uint64_t start, uint64_t end)
+static bool take_hole(struct search *s, uint64_t start, uint64_t end)
 {
 	start = max_u64(start, s->low);
 	end = min_u64(end, s->high);
@@ -35,7 +35,7 @@ static bool search_node(struct search *s, const struct tree_node *node)
 		if (i > 0) {
 			unsigned l = min_u64(slot, other), r = l + 1;
 
-			if (search_take(s, slot_end(node, l), slot_start(node, r)))
+			if (take_hole(s, slot_end(node, l), slot_start(node, r)))
 				return true;
 		}
 		if (node->level > 0 && node->inner.gap[slot] >= s->len &&
@@ -56,11 +56,11 @@ bool range_tree_gap(const struct range_tree *tree, uint64_t low, uint64_t high, 
 	bool found;
 
 	if (highest)
-		found = search_take(&s, last, ~(uint64_t)0) || (root && search_node(&s, root)) ||
-		        search_take(&s, 0, first);
+		found = take_hole(&s, last, ~(uint64_t)0) || (root && search_node(&s, root)) ||
+		        take_hole(&s, 0, first);
 	else
-		found = search_take(&s, 0, first) || (root && search_node(&s, root)) ||
-		        search_take(&s, last, ~(uint64_t)0);
+		found = take_hole(&s, 0, first) || (root && search_node(&s, root)) ||
+		        take_hole(&s, last, ~(uint64_t)0);
 	*gap_start = s.start;
 	*gap_end = s.end;
 	return found;
