@@ -286,6 +286,42 @@ static void each_tlb_of_a_space_is_told_and_no_other(void **state)
 	end(&world);
 }
 
+/* Its owner need not know that the space has gone, nor the system and its memory: he lets go of it,
+ * as often as he likes, finds nothing in it, and may use it for another space. */
+static void a_tlb_outlives_its_space(void **state)
+{
+	static struct vas_tlb second, never; /* never: all its bytes are zero */
+	struct world world;
+	struct vas *other;
+	uint64_t *page;
+
+	(void)state;
+	begin(&world);
+	other = unit_space(&world.unit);
+	assert_int_equal(vas_tlb_register(other, &tlb), 0);
+	assert_int_equal(vas_tlb_register(other, &second), 0);
+	assert_call(other, vas_mmap(other, at(0), UNIT_PAGE, RW, ANON_FIXED, NULL, 0), at(0));
+	page = translate(other, 0, VAS_WRITE);
+	assert_ptr_equal(vas_tlb_lookup(&tlb, at(0), 8, VAS_WRITE), page);
+	vas_destroy(other);
+	assert_null(vas_tlb_lookup(&tlb, at(0), 8, VAS_WRITE));
+	assert_null(vas_tlb_lookup(&tlb, at(0), 8, VAS_READ));
+	vas_tlb_leave(&tlb);
+	vas_tlb_unregister(&tlb);
+	vas_tlb_unregister(&tlb);
+	vas_tlb_unregister(&never);
+	assert_int_equal(vas_tlb_register(world.space, &tlb), 0);
+	map_written(&world, 0, 1);
+	assert_int_equal(*(uint64_t *)translate(world.space, 0, VAS_READ), 0);
+	end(&world);
+	vas_tlb_unregister(&second);
+	vas_tlb_leave(&tlb);
+	vas_tlb_unregister(&tlb);
+	assert_null(tlb.space);
+	assert_null(second.space);
+	assert_null(vas_tlb_lookup(&tlb, at(0), 8, VAS_READ));
+}
+
 /* ---- Lookups --------------------------------------------------------------------------------- */
 
 static void an_access_that_crosses_a_unit_is_a_miss(void **state)
@@ -466,6 +502,7 @@ int main(void)
 		cmocka_unit_test(every_call_makes_it_forget),
 		cmocka_unit_test(many_pages_at_once_are_forgotten),
 		cmocka_unit_test(each_tlb_of_a_space_is_told_and_no_other),
+		cmocka_unit_test(a_tlb_outlives_its_space),
 		cmocka_unit_test(an_access_that_crosses_a_unit_is_a_miss),
 		cmocka_unit_test(fetches_are_known_by_a_right_of_their_own),
 		cmocka_unit_test(no_generation_comes_back_to_life),
