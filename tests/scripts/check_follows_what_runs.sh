@@ -73,6 +73,14 @@ grep -q '^Call 3:$' "$dir/out" || fail '--call: not shown'
 grep -q '"shown_call":{"number":100000,"call":null,"maps":null}' "$dir/out" ||
 	fail '--call: a call that there was not'
 
+# Descriptors are the program's, with what they are: the loader has opened one.
+"$VAS" check --record "$dir/log" -- true >"$dir/out" 2>&1 || fail '--record: differs'
+number=$(awk '/^[0-9]+ .*\(/ && !/ touch\(/ { n++ } / fd=/ { print n; exit }' "$dir/log")
+"$VAS" check --call "$number" -- true >"$dir/out" 2>&1 || fail '--call: differs'
+grep -q -E '^  mmap\(NULL, .*, [0-9]+<[^>]+>, 0\) = ' "$dir/out" || fail 'not the descriptor'
+sed 's/ fd=[0-9]* / /' "$dir/log" >"$dir/older" # without them, as older logs are
+"$VAS" replay "$dir/log" "$dir/older" >"$dir/out" 2>&1 || fail 'replay: differs'
+
 # A 32-bit program, made of a few instructions, between others: those are followed.
 cat >"$dir/small.s" <<'END'
 .globl _start

@@ -25,7 +25,8 @@ enum event_kind {
 	EVENT_FORK,    /* pid, child: the child has a copy of the space */
 	EVENT_SHARE,   /* pid, child: the child has the same space (vfork) */
 	EVENT_THREAD,  /* pid, child: it has one thread more */
-	EVENT_CALL,    /* pid, call, answer: mmap's descriptor is a file's id; or a touch */
+	EVENT_CALL,    /* pid, call, answer: mmap's descriptor is a file's id; or a touch. number:
+	                  the descriptor that the program gave, plus 1; 0: none */
 	EVENT_GROW,    /* pid, number: a fault let the vma above grow down to this address */
 	EVENT_UNSURE,  /* pid, number: which identity the written memory at this address has could
 	                  not be known for certain */

@@ -491,8 +491,13 @@ static bool take_digest(struct log_reader *reader, struct event *event)
 static bool take_call(struct log_reader *reader, struct event *event)
 {
 	struct parse_error parse = {0, ""};
-	const char *start = reader->at;
 	event->kind = EVENT_CALL;
+	if (accept(reader, "fd=")) { /* logs from before it was written have none */
+		if (!take_number(reader, 10, INT32_MAX, &event->number) || !expect(reader, " "))
+			return false;
+		event->number++;
+	}
+	const char *start = reader->at;
 	if (!call_parse(start, &event->call, &event->answer, &parse)) {
 		reader->at = start + (parse.column ? parse.column - 1 : 0);
 		return fail(reader, "%s", parse.message);
@@ -505,6 +510,8 @@ static bool take_call(struct log_reader *reader, struct event *event)
 		return fail(reader, "not a call that a log may have");
 	if (kind != ANSWER_VALUE)
 		return fail(reader, "the call has no answer");
+	if (event->number && event->call.name != CALL_MMAP)
+		return fail(reader, "only mmap has a descriptor");
 	uint64_t file = event->call.arg[4];
 	if (event->call.name == CALL_MMAP && (int64_t)file > 0 && file > reader->files)
 		return fail(reader, "file %u has not been introduced", (unsigned)file);

@@ -149,7 +149,10 @@ static void put_call(FILE *file, const struct event *event)
 {
 	char text[1024];
 	call_print(text, sizeof(text), &event->call, &event->answer);
-	fprintf(file, "%" PRId32 " %s\n", event->pid, text);
+	fprintf(file, "%" PRId32 " ", event->pid);
+	if (event->number)
+		fprintf(file, "fd=%" PRIu64 " ", event->number - 1);
+	fprintf(file, "%s\n", text);
 }
 
 static void put_text(FILE *file, const struct event *event, const char *verb)

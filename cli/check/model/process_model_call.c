@@ -26,16 +26,51 @@ static void remember(struct process *process, const struct event *event)
 	struct space *space = process->space;
 	space->last = event->call;
 	space->last_answer = event->answer;
+	space->last_number = event->number;
 	space->calls++;
 	space->nrecent = 0;
 	space->since += event->call.name != CALL_MSYNC && event->call.name != CALL_MINCORE;
 }
 
-static char *text_of(const struct call *call, const struct answer *answer)
+/* Where the fifth argument of a printed mmap begins, or NULL. */
+static char *find_descriptor(char *text)
 {
+	for (int i = 0; text && i < 4; i++) {
+		text = strchr(text, ',');
+		text = text ? text + 2 : NULL;
+	}
+	return text;
+}
+
+/* Events and logs number the open files; the program knows a descriptor, and people a path. */
+char *model_last_call(const struct model *model, const struct space *space, bool answer)
+{
+	const struct call *call = &space->last;
+	uint64_t id = call->arg[4];
 	char text[1024];
-	call_print(text, sizeof(text), call, answer);
-	return strdup(text);
+	call_print(text, sizeof(text), call, answer ? &space->last_answer : NULL);
+	char *descriptor = call->name == CALL_MMAP ? find_descriptor(text) : NULL;
+	char *rest = descriptor ? strchr(descriptor, ',') : NULL;
+	if (!rest)
+		return strdup(text);
+	const char *path = (int64_t)id > 0 && id <= model->nfiles ? model->files[id - 1]->path
+	                                                          : NULL;
+	struct text whole = {NULL, 0, 0};
+	char number[32] = "";
+	if (space->last_number)
+		snprintf(number, sizeof(number), "%d", (int)(space->last_number - 1));
+	else if (!path)
+		snprintf(number, sizeof(number), "%.*s", (int)(rest - descriptor), descriptor);
+	text_clear(&whole);
+	text_sink(&whole, text, (size_t)(descriptor - text));
+	text_sink(&whole, number, strlen(number));
+	if (path) {
+		text_sink(&whole, "<", 1);
+		text_sink(&whole, path, strlen(path));
+		text_sink(&whole, ">", 1);
+	}
+	text_sink(&whole, rest, strlen(rest));
+	return whole.at;
 }
 
 /* NULL: it is not kept. */
@@ -63,8 +98,7 @@ void model_difference(struct model *model, struct process *process, const char *
 	if (!new)
 		return;
 	new->since = kernel ? 0 : space->since;
-	new->call = space->calls ? text_of(&space->last, kernel ? NULL : &space->last_answer)
-	                         : strdup("the start");
+	new->call = space->calls ? model_last_call(model, space, !kernel) : strdup("the start");
 	new->kernel = kernel ? strdup(kernel) : NULL;
 	new->vas = vas ? strdup(vas) : NULL;
 	new->maps = maps ? strdup(maps) : NULL;

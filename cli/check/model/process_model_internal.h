@@ -38,6 +38,7 @@ struct space {
 	unsigned nrecent;        /* that were entered */
 	struct call last;
 	struct answer last_answer;
+	uint64_t last_number; /* of its event */
 };
 
 struct process {
@@ -87,6 +88,9 @@ bool model_call(struct model *model, struct process *process, const struct event
                 char why[MODEL_WHY]);
 bool model_grow(struct model *model, struct process *process, const struct event *event,
                 char why[MODEL_WHY]);
+
+/* The last call as the program made it; malloc'ed. */
+char *model_last_call(const struct model *model, const struct space *space, bool answer);
 
 /* Enters a difference in the report; `kernel` and `vas` NULL if it is one of maps. Takes no
  * ownership. `maps` may be NULL: RESYNC will supply it. */

@@ -145,9 +145,7 @@ void model_show_before(struct vas *vas, struct map_lines *before, struct text *t
 
 void model_show_after(struct model *model, const struct process *process, struct map_lines *before)
 {
-	char text[1024];
-	call_print(text, sizeof(text), &process->space->last, &process->space->last_answer);
-	model->shown.call = strdup(text);
+	model->shown.call = model_last_call(model, process->space, true);
 	read_own_map(model, process->space->vas, false);
 	model->shown.maps = show_difference(before, &model->lines);
 }

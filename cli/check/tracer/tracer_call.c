@@ -409,6 +409,8 @@ void call_emit(struct tracer *tracer, struct task *task, const struct call *call
 	struct event *event = &tracer->event;
 	*event = (struct event){.kind = EVENT_CALL, .pid = task->proc->pid, .call = *call};
 	event->answer = (struct answer){.kind = ANSWER_VALUE, .value = value};
+	if (task->follow == FOLLOW_MMAP && call->name == CALL_MMAP && (int32_t)task->args[4] >= 0)
+		event->number = (uint32_t)task->args[4] + 1;
 	emit(tracer, event);
 }
 
