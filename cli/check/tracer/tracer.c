@@ -238,6 +238,7 @@ static void release(struct tracer *tracer)
 			tracer->tasks[i] = task->next;
 			if (task->proc)
 				mm_put(task->mm);
+			mm_put(task->turn); /* that it had, or was queued for */
 			file_forget(&task->file);
 			free(task);
 		}

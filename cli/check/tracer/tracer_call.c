@@ -132,8 +132,8 @@ static void look_before_brk(struct tracer *tracer, struct task *task)
 }
 
 /* Whether pages can be had is a question of the files' sizes, which change by write(2) too, and by
- * any process. Whether one has changed since it was looked at last. */
-static bool look_at_sizes(struct tracer *tracer, struct task *task)
+ * any process. How often they have changed so far. */
+static uint64_t look_at_sizes(struct tracer *tracer, struct task *task)
 {
 	const uint64_t *arg = task->args;
 	uint32_t advice = (uint32_t)arg[2];
@@ -143,7 +143,7 @@ static bool look_at_sizes(struct tracer *tracer, struct task *task)
 	if (task->call.name == CALL_MLOCK || task->call.name == CALL_MLOCK2 ||
 	    (task->call.name == CALL_MADVISE && populate))
 		return touch_sizes(tracer, task, arg[0], arg[0] + arg[1]);
-	return false;
+	return 0;
 }
 
 /* Learns what was written while it can still be seen. */
@@ -191,15 +191,19 @@ static void prepare_mmap(struct tracer *tracer, struct task *task)
 static void prepare(struct tracer *tracer, struct task *task)
 {
 	tracer->files_dirty = false;
+	task->resizes = 0;
 	touch_begin(task);
 	image_growth(tracer, task);
 	switch (task->follow) {
 	case FOLLOW_SAME:
 		look_before(tracer, task);
-		look_at_sizes(tracer, task);
+		task->resizes = look_at_sizes(tracer, task);
 		break;
 	case FOLLOW_MMAP:
 		prepare_mmap(tracer, task);
+		break;
+	case FOLLOW_SIZE:
+		file_resized(tracer, task, (int)task->args[0]);
 		break;
 	case FOLLOW_ADOPT:
 		touch_all(tracer, task);
@@ -488,7 +492,7 @@ void call_same(struct tracer *tracer, struct task *task, int64_t value)
 		image_adopt(tracer, task, ADOPT_BRK);
 		return;
 	}
-	if (look_at_sizes(tracer, task)) {
+	if (look_at_sizes(tracer, task) != task->resizes) {
 		image_adopt(tracer, task, "a call during which a file's size changed");
 		return;
 	}
@@ -598,7 +602,7 @@ void call_answer(struct tracer *tracer, struct task *task, int64_t value)
 		break;
 	case FOLLOW_SIZE:
 		if (good)
-			file_truncated(tracer, task, (int)task->args[0]);
+			file_resized(tracer, task, (int)task->args[0]);
 		break;
 	case FOLLOW_ATTACH:
 		if (good)

@@ -220,23 +220,26 @@ static struct kept_file *keep(struct tracer *tracer, const struct event *event, 
 	return kept;
 }
 
-static bool update_size(struct tracer *tracer, struct kept_file *kept)
+static void update_size(struct tracer *tracer, struct kept_file *kept)
 {
 	struct stat stat;
 	if (kept->fd < 0 || fstat(kept->fd, &stat) != 0 || (uint64_t)stat.st_size == kept->size)
-		return false;
+		return;
 	kept->size = (uint64_t)stat.st_size;
+	kept->resizes++;
 	struct event event = {.kind = EVENT_RESIZE, .id = kept->id, .number = kept->size};
 	emit(tracer, &event);
-	return true;
 }
 
-bool file_update_size(struct tracer *tracer, uint32_t id)
+uint64_t file_update_size(struct tracer *tracer, uint32_t id)
 {
 	struct kept_file *kept = tracer->files[id % FILE_BUCKETS];
 	while (kept && kept->id != id)
 		kept = kept->next;
-	return id && kept && update_size(tracer, kept);
+	if (!id || !kept)
+		return 0;
+	update_size(tracer, kept);
+	return kept->resizes;
 }
 
 /* Device, inode and name as maps shows them, which on some filesystems is not what fstat says. */
@@ -345,14 +348,18 @@ uint32_t file_of_segment(struct tracer *tracer, struct task *task, const struct 
 	return event.id;
 }
 
-void file_truncated(struct tracer *tracer, struct task *task, int fd)
+/* While it is being truncated, its size may change and change back between two looks. */
+void file_resized(struct tracer *tracer, struct task *task, int fd)
 {
 	file_resolve(tracer, task, fd);
 	const struct stat *stat = &task->file.stat; /* zero if the descriptor is bad */
 	struct kept_file *kept = *ino_bucket(tracer, stat->st_ino);
-	for (; kept && stat->st_ino; kept = kept->same_ino)
-		if (kept->ino == stat->st_ino && kept->dev == stat->st_dev)
-			update_size(tracer, kept);
+	for (; kept && stat->st_ino; kept = kept->same_ino) {
+		if (kept->ino != stat->st_ino || kept->dev != stat->st_dev)
+			continue;
+		update_size(tracer, kept);
+		kept->resizes++;
+	}
 	file_forget(&task->file);
 }
 

@@ -62,6 +62,7 @@ struct kept_file {
 	dev_t dev; /* as fstat has it */
 	ino_t ino;
 	uint64_t size;
+	uint64_t resizes; /* how often its size was seen to change, or may have */
 };
 
 /* What the descriptor of an mmap means. */
@@ -147,6 +148,7 @@ struct task {
 	struct call call;
 	struct pending_file file;
 	struct open_ranges open;
+	uint64_t resizes; /* of the files that the call concerns, when it began */
 	struct hidden_flag hidden;
 	struct task *stopper; /* a task of the program's that has attached to this one */
 	bool frozen;          /* and this one is stopped for it */
@@ -311,7 +313,7 @@ struct late_touch {
 void touch_result(struct tracer *tracer, struct task *task, uint64_t addr, uint64_t len,
                   struct late_touch *late);
 void touch_late(struct tracer *tracer, struct task *task, const struct late_touch *late);
-bool touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end);
+uint64_t touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end);
 void touch_all(struct tracer *tracer, struct task *task);
 bool touch_find(const struct mm *mm, uint64_t start, uint64_t end, uint64_t *page);
 
@@ -323,8 +325,8 @@ uint32_t file_from_line(struct tracer *tracer, struct task *task, const struct m
 uint32_t file_of_segment(struct tracer *tracer, struct task *task, const struct map_line *line,
                          bool read_only);
 void file_forget(struct pending_file *file);
-bool file_update_size(struct tracer *tracer, uint32_t id); /* true: it has changed */
-void file_truncated(struct tracer *tracer, struct task *task, int fd);
+uint64_t file_update_size(struct tracer *tracer, uint32_t id); /* how often it has changed */
+void file_resized(struct tracer *tracer, struct task *task, int fd); /* is about to be, or was */
 void files_sweep(struct tracer *tracer);
 
 /* tracer_proc.c: /proc. */

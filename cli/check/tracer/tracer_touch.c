@@ -335,15 +335,16 @@ void touch_near(struct tracer *tracer, struct task *task, uint64_t addr, uint64_
 	look_beside(tracer, task, start, end);
 }
 
-bool touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
+/* How often the sizes of all files there have changed so far. */
+uint64_t touch_sizes(struct tracer *tracer, struct task *task, uint64_t start, uint64_t end)
 {
 	struct vas *vas = model_space(tracer->model, task->proc->pid);
 	struct vas_region region;
-	bool changed = false;
+	uint64_t changed = 0;
 	for (; vas && vas_next_region(vas, start, &region) && region.start < end;
 	     start = region.end)
 		if (region.file)
-			changed |= file_update_size(tracer,
+			changed += file_update_size(tracer,
 			                            model_file_id(tracer->model, region.file));
 	return changed;
 }
