@@ -254,7 +254,7 @@ struct vas_config {
 	const struct vas_format *format; /* NULL: vas_format_x86_64, but pages in software trees */
 	bool software;                   /* keep pages in software trees, see below */
 	struct vas_port port;
-	struct vas_settings settings;
+	struct vas_settings settings;    /* all zero: vas_settings_default */
 
 	/* TASK_SIZE, and the end of what addresses are chosen from unless a hint lies beyond it:
 	 * multiples of the page size, window <= task_size <= the format's. On Linux both follow

@@ -72,6 +72,16 @@ printf 'getpid()\n' >"$dir/--odd"
 gives 2 1 "^--odd: " exec -- --odd
 gives 2 1 '^vas exec: --on needs a value' exec a --on
 
+# The script that does the work of `vas judge` takes the same options.
+for help in "scripts/judge" "$VAS judge"; do
+	$help --help | sed -n 's/^  \(--[a-z-]*\).*/\1/p'
+done | sort | uniq -u >"$dir/alone"
+if [ -s "$dir/alone" ]; then
+	echo "options of scripts/judge or of cli/judge/judge.c alone:"
+	cat "$dir/alone"
+	exit 1
+fi
+
 # No option is lost beside --json.
 log=$(ls "$(dirname "$0")"/../logs/*.log | head -1)
 gives 0 - '"picture":"' replay --json --picture "$log"

@@ -28,6 +28,17 @@ export PKG_CONFIG_PATH="${pc%/vas.pc}"
 	$(pkg-config --define-variable=prefix="$root/usr" --cflags --libs vas)
 "$root/by-pkg-config"
 
+# One version: the header's, pkg-config's, the program's.
+printf '#include <vas/vas.h>\nversion VAS_VERSION\n' >"$root/version.c"
+header=$("$cc" -E -P -I "$root/usr/include" "$root/version.c" |
+	sed -n 's/^version //p' | tr -d '" ')
+package=$(pkg-config --modversion vas)
+program=$("$root/usr/bin/vas" version | sed -n 's/^vas \([^,]*\),.*/\1/p')
+if [ -z "$header" ] || [ "$header" != "$package" ] || [ "$header" != "$program" ]; then
+	echo "versions: header '$header', pkg-config '$package', program '$program'"
+	exit 1
+fi
+
 printf '%s\n' '#include <vas/heap.h>' \
 	'int main(void) { vas_heap_free(vas_heap_malloc(1 << 20)); return 0; }' \
 	>"$root/heap.c"

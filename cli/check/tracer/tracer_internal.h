@@ -160,6 +160,7 @@ struct task {
 /* The line that tells how far it is: tracer_progress.c. */
 struct progress {
 	int fd;      /* of the terminal; -1: nothing is shown */
+	dev_t terminal; /* its device */
 	bool shown;  /* it stands there now */
 	bool inside; /* the program may have left the cursor inside a line */
 	uint64_t shown_at;

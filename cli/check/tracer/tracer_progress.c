@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -40,6 +41,16 @@ static bool goes_to_a_file(int fd)
 	        (S_ISCHR(stat.st_mode) && major(stat.st_rdev) == MEMORY_DEVICES));
 }
 
+/* Whether a descriptor of a process is the terminal that progress is shown on. */
+static bool is_terminal(const struct progress *progress, pid_t pid, uint64_t fd)
+{
+	char path[64];
+	struct stat status;
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, (int)fd);
+	return stat(path, &status) == 0 && S_ISCHR(status.st_mode) &&
+	       (status.st_rdev == progress->terminal || status.st_rdev == makedev(5, 0));
+}
+
 void progress_start(struct tracer *tracer)
 {
 	struct progress *progress = &tracer->progress;
@@ -49,15 +60,13 @@ void progress_start(struct tracer *tracer)
 	if (tracer->options.progress || elsewhere)
 		progress->fd = open("/dev/tty", O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	progress->shown_at = now_ns();
-}
-
-static bool is_terminal(const struct task *task, uint64_t fd)
-{
-	char path[64];
-	struct stat status;
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)task->tid, (int)fd);
-	return stat(path, &status) == 0 && S_ISCHR(status.st_mode) &&
-	       major(status.st_rdev) != MEMORY_DEVICES;
+	unsigned terminal = 0;
+	if (progress->fd >= 0 && ioctl(progress->fd, TIOCGDEV, &terminal) != 0)
+		progress_end(tracer); /* what is written to it could not be told */
+	progress->terminal = terminal;
+	/* What runs already may be at a prompt. */
+	for (uint64_t fd = 0; tracer->options.attach && progress->fd >= 0 && fd < 3; fd++)
+		progress->inside |= is_terminal(progress, tracer->options.attach, fd);
 }
 
 static bool peek(const struct task *task, uint64_t from, void *to, size_t len)
@@ -96,7 +105,7 @@ bool progress_call(struct tracer *tracer, struct task *task, uint64_t nr)
 	while (known < TERMINAL_CALLS && (uint64_t)terminal_calls[known] != nr)
 		known++;
 	if (progress->fd < 0 || known == TERMINAL_CALLS ||
-	    !is_terminal(task, nr == __NR_splice ? task->args[2] : task->args[0]))
+	    !is_terminal(progress, task->tid, nr == __NR_splice ? task->args[2] : task->args[0]))
 		return false;
 	progress_erase(tracer);
 	if (!reads)
