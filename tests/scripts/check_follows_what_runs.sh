@@ -119,14 +119,16 @@ import os, pty, sys
 pid, fd = pty.fork()
 if pid == 0:
     os.execvp(sys.argv[1], sys.argv[1:])
-os.write(fd, b"word\n")
-text = b""
+text, typed = b"", False
 try:
     while True:
         part = os.read(fd, 4096)
         if not part:
             break
         text += part
+        if not typed and b"\n" in text:  # its echo stands behind what was written before
+            typed = True
+            os.write(fd, b"word\n")
 except OSError:
     pass
 sys.stdout.write(text.decode())
