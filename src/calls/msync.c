@@ -74,65 +74,36 @@ int64_t vas_msync(struct vas *space, uint64_t addr, uint64_t len, uint64_t flags
 
 /* ---- mincore -------------------------------------------------------------------------------- */
 
-/* Answers for pages from addr on, of which those that are absent read 0 yet. */
-struct incore {
-	const struct vas *space;
-	uint64_t addr, end;
-	uint8_t *answers;
-};
-
-static bool note_in_core(void *ctx, uint64_t addr, unsigned level, const struct entry *entry)
+/* Pages [addr, end) of one vma: mapped here, or in the file's cache. */
+static void range_in_core(const struct vas *space, const struct vma *vma, uint64_t addr,
+                          uint64_t end, uint8_t *answers)
 {
-	const struct incore *in = ctx;
-	uint64_t span = format_span(in->space->system->format, level);
-	uint64_t end = min_u64(align_down(addr, span) + span, in->end);
-
-	if (entry->kind == ENTRY_LEAF && level == 0) {
-		in->answers[space_pages(in->space, addr - in->addr)] = 1;
-	} else if (entry->kind == ENTRY_LEAF && end > in->addr) {
-		addr = max_u64(addr, in->addr);
-		memset(in->answers + space_pages(in->space, addr - in->addr), 1,
-		       (size_t)space_pages(in->space, end - addr));
-	}
-	return true;
-}
-
-/* Pages of one vma: mapped here, or in the file's cache. */
-static void range_in_core(const struct incore *in, const struct vma *vma)
-{
-	const struct vas *space = in->space;
 	uint64_t page = space_page_size(space);
-	struct incore ctx = *in;
-	unsigned level;
-	struct entry first = pagemap_lookup(&space->pages, in->addr, &level);
 
-	/* A walk shows what begins in its range: a large page may have begun before it. */
-	if (level > 0)
-		note_in_core(&ctx, in->addr, level, &first);
-	pagemap_walk(&space->pages, in->addr, in->end, note_in_core, &ctx);
+	pagemap_present(&space->pages, addr, end, answers);
 	if (!vma->file || !vma->file->object)
 		return;
-	for (uint64_t i = 0, addr = in->addr; addr < in->end; i++, addr += page) {
-		if (!in->answers[i] &&
+	for (uint64_t i = 0; addr < end; i++, addr += page) {
+		if (!answers[i] &&
 		    object_find(vma->file->object, vma_pgoff(space, vma, addr)) != FRAME_NONE)
-			in->answers[i] = 1;
+			answers[i] = 1;
 	}
 }
 
 /* Answers for up to n pages from addr on, to the end of its vma at the most; 0: nothing mapped. */
 static uint64_t pages_in_core(struct vas *space, uint64_t addr, uint64_t n, uint8_t *answers)
 {
-	struct incore in = {space, addr, addr, answers};
+	uint64_t end = addr;
 	struct vma vma;
 
 	memset(answers, 0, (size_t)n);
 	space_lock(space);
 	if (vma_seek(space, addr, &vma)) {
-		in.end = min_u64(vma.end, addr + n * space_page_size(space));
-		range_in_core(&in, &vma);
+		end = min_u64(vma.end, addr + n * space_page_size(space));
+		range_in_core(space, &vma, addr, end, answers);
 	}
 	space_unlock(space);
-	return space_pages(space, in.end - addr);
+	return space_pages(space, end - addr);
 }
 
 int64_t vas_mincore(struct vas *space, uint64_t addr, uint64_t len, uint64_t vec)

@@ -76,6 +76,16 @@ bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end)
 	return true;
 }
 
+void pagemap_present(const struct pagemap *pm, uint64_t start, uint64_t end, uint8_t *present)
+{
+	unsigned shift = pm->table.format->page_shift;
+	struct piece piece;
+
+	for (uint64_t addr = start; next_piece(pm, addr, end, &piece); addr = piece.end)
+		pagetable_present(piece.table, piece.key, piece.key_end,
+		                  present + ((piece.start - start) >> shift));
+}
+
 struct spot pagemap_find_own(const struct pagemap *pm, uint64_t addr)
 {
 	const struct spot none = {.word = NULL};

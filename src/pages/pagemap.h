@@ -75,6 +75,10 @@ VAS_INTERNAL struct entry pagemap_lookup(const struct pagemap *pm, uint64_t addr
 /* Whether nothing, no leaf and no mark, is in [start, end). */
 VAS_INTERNAL bool pagemap_is_empty(const struct pagemap *pm, uint64_t start, uint64_t end);
 
+/* Writes 1 to `present` for each page of [start, end) that a leaf maps, and nothing for others. */
+VAS_INTERNAL void pagemap_present(const struct pagemap *pm, uint64_t start, uint64_t end,
+                                  uint8_t *present);
+
 /* For faults that share the space's lock. The leaf word of addr, if there is one and the tables on
  * the way are this map's own: such words are written under their table's lock. word NULL: none. */
 VAS_INTERNAL struct spot pagemap_find_own(const struct pagemap *pm, uint64_t addr);

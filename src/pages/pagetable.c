@@ -428,6 +428,31 @@ bool pagetable_is_empty(const struct pagetable *pt, uint64_t start, uint64_t end
 	return is_extent_empty(pt, (struct extent){spot.table, level, start, end});
 }
 
+/* A word at a time, without a visitor: mincore asks for nothing else. `present`: the first page's. */
+static void note_present(const struct pagetable *pt, struct extent extent, uint8_t *present)
+{
+	uint64_t first = extent.start;
+
+	for (struct slots s = slots_of(pt, &extent); slots_more(&s); slots_next(&s)) {
+		uint64_t word = word_look(s.spot.word);
+		uint8_t *here = present + ((s.start - first) >> pt->format->page_shift);
+
+		if (word == 0 || !word_has_frame(pt->format, word))
+			continue;
+		if (extent.level == 0)
+			*here = 1;
+		else if (word_is_table(pt->format, word))
+			note_present(pt, slots_below(pt, &s), here);
+		else
+			memset(here, 1, (size_t)((s.end - s.start) >> pt->format->page_shift));
+	}
+}
+
+void pagetable_present(const struct pagetable *pt, uint64_t start, uint64_t end, uint8_t *present)
+{
+	note_present(pt, extent_of(pt, start, end), present);
+}
+
 struct walk {
 	const struct pagetable *pt;
 	pagemap_visit *visit;

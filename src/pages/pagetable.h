@@ -42,6 +42,8 @@ static inline unsigned table_entries(const struct pagetable *pt, uint32_t table)
 }
 
 VAS_INTERNAL bool pagetable_is_empty(const struct pagetable *pt, uint64_t start, uint64_t end);
+VAS_INTERNAL void pagetable_present(const struct pagetable *pt, uint64_t start, uint64_t end,
+                                    uint8_t *present);
 VAS_INTERNAL bool pagetable_set(struct pagetable *pt, uint64_t addr, unsigned level,
                                 const struct entry *entry);
 VAS_INTERNAL void pagetable_collapse(struct pagetable *pt, uint64_t addr, unsigned level,
