@@ -123,17 +123,20 @@ static const struct worst {
 static const struct {
 	const char *why, *calls;
 } others[] = {
-	{"Searches of a tree or walks of one address, whose time grows with the logarithm of what "
-         "the guest\nowns at the most, or not at all",
-         "vas_compare_exchange vas_context vas_get_limit vas_get_status vas_lookup vas_next_region "
-         "vas_page_size vas_present vas_root vas_task_size vas_tlb_leave vas_tlb_register "
-         "vas_tlb_unregister vas_translate vas_vmflags vas_walk"},
-	{"As the call that it is a form of (`vas_mlock`)", "vas_mlock2"},
+	{"Searches of a tree or walks of one address, whose time grows with the "
+         "logarithm of what the guest owns at the most, or not at all",
+         "vas_compare_exchange vas_context vas_get_limit vas_get_status vas_lookup "
+         "vas_next_region vas_page_size vas_present vas_root vas_task_size vas_tlb_leave "
+         "vas_tlb_register vas_tlb_unregister vas_translate vas_vmflags vas_walk"},
+	{"As the call that it is a form of (`vas_mlock`), or that looks at every vma "
+         "once as it does (`vas_mlockall`)",
+         "vas_mlock2 vas_prctl"},
 	{"The embedder's own, which no guest can ask for",
-         "vas_audit vas_check vas_create vas_file_get vas_file_info vas_file_object vas_file_open "
-         "vas_file_put vas_group_create vas_group_get_usage vas_group_of vas_group_put "
-         "vas_group_set_limit vas_import vas_object_create vas_object_ctx vas_object_put "
-         "vas_params_default vas_root_update vas_set_capabilities vas_set_context vas_set_limit "
+         "vas_audit vas_check vas_create vas_file_get vas_file_info vas_file_object "
+         "vas_file_open vas_file_put vas_file_references vas_group_create "
+         "vas_group_get_usage vas_group_of vas_group_put vas_group_set_limit vas_import "
+         "vas_object_create vas_object_ctx vas_object_put vas_params_default "
+         "vas_root_update vas_set_capabilities vas_set_context vas_set_limit "
          "vas_settings_default vas_system_change vas_system_committed vas_system_create "
          "vas_system_fail_after vas_system_frames vas_system_of vas_system_page_size "
          "vas_system_settings vas_system_version"},

@@ -428,7 +428,7 @@ bool pagetable_is_empty(const struct pagetable *pt, uint64_t start, uint64_t end
 	return is_extent_empty(pt, (struct extent){spot.table, level, start, end});
 }
 
-/* A word at a time, without a visitor: mincore asks for nothing else. `present`: the first page's. */
+/* Word by word, without a visitor: mincore asks for nothing else. `present`: the first page's. */
 static void note_present(const struct pagetable *pt, struct extent extent, uint8_t *present)
 {
 	uint64_t first = extent.start;

@@ -264,7 +264,7 @@ bool vas_present(struct vas *space, uint64_t addr)
 
 	if (addr >= vas_task_size(space))
 		return false;
-	space_lock_shared(space);
+	space_visit_shared(space);
 	present = pagemap_lookup(&space->pages, addr, &level).kind == ENTRY_LEAF;
 	space_unlock_shared(space);
 	return present;
@@ -311,7 +311,7 @@ unsigned vas_lookup(struct vas *space, uint64_t addr, uint64_t *phys, uint64_t *
 	unsigned level = 0;
 	uint64_t span;
 
-	space_lock_shared(space);
+	space_visit_shared(space);
 	if (addr < vas_task_size(space))
 		leaf = pagemap_lookup(&space->pages, addr, &level);
 	space_unlock_shared(space);
