@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shell/shell.h"
+#include "show/why.h"
 #include "strace/strace_shape.h"
 #include "strace/words.h"
 
@@ -32,6 +33,7 @@ bool shell_help_call(const char *text)
 	for (unsigned i = 0; shape->arg[i].kind != ARG_END; i++)
 		if (shape->arg[i].kind == ARG_SET && shape->arg[i].set->names->text)
 			help_flags(shape->arg[i].set, shape->arg[i].name);
+	why_list(stdout, shape->name);
 	return true;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "show/why.h"
 #include "strace/visible.h"
 
 enum pair_result session_call(struct session *session, const struct call *call,
@@ -196,6 +197,30 @@ static enum word_result show_diff(const struct session *session, FILE *out,
 	return WORD_SHOWN;
 }
 
+static enum word_result show_why(const struct session *session, FILE *out,
+                                 struct parse_error *error)
+{
+	const struct why_question question = {
+		.call = &session->call,
+		.answer = &session->answer,
+		.before = &session->before,
+		.vas = session->pair.vas,
+		.version = session->version,
+	};
+	if (!session->pair.vas)
+		return refuse(error, "only vas can say why: --on vas, or both");
+	if (!session->before.maps)
+		return refuse(error, "no call has been made");
+	const struct why *why = why_of(&question);
+	if (why)
+		why_put(out, why);
+	else
+		fprintf(out, "%s\n",
+		        why_has_failed(&session->answer) ? "no cause is known"
+		                                         : "the last call has not failed");
+	return WORD_SHOWN;
+}
+
 static bool lives(const struct session *session, unsigned process)
 {
 	return session->pair.vas ? target_vas_process(session->pair.vas, process) != NULL
@@ -220,6 +245,8 @@ enum word_result session_word(struct session *session, const struct word_line *w
 		return show_picture(session, word, style, out);
 	case WORD_DIFF:
 		return show_diff(session, out, error);
+	case WORD_WHY:
+		return show_why(session, out, error);
 	case WORD_CHECK:
 		return show_check(session, out, error);
 	default:

@@ -11,6 +11,7 @@ const struct word word_table[] = {
 	{"maps", WORD_MAPS, "", false, "the mappings, as /proc/PID/maps shows them"},
 	{"picture", WORD_PICTURE, "", false, "the mappings drawn, and what the last call changed"},
 	{"diff", WORD_DIFF, "", false, "what the last call changed of maps and page tables"},
+	{"why", WORD_WHY, "", false, "which check the last call failed"},
 	{"status", WORD_STATUS, "", false, "VmSize, VmLck, VmData, VmStk, the break"},
 	{"flags", WORD_FLAGS, "ADDR", false, "VmFlags of the mapping at ADDR"},
 	{"walk", WORD_WALK, "ADDR", false, "the page tables from the top down to ADDR (vas only)"},

@@ -19,6 +19,7 @@ enum word_name {
 	WORD_WALK,
 	WORD_PICTURE,
 	WORD_DIFF,
+	WORD_WHY,
 	WORD_CHECK,
 	WORD_UNDO,
 	WORD_HELP,
@@ -39,7 +40,7 @@ extern const struct word word_table[];
 /* Whether it is about what the last call did. */
 static inline bool word_looks_back(enum word_name name)
 {
-	return name == WORD_PICTURE || name == WORD_DIFF;
+	return name == WORD_PICTURE || name == WORD_DIFF || name == WORD_WHY;
 }
 
 /* NULL: it is none. */

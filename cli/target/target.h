@@ -126,6 +126,11 @@ struct target *target_vas_create(const struct machine *machine, struct target *l
 struct vas *target_vas_space(struct target *target);
 struct vas *target_vas_process(struct target *target, unsigned process);
 
+/* What a process of it may do (VAS_CAP_*), and what it has open under a number: NULL, nothing. */
+uint32_t target_vas_capabilities(struct target *target, unsigned process);
+const struct vas_file_info *target_vas_file(struct target *target, unsigned process,
+                                            uint64_t number);
+
 /* vas_check of every space; with vas_audit for the second. NULL, or what does not hold. */
 const char *target_vas_check_spaces(struct target *target);
 const char *target_vas_check(struct target *target);

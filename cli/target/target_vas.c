@@ -513,6 +513,26 @@ struct vas *target_vas_space(struct target *target)
 	return target_vas_process(target, 1);
 }
 
+static struct vas_process *process_of(struct target *target, unsigned number)
+{
+	return number < CALL_PROCESSES ? target_of(target)->process[number] : NULL;
+}
+
+uint32_t target_vas_capabilities(struct target *target, unsigned process)
+{
+	return process_of(target, process) ? process_of(target, process)->capabilities : 0;
+}
+
+const struct vas_file_info *target_vas_file(struct target *target, unsigned process,
+                                            uint64_t number)
+{
+	const struct vas_process *of = process_of(target, process);
+	uint32_t index = (uint32_t)number;
+	return of && index < DESCRIPTORS && of->descriptor[index]
+	               ? vas_file_info(of->descriptor[index]->file)
+	               : NULL;
+}
+
 const char *target_vas_check_spaces(struct target *target)
 {
 	const char *wrong = NULL;

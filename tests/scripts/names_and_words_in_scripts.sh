@@ -18,6 +18,7 @@ store(p+4k, 0x55) = 0
 q = mremap(p, 8k, 8k, MREMAP_MAYMOVE|MREMAP_FIXED, p - 1M) = p - 1M
 picture
 diff
+why
 c = fork() = 2
 [2] load(q + 4096) = 0x55
 [2] maps
@@ -26,6 +27,7 @@ status
 flags q
 check
 p2 = munmap(q + 1, 4k) = -1 EINVAL
+why
 load(p) = SIGSEGV (SEGV_MAPERR)
 END
 run 0 --on vas
@@ -38,6 +40,8 @@ has '#   - 7ffff7ffd000-7ffff7fff000 rw-p'
 has '#   + 7ffff7efd000-7ffff7eff000 rw-p'
 has '#   level 0  7ffff7efe000                   0 -> 0x'
 has '# all invariants hold'
+has '# the last call has not failed'
+has '# EINVAL: addr is not that of a page (O2.1)'
 grep -v '^# ok' "$dir/out" >"$dir/again.strace"
 cp "$dir/out" "$dir/first"
 cp "$dir/again.strace" "$dir/case.strace"

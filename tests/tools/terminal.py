@@ -110,7 +110,9 @@ def lines(vas):
     shell.ask("mremap(0x1000, 4k, 8k, MAYMOVE)", "did you mean 'MREMAP_MAYMOVE'?")
     shell.ask("?", "walk", "mremap")
     shell.ask("help mermap", "did you mean 'mremap'?")
-    shell.ask("help mremap", "MREMAP_DONTUNMAP")
+    shell.ask("help mremap", "MREMAP_DONTUNMAP", "since Linux 6.17", "M1.9")
+    shell.ask("mremap(0x1000, 4k, 4k, MREMAP_FIXED, 0x9000)", "EINVAL")
+    shell.ask("why", "need MREMAP_MAYMOVE with them (M1.5)")
     shell.end()
 
 
