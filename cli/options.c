@@ -28,14 +28,30 @@ enum sides sides_default(void)
 #endif
 }
 
+/* The last of each series there has been; the first known is 1.3, the newest VAS_LINUX_LATEST. */
+static const unsigned char last_minor[] = {
+	[1] = 3, [2] = 6, [3] = 19, [4] = 20, [5] = 19, [6] = 19,
+};
+
+static unsigned last_minor_of(unsigned major)
+{
+	return major == VAS_LINUX_LATEST >> 24 ? VAS_LINUX_LATEST >> 16 & 0xff : last_minor[major];
+}
+
 bool linux_parse(const char *text, uint32_t *version)
 {
-	char last[VERSION_TEXT];
+	char last[VERSION_TEXT], known[160];
+	size_t len = 0;
 	if (version_parse(text, version) && *version >= VAS_LINUX(1, 3, 0) &&
-	    *version <= VAS_LINUX_LATEST)
+	    *version <= VAS_LINUX_LATEST &&
+	    (*version >> 16 & 0xff) <= last_minor_of(*version >> 24))
 		return true;
-	command_error("--linux takes a version from 1.3 to %s, such as 6.18 or 6.1.192, not '%s'",
-	              version_text(VAS_LINUX_LATEST, last), text);
+	for (unsigned major = 2; major <= VAS_LINUX_LATEST >> 24; major++)
+		len += (size_t)snprintf(known + len, sizeof(known) - len, ", %u.0 to %u.%u", major,
+		                        major, last_minor_of(major));
+	command_error("--linux takes a version from 1.3 to %s, such as 6.18 or 6.1.192, not '%s'; "
+	              "known are 1.3%s; judged by %s",
+	              version_text(VAS_LINUX_LATEST, last), text, known, version_judges());
 	return false;
 }
 

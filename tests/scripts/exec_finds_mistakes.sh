@@ -16,10 +16,11 @@ expect() { # STATUS PATTERN SCRIPT-TEXT
 
 good='mmap(0x10000000, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = 0x10000000'
 : '--linux takes versions that vas knows, with or without the stable update'
-for version in 1.2 7.4 99.9 6 6.1.x; do
+for version in 1.2 2.7 6.20 7.4 99.9 6 6.1.x; do
 	status=0
 	"$VAS" exec --linux $version --on vas "$0" >"$dir/out" 2>&1 || status=$?
 	[ $status = 2 ] && grep -q "takes a version from 1.3 to .* not '$version'" "$dir/out"
+	grep -q 'known are 1.3, 2.0 to 2.6, .*, 6.0 to 6.19, .*; judged by .*6\.1\.' "$dir/out"
 done
 
 expect 0 '' "$good"
