@@ -1,5 +1,5 @@
-# Whatever is piped into the shell or given to exec: bounded in memory, told in short, and nothing of
-# it reaches a terminal as a command.
+# Whatever is piped into the shell or given to exec: bounded in memory, told in short, and nothing
+# of it reaches a terminal as a command.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -26,7 +26,8 @@ feed() { # WHAT
 
 repeat() { head -c "$2" /dev/zero | sed "s/\x0/$1/g"; } # TEXT TIMES
 
-printf '%b\n' 'load(\033[2J\033]0;x\007)' 'maps\033c' 'walk \2332J' 'help \033[31m' '[2\033] fork()' \
+printf '%b\n' 'load(\033[2J\033]0;x\007)' 'maps\033c' 'walk \2332J' 'help \033[31m' \
+	'[2\033] fork()' \
 	>"$dir/text"
 feed 'escapes'
 cat >"$dir/text" <<'END'
