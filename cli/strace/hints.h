@@ -1,5 +1,8 @@
 /* hints.h - what was probably meant: the name nearest to a mistyped one, a log that was pasted.
  *
+ * Used by cursor.c, whose messages it completes by cursor.c's own means: one thing in two files,
+ * since reading needs no hints as long as nothing is wrong.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_CLI_HINTS_H
 #define VAS_CLI_HINTS_H

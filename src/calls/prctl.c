@@ -1,5 +1,9 @@
 /* prctl.c - prctl(2): what holds for all memory of a space.
  *
+ * Owns what a space may not do (MDWE: nothing becomes executable that was not) and what all its
+ * memory is (mergeable), and answers both for the calls that make or change vmas. Pages are not
+ * touched: merging is the embedder's affair.
+ *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
 

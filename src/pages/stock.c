@@ -1,5 +1,8 @@
 /* stock.c - tables in stock.
  *
+ * Owns the list, linked through the frames themselves, so that it takes no memory of its own. When
+ * it may be drawn on is its users' to say (stock.h); what a table will be for is unknown here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "pages/stock.h"
 

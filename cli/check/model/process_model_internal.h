@@ -1,5 +1,9 @@
 /* process_model_internal.h - what the parts of the process model share.
  *
+ * They call each other in a circle, on purpose: process_model.c takes the events of a log and hands
+ * each to its part (a call, a map to compare, what is known of written memory), and each part
+ * reports differences, finds objects and files by what that one keeps. All are about one model.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_CLI_PROCESS_MODEL_INTERNAL_H
 #define VAS_CLI_PROCESS_MODEL_INTERNAL_H

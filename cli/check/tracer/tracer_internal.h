@@ -7,6 +7,11 @@
  * other threads: the stack may grow, and a page may become written, between two looks at the
  * kernel.
  *
+ * The parts call each other in a circle, on purpose: the loop (tracer.c) hands each stop to the
+ * part that knows that kind, and a part lets tasks go on, finds others, or ends a turn by what the
+ * loop and its neighbours offer here. They are one state machine over one set of tasks, cut by what
+ * has stopped; layers would only hide that one call's end may be another task's beginning.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_CLI_TRACER_INTERNAL_H
 #define VAS_CLI_TRACER_INTERNAL_H
