@@ -43,5 +43,6 @@ brk(0) = 0
 verdict = judge.Verdict("6.1.192", said)
 assert verdict.line() == "6.1.192: 1 cases passed, 1 failed, 1 skipped; 10 calls, 1 differences"
 assert verdict.done and not verdict.good() and verdict.files[0][0] == "fuzz-1-0-0.strace"
+assert "check" not in verdict.line() and "FAILED" in judge.Verdict("1", "@ checked 1\n").line()
 assert not judge.Verdict("6.1.192", said.replace("@ done", "")).done, "it stopped half-way"
 END
