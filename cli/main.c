@@ -29,9 +29,9 @@ enum { HELP_MAN, HELP_COMPLETION };
 
 static const struct command_option help_options[] = {
 	[HELP_MAN] = {"man", .help = "as a manual page, vas(1) or vas-COMMAND(1), in mdoc",
-                      .apart = "completion"},
+	              .apart = "completion"},
 	[HELP_COMPLETION] = {"completion", .words = "bash zsh",
-                             .help = "print what completes command lines in that shell"},
+	                     .help = "print what completes command lines in that shell"},
 	{0},
 };
 

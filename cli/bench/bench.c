@@ -17,20 +17,20 @@ enum { JSON, ONLY, LIST, THREADS, WORST, ROUNDS_OF };
 static const struct command_option options_known[] = {
 	[JSON] =
 		{"json", .value = "FILE", .file = true, .apart = "list threads worst",
-                 .help = "write the figures there, too (-: to standard output, without the table)"},
+	         .help = "write the figures there, too (-: to standard output, without the table)"},
 	[ONLY] = {"only", .value = "ROW", .many = true, .apart = "list threads worst",
-                  .help = "only this row; may be given several times"},
+	          .help = "only this row; may be given several times"},
 	[LIST] = {"list", .apart = "threads worst rounds",
-                  .help = "name the rows and what they compare"},
+	          .help = "name the rows and what they compare"},
 	[THREADS] =
 		{"threads", .value = "N", .apart = "worst rounds",
-                 .help = "instead of the rows: what N threads take in one space, and one alone"},
+	         .help = "instead of the rows: what N threads take in one space, and one alone"},
 	[WORST] = {"worst", .value = "CALL", .apart = "rounds",
-                   .help = "instead of the rows: the worst that a guest can make of a call "
-                           "(vas_mmap, ...; or all of them: all), as docs/worst-cases.md has it; "
-                           "list: names them"},
+	           .help = "instead of the rows: the worst that a guest can make of a call "
+	                   "(vas_mmap, ...; or all of them: all), as docs/worst-cases.md has it; "
+	                   "list: names them"},
 	[ROUNDS_OF] = {"rounds", .value = "N",
-                       .help = "rounds for each side (default: 15), fewer where they are long"},
+	               .help = "rounds for each side (default: 15), fewer where they are long"},
 	{0},
 };
 

@@ -286,4 +286,4 @@ static struct side *join_side(struct side *side)
 }
 
 const struct bench_side bench_kernel = {"kernel",  works, lane_works,  open_side,
-                                        join_side, worst, clear_worst, NULL};
+	                                join_side, worst, clear_worst, NULL};

@@ -27,11 +27,11 @@ static const struct {
 	[LANE_WRITE_APART] = {"fault-write-apart", "write faults, each thread in a vma of its own"},
 	[LANE_MAP] = {"mmap-munmap", "mmap and munmap of 4 pages, each thread elsewhere"},
 	[LANE_FAULT_BESIDE_MAP] = {"fault-beside-map",
-                                   "the first thread's read faults, while others map and unmap"},
+	                           "the first thread's read faults, while others map and unmap"},
 	[LANE_HIT] = {"translate-hit", "vas_tlb_lookup, inline, against a load"},
 	[LANE_MISS] = {"translate-miss", "vas_translate of random pages of 32 MiB, against a load"},
 	[LANE_HIT_BESIDE_MAP] = {"hit-beside-map",
-                                 "the first thread's lookups, while others map and unmap"},
+	                         "the first thread's lookups, while others map and unmap"},
 };
 
 /* ---- In the process that is measured --------------------------------------------------------- */

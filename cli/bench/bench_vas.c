@@ -242,8 +242,8 @@ static const struct work works[WORK_COUNT] = {
 	[WORK_TLB_MISS_LATENCY] = {.prepare = prepare_tlb_miss, .round = round_tlb_miss_latency},
 	[WORK_TLB_MISS_HUGE] = {.prepare = prepare_tlb_miss_huge, .round = round_tlb_miss},
 	[WORK_TLB_MISS_SOFT] = {.prepare = prepare_tlb_miss_soft,
-                                .round = round_tlb_miss_soft,
-                                .how = SIDE_SOFTWARE},
+	                        .round = round_tlb_miss_soft,
+	                        .how = SIDE_SOFTWARE},
 };
 
 /* ---- Several threads ------------------------------------------------------------------------- */
@@ -489,4 +489,4 @@ static struct side *join_side(struct side *first)
 }
 
 const struct bench_side bench_vas = {"vas",     works, lane_works,  open_side,
-                                     join_side, worst, clear_worst, neighbour};
+	                             join_side, worst, clear_worst, neighbour};

@@ -26,26 +26,11 @@
 #define KI ((uint64_t)1 << 10)
 #define MI ((uint64_t)1 << 20)
 #define GI ((uint64_t)1 << 30)
-#define VMAS                            \
-	AXIS_VMAS,                      \
-	{                               \
-		2 * KI, 8 * KI, 32 * KI \
-	}
-#define PAGES                               \
-	AXIS_BYTES,                         \
-	{                                   \
-		32 * MI, 128 * MI, 512 * MI \
-	}
-#define EMPTY                              \
-	AXIS_BYTES,                        \
-	{                                  \
-		16 * GI, 64 * GI, 256 * GI \
-	}
-#define SPARSE                           \
-	AXIS_BYTES,                      \
-	{                                \
-		4 * GI, 16 * GI, 64 * GI \
-	}
+/* clang-format off */
+#define VMAS AXIS_VMAS, {2 * KI, 8 * KI, 32 * KI}
+#define PAGES AXIS_BYTES, {32 * MI, 128 * MI, 512 * MI}
+#define EMPTY AXIS_BYTES, {16 * GI, 64 * GI, 256 * GI}
+#define SPARSE AXIS_BYTES, {4 * GI, 16 * GI, 64 * GI}
 
 static const struct worst {
 	const char *call, *what;
@@ -74,18 +59,14 @@ static const struct worst {
 	[WORST_GUARD] = {"vas_madvise", "`GUARD_INSTALL`, nothing present", PAGES},
 	[WORST_COLLAPSE] = {"vas_madvise", "`COLLAPSE`, every page present", PAGES},
 	[WORST_REMOVE_UNRELATED] = {"vas_madvise",
-                                    "`REMOVE` of a page mapped once, beside vmas "
-                                    "that do not map the file",
-                                    VMAS},
+	 "`REMOVE` of a page mapped once, beside vmas that do not map the file", VMAS},
 	[WORST_REMOVE_OTHERS] = {"vas_madvise",
-                                 "`REMOVE` of a page mapped once, beside mappings "
-                                 "of the file's other pages",
-                                 VMAS},
+	 "`REMOVE` of a page mapped once, beside mappings of the file's other pages", VMAS},
 	[WORST_REMOVE_ALIASES] = {"vas_madvise", "`REMOVE` of a page with many mappings", VMAS},
 	[WORST_MSYNC] = {"vas_msync", "many mappings of one file, all written", VMAS},
 	[WORST_MINCORE_EMPTY] = {"vas_mincore", "nothing present", EMPTY},
-	[WORST_MINCORE_EMPTIED] = {"vas_mincore", "nothing present, leaf tables everywhere",
-                                   SPARSE},
+	[WORST_MINCORE_EMPTIED] = {"vas_mincore",
+	 "nothing present, leaf tables everywhere", SPARSE},
 	[WORST_MINCORE_PRESENT] = {"vas_mincore", "every page present", PAGES},
 	[WORST_MSEAL] = {"vas_mseal", "many vmas", VMAS},
 	[WORST_FORK_VMAS] = {"vas_fork", "many vmas", VMAS},
@@ -98,9 +79,7 @@ static const struct worst {
 	[WORST_WRITE] = {"vas_write", "nothing present", PAGES},
 	[WORST_STRING] = {"vas_read_string", "a string without an end", PAGES},
 	[WORST_TRUNCATE_NOWHERE] = {"vas_object_resize",
-                                    "a file mapped nowhere, beside vmas that "
-                                    "do not map it",
-                                    VMAS},
+	 "a file mapped nowhere, beside vmas that do not map it", VMAS},
 	[WORST_TRUNCATE_MAPPINGS] = {"vas_object_resize", "a file with many mappings", VMAS},
 	[WORST_TRUNCATE_PAGES] = {"vas_object_resize", "every page present and mapped", PAGES},
 	[WORST_SYNC] = {"vas_object_sync", "many mappings, all written", VMAS},
@@ -111,35 +90,33 @@ static const struct worst {
 	[WORST_STATUS] = {"vas_status_text", "every page present", PAGES},
 	[WORST_STATUS_TABLES] = {"vas_status_text", "one page below each leaf table", SPARSE},
 	[WORST_PAGEMAP_EMPTY] = {"vas_pagemap",
-                                 "nothing present",
-                                 AXIS_BYTES,
-                                 {1 * GI, 4 * GI, 16 * GI}},
+	 "nothing present", AXIS_BYTES, {1 * GI, 4 * GI, 16 * GI}},
 	[WORST_PAGEMAP_PRESENT] = {"vas_pagemap", "every page present", PAGES},
-	[WORST_NEXT_PRESENT] = {"vas_next_present", "nothing present, leaf tables everywhere",
-                                SPARSE},
+	[WORST_NEXT_PRESENT] = {"vas_next_present",
+	 "nothing present, leaf tables everywhere", SPARSE},
 };
+/* clang-format on */
 
 /* The other calls in vas.h. */
 static const struct {
 	const char *why, *calls;
 } others[] = {
-	{"Searches of a tree or walks of one address, whose time grows with the "
-         "logarithm of what the guest owns at the most, or not at all",
-         "vas_compare_exchange vas_context vas_get_limit vas_get_status vas_lookup "
-         "vas_next_region vas_page_size vas_present vas_root vas_task_size vas_tlb_leave "
-         "vas_tlb_register vas_tlb_unregister vas_translate vas_vmflags vas_walk"},
-	{"As the call that it is a form of (`vas_mlock`), or that looks at every vma "
-         "once as it does (`vas_mlockall`)",
-         "vas_mlock2 vas_prctl"},
+	{"Searches of a tree or walks of one address, whose time grows with the logarithm of what "
+	 "the guest owns at the most, or not at all",
+	 "vas_compare_exchange vas_context vas_get_limit vas_get_status vas_lookup "
+	 "vas_next_region vas_page_size vas_present vas_root vas_task_size vas_tlb_leave "
+	 "vas_tlb_register vas_tlb_unregister vas_translate vas_vmflags vas_walk"},
+	{"As the call that it is a form of (`vas_mlock`), or that looks at every vma once as it "
+	 "does (`vas_mlockall`)",
+	 "vas_mlock2 vas_prctl"},
 	{"The embedder's own, which no guest can ask for",
-         "vas_audit vas_check vas_create vas_file_get vas_file_info vas_file_object "
-         "vas_file_open vas_file_put vas_file_references vas_group_create "
-         "vas_group_get_usage vas_group_of vas_group_put vas_group_set_limit vas_import "
-         "vas_object_create vas_object_ctx vas_object_put vas_params_default "
-         "vas_root_update vas_set_capabilities vas_set_context vas_set_limit "
-         "vas_settings_default vas_system_change vas_system_committed vas_system_create "
-         "vas_system_fail_after vas_system_frames vas_system_of vas_system_page_size "
-         "vas_system_settings vas_system_version"},
+	 "vas_audit vas_check vas_create vas_file_get vas_file_info vas_file_object vas_file_open "
+	 "vas_file_put vas_file_references vas_group_create vas_group_get_usage vas_group_of "
+	 "vas_group_put vas_group_set_limit vas_import vas_object_create vas_object_ctx "
+	 "vas_object_put vas_params_default vas_root_update vas_set_capabilities vas_set_context "
+	 "vas_set_limit vas_settings_default vas_system_change vas_system_committed "
+	 "vas_system_create vas_system_fail_after vas_system_frames vas_system_of "
+	 "vas_system_page_size vas_system_settings vas_system_version"},
 };
 
 /* ---- In the process that is measured --------------------------------------------------------- */

@@ -37,25 +37,25 @@ enum { ARCH, SMP, MEMORY, LEVELS, FILES, DISK, CHECK, COUNT, WALK, TIMEOUT };
 
 static const struct command_option options_known[] = {
 	[ARCH] = {"arch", .words = "x86_64 aarch64 riscv64",
-                  .help = "the machine (default: what PROGRAM is for)"},
+	          .help = "the machine (default: what PROGRAM is for)"},
 	[SMP] = {"smp", .value = "N", .help = "CPUs, 1 to 8 (default: 1)"},
 	[MEMORY] = {"memory", .value = "MIB", .help = "memory, 96 to 3072 (default: 256)"},
 	[LEVELS] = {"levels", .value = "N",
-                    .help = "RISC-V: at most 3, 4 or 5 levels of page tables (Sv39, Sv48, Sv57)"},
+	            .help = "RISC-V: at most 3, 4 or 5 levels of page tables (Sv39, Sv48, Sv57)"},
 	[FILES] = {"file", .value = "FROM[=NAME]", .many = true, .file = true,
-                   .help = "one more file in the machine (more than once, if you like)"},
+	           .help = "one more file in the machine (more than once, if you like)"},
 	[DISK] = {"disk", .value = "IMAGE", .file = true,
-                  .help = "a disk, /dev/vda; what is written to it stays in IMAGE"},
+	          .help = "a disk, /dev/vda; what is written to it stays in IMAGE"},
 	[CHECK] = {"check",
-                   .help = "verify vas's invariants after each system call and every frame "
-                           "at the end, and say which calls were not there"},
+	           .help = "verify vas's invariants after each system call and every frame "
+	                   "at the end, and say which calls were not there"},
 	[COUNT] = {"count", .help = "the machine's clock counts instructions, a nanosecond each"},
 	[WALK] =
 		{"walk", .value = "SOCKET", .file = true,
-                 .help = "at the program's end show each page that vas's walk finds, then hold the "
-                         "machine, with QEMU's monitor at SOCKET"},
+	         .help = "at the program's end show each page that vas's walk finds, then hold the "
+	                 "machine, with QEMU's monitor at SOCKET"},
 	[TIMEOUT] = {"timeout", .value = "SECONDS",
-                     .help = "stop the machine after that time (default: 0, never)"},
+	             .help = "stop the machine after that time (default: 0, never)"},
 	{0},
 };
 
@@ -66,28 +66,18 @@ static const struct arch {
 	const char *archive; /* where the kernel looks for it */
 	const char *argv[20];
 } archs[] = {
-	{"x86_64",
-         EM_X86_64,
-         "qemu-system-x86_64",
-         "qemu-system-x86",
-         "0x4000000",
-         {"-M", "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,acpi=off", "-cpu", "max",
-          "-no-user-config", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-global",
-          "virtio-mmio.force-legacy=false"}},
-	{"riscv64",
-         EM_RISCV,
-         "qemu-system-riscv64",
-         "qemu-system-misc",
-         "0x84000000",
-         {"-M", "virt", "-cpu", "rv64", "-bios", "none", "-global",
-          "virtio-mmio.force-legacy=false"}},
-	{"aarch64",
-         EM_AARCH64,
-         "qemu-system-aarch64",
-         "qemu-system-arm",
-         "0x44000000",
-         {"-M", "virt", "-cpu", "cortex-a72", "-semihosting-config", "enable=on,target=native",
-          "-global", "virtio-mmio.force-legacy=false"}},
+	/* clang-format off */
+	{"x86_64", EM_X86_64, "qemu-system-x86_64", "qemu-system-x86", "0x4000000",
+	 {"-M", "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,acpi=off", "-cpu", "max",
+	  "-no-user-config", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-global",
+	  "virtio-mmio.force-legacy=false"}},
+	{"riscv64", EM_RISCV, "qemu-system-riscv64", "qemu-system-misc", "0x84000000",
+	 {"-M", "virt", "-cpu", "rv64", "-bios", "none", "-global",
+	  "virtio-mmio.force-legacy=false"}},
+	{"aarch64", EM_AARCH64, "qemu-system-aarch64", "qemu-system-arm", "0x44000000",
+	 {"-M", "virt", "-cpu", "cortex-a72", "-semihosting-config", "enable=on,target=native",
+	  "-global", "virtio-mmio.force-legacy=false"}},
+	/* clang-format on */
 };
 
 static const struct arch *arch_find(const char *name, uint16_t machine)

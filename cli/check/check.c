@@ -33,29 +33,29 @@ enum {
 
 static const struct command_option options_known[] = {
 	[ATTACH] = {"attach", .value = "PID", .apart = "exit-status",
-                    .help = "follow a process that runs already, until it ends or SIGINT comes"},
+	            .help = "follow a process that runs already, until it ends or SIGINT comes"},
 	[CALL] = {"call", .value = "N",
-                  .help = "show the map of the first program before and after its call N"},
+	          .help = "show the map of the first program before and after its call N"},
 	[LINUX] = OPTION_LINUX,
 	[RECORD] = {"record", .value = "LOG", .file = true,
-                    .help = "also write what happened to LOG, for `vas replay`"},
+	            .help = "also write what happened to LOG, for `vas replay`"},
 	[FULL_PATHS] = {"full-paths",
-                        .help = "in LOG; else it has only the last part of file names"},
+	                .help = "in LOG; else it has only the last part of file names"},
 	[EVERY] = {"every", .help = "compare the whole map after every call, however large it is"},
 	[PICTURE] = {"picture", .help = "then draw COMMAND's address space as it was at its end"},
 	[ALL_CPUS] = {"all-cpus",
-                      .help = "do not keep the program on one CPU (a call costs 20 times as much)"},
+	              .help = "do not keep the program on one CPU (a call costs 20 times as much)"},
 	[PROGRESS] = {"progress", .help = "show on the terminal how far it is, between what "
-                                          "COMMAND writes there (by itself "
-                                          "only where its output goes to files)"},
+	                                  "COMMAND writes there (by itself "
+	                                  "only where its output goes to files)"},
 	[JSON] = {"json", .help = "one JSON object per program, then one in all"},
 	[ALL] = {"all", .help = "show every difference of a program, up to a thousand of them"},
 	[EXIT_STATUS] = {"exit-status",
-                         .help = "if all was followed and nothing differs, end with COMMAND's own "
-                                 "status, 128 and the signal's number if one killed it"},
+	                 .help = "if all was followed and nothing differs, end with COMMAND's own "
+	                         "status, 128 and the signal's number if one killed it"},
 	[QUIET] = {"quiet", .help = "only programs with differences, and the total"},
 	[OUTPUT] = {"output", .value = "FILE", .file = true,
-                    .help = "write there instead of to standard error"},
+	            .help = "write there instead of to standard error"},
 	{0},
 };
 

@@ -16,7 +16,7 @@ static const struct command_option options_known[] = {
 	[JSON] = {"json", .help = "one JSON object per program, then one in all"},
 	[QUIET] = {"quiet", .help = "only programs with differences, and the total"},
 	[PICTURE] = {"picture",
-                     .help = "then draw the program's address space as it was at its end"},
+	             .help = "then draw the program's address space as it was at its end"},
 	{0},
 };
 

@@ -66,20 +66,20 @@ enum { SEED, OPS, JOBS, AT_ONCE, ONLY, LINUX, PAGES, HUGETLB, OUT };
 
 static const struct command_option options_known[] = {
 	[SEED] = {"seed", .value = "N",
-                  .help = "the same seed makes the same calls (default: a new one)"},
+	          .help = "the same seed makes the same calls (default: a new one)"},
 	[OPS] = {"ops", .value = "N", .help = "how many calls (default: 100000)"},
 	[JOBS] = {"jobs", .value = "N", .help = "in N processes at once (default: 1)"},
 	[AT_ONCE] = {"at-once", .value = "N",
-                     .help = "all but the answers is compared after N calls, up to 64, not after "
-                             "each; a round that differs is made again and compared after each"},
+	             .help = "all but the answers is compared after N calls, up to 64, not after "
+	                     "each; a round that differs is made again and compared after each"},
 	[ONLY] = {"only", .value = "NAMES",
-                  .help = "only these calls: mmap,munmap,mremap,store ..."},
+	          .help = "only these calls: mmap,munmap,mremap,store ..."},
 	[LINUX] = OPTION_LINUX,
 	[PAGES] = OPTION_PAGES,
 	[HUGETLB] = {"hugetlb",
-                     .help = "MAP_HUGETLB too, of an empty pool, which is kept so meanwhile"},
+	             .help = "MAP_HUGETLB too, of an empty pool, which is kept so meanwhile"},
 	[OUT] = {"out", .value = "DIR", .file = true,
-                 .help = "where scripts are written (default: .)"},
+	         .help = "where scripts are written (default: .)"},
 	{0},
 };
 

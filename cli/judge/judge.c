@@ -30,27 +30,27 @@ enum { ARCH, VAS, OPS, SEED, PAGES, CASES, ONLY_FUZZ, EVERY, LATEST, FETCH, RECO
 
 static const struct command_option options_known[] = {
 	[ARCH] = {"arch", .words = "amd64 arm64 arm64-16k riscv64",
-                  .help = "the machine (default: amd64); arm64-16k has pages of 16 KiB"},
+	          .help = "the machine (default: amd64); arm64-16k has pages of 16 KiB"},
 	[VAS] = {"vas", .value = "FILE", .file = true,
-                 .help = "a statically linked vas (default: build/static/vas, "
-                         "build/static-aarch64/vas, ...)"},
+	         .help = "a statically linked vas (default: build/static/vas, "
+	                 "build/static-aarch64/vas, ...)"},
 	[OPS] = {"ops", .value = "N",
-                 .help = "random calls, half of them with transparent huge pages \"madvise\", half "
-                         "\"always\" (default: 20000)"},
+	         .help = "random calls, half of them with transparent huge pages \"madvise\", half "
+	                 "\"always\" (default: 20000)"},
 	[SEED] = {"seed", .value = "N", .help = "of the random calls (default: 1)"},
 	[PAGES] = {"pages", .words = "hardware software",
-                   .help = "random calls with vas's pages in hardware tables (default) or in "
-                           "software trees"},
+	           .help = "random calls with vas's pages in hardware tables (default) or in "
+	                   "software trees"},
 	[CASES] = {"cases", .value = "PATH", .file = true, .apart = "only-fuzz",
-                   .help = "a directory of cases, or one case (default: tests/cases)"},
+	           .help = "a directory of cases, or one case (default: tests/cases)"},
 	[ONLY_FUZZ] = {"only-fuzz", .help = "no cases"},
 	[EVERY] = {"every",
-                   .help = "all builds of the series that the archive has, not just the newest"},
+	           .help = "all builds of the series that the archive has, not just the newest"},
 	[LATEST] = {"latest", .help = "the newest kernel of the archive, whatever its version"},
 	[FETCH] = {"fetch", .apart = "record", .help = "only fetch the kernels"},
 	[RECORD] =
 		{"record",
-                 .help = "write what came out to tests/cases/judges.txt, for docs/conformance.md"},
+	         .help = "write what came out to tests/cases/judges.txt, for docs/conformance.md"},
 	{0},
 };
 

@@ -15,10 +15,10 @@ enum { LINUX, PORTABLE, ONE_CPU, STATS };
 static const struct command_option options_known[] = {
 	[LINUX] = OPTION_LINUX,
 	[PORTABLE] = {"portable",
-                      .help = "without the kernel's mremap: memory moves by being copied "
-                              "or mapped again"},
+	              .help = "without the kernel's mremap: memory moves by being copied "
+	                      "or mapped again"},
 	[ONE_CPU] = {"one-cpu",
-                     .help = "keep COMMAND on one CPU: calls cost less, threads take turns"},
+	             .help = "keep COMMAND on one CPU: calls cost less, threads take turns"},
 	[STATS] = {"stats", .help = "then say on standard error what was done"},
 	{0},
 };

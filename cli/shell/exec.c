@@ -44,19 +44,19 @@ enum { ON, LINUX, PAGES, FORMAT, RELOCATE, MAPS, PICTURE, SET_SYSCTLS, NO_CHECK 
 
 static const struct command_option options_known[] = {
 	[ON] = {"on", .words = SIDES_WORDS,
-                .help = "where to run (default: both where the kernel can be asked)"},
+	        .help = "where to run (default: both where the kernel can be asked)"},
 	[LINUX] = OPTION_LINUX,
 	[PAGES] = OPTION_PAGES,
 	[FORMAT] = {"format", .value = "NAME",
-                    .help = "the page-table format of vas (default: the running kernel's)"},
+	            .help = "the page-table format of vas (default: the running kernel's)"},
 	[RELOCATE] = {"relocate", .help = "the scripts are for x86-64 with pages of 4 KiB: let "
-                                          "addresses and lengths be those of the machine"},
+	                                  "addresses and lengths be those of the machine"},
 	[MAPS] = {"maps", .help = "print the final map"},
 	[PICTURE] = {"picture", .help = "draw what each call changes in the map"},
 	[SET_SYSCTLS] =
 		{"set-sysctls",
-                 .help = "as root, set the sysctls that scripts need, and put them back: for "
-                         "the whole machine, so for one of your own (vas judge)"},
+	         .help = "as root, set the sysctls that scripts need, and put them back: for "
+	                 "the whole machine, so for one of your own (vas judge)"},
 	[NO_CHECK] = {"no-check", .help = "do not verify vas's invariants after each call"},
 	{0},
 };

@@ -38,7 +38,7 @@ enum { ON, LINUX };
 
 static const struct command_option options_known[] = {
 	[ON] = {"on", .words = SIDES_WORDS,
-                .help = "who answers (default: vas; both compares after each call)"},
+	        .help = "who answers (default: vas; both compares after each call)"},
 	[LINUX] = OPTION_LINUX,
 	{0},
 };

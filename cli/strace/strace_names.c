@@ -10,10 +10,7 @@
 #include "strace/rights.h"
 #include "vas/vas.h"
 
-#define N(name)                   \
-	{                         \
-#name, VAS_##name \
-	}
+#define N(name) {#name, VAS_##name}
 #define SET(set, unknown, choice, shift, ...)                        \
 	const struct name_set names_##set = {unknown, choice, shift, \
 	                                     (const struct name[]){__VA_ARGS__, {NULL, 0}}}

@@ -163,7 +163,7 @@ static int64_t disk_write_page(void *ctx, uint64_t index, const void *page)
 
 static const struct vas_object_ops archive_ops = {.read_page = archive_page};
 static const struct vas_object_ops disk_ops = {.read_page = disk_read_page,
-                                               .write_page = disk_write_page};
+	                                       .write_page = disk_write_page};
 
 static bool node_has_object(struct node *n)
 {

@@ -44,11 +44,11 @@ static const struct {
 	{"q = load( p + 4k )", "q = load(0x10001000)"},
 	{"[2] q=fork() = 3", "[2] q = fork() = 3"},
 	{"mremap(p, 2M, 1G, MREMAP_MAYMOVE) = long_name2 - 1T",
-         "mremap(0x10000000, 2097152, 1073741824, MREMAP_MAYMOVE) = 0x7efff7ffd000"},
+	 "mremap(0x10000000, 2097152, 1073741824, MREMAP_MAYMOVE) = 0x7efff7ffd000"},
 	{"store(p-p+8*1k, 0) = SIGSEGV (SEGV_MAPERR, si_addr=p)",
-         "store(0x2000, 0x00) = SIGSEGV (SEGV_MAPERR, si_addr=0x10000000)"},
+	 "store(0x2000, 0x00) = SIGSEGV (SEGV_MAPERR, si_addr=0x10000000)"},
 	{"walk = mmap(p, 4K, PROT_NONE, MAP_PRIVATE, -1, 0)",
-         "walk = mmap(0x10000000, 4096, PROT_NONE, MAP_PRIVATE, -1, 0)"},
+	 "walk = mmap(0x10000000, 4096, PROT_NONE, MAP_PRIVATE, -1, 0)"},
 };
 
 static void names_stand_for_numbers(void **state)

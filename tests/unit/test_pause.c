@@ -348,7 +348,7 @@ static void call_until_let_in(struct world *w, const struct work *work)
 static const struct work works[] = {
 	{"munmap of many vmas", map_stripes, unmap_vmas, UNIT_PAGE, NVMAS, VALUE | FAULT, 0},
 	{"munmap of many vmas, absent", map_bare, unmap_vmas, UNIT_PAGE, NVMAS,
-         VALUE | ZERO | FAULT, 1},
+	 VALUE | ZERO | FAULT, 1},
 	{"mmap over many vmas", map_stripes, map_over, UNIT_PAGE, NVMAS, VALUE | ZERO, 20},
 	{"mprotect of many vmas", map_bare, protect_vmas, 0, 0, 0, 0},
 	{"mprotect of many pages", map_wide, protect_wide, STRIDE, WIDE / STRIDE, VALUE, 0},

@@ -25,27 +25,22 @@ static void parse(const char *line, struct call *call, struct answer *answer)
 static const struct {
 	const char *line, *printed;
 } lines[] = {
+	/* clang-format off */
 	/* as strace 6.1 printed them */
 	{"mmap(NULL, 8192, PROT_READ|PROT_WRITE|0x10, "
-         "MAP_PRIVATE|MAP_ANONYMOUS|2<<MAP_HUGE_SHIFT, -1, 0) = 0x7f550c617000",
-         NULL},
+	 "MAP_PRIVATE|MAP_ANONYMOUS|2<<MAP_HUGE_SHIFT, -1, 0) = 0x7f550c617000", NULL},
 	{"mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_FILE|MAP_FIXED, -1, 0x1000) = -1 EBADF (Bad "
-         "file "
-         "descriptor)",
-         NULL},
-	{"mmap(NULL, 5, 0x10 /* PROT_??? */, 0x8 /* MAP_??? */, -2, 0x10000000000) = -1 EBADF (Bad "
-         "file "
-         "descriptor)",
-         "mmap(NULL, 5, 0x10 /* PROT_??? */, MAP_DROPPABLE, -2, 0x10000000000) = -1 EBADF (Bad "
-         "file "
-         "descriptor)"},
+	 "file descriptor)", NULL},
+	{"mmap(NULL, 5, 0x10 /* PROT_??? */, 0x8 /* MAP_??? */, -2, 0x10000000000) = -1 EBADF "
+	 "(Bad file descriptor)",
+	 "mmap(NULL, 5, 0x10 /* PROT_??? */, MAP_DROPPABLE, -2, 0x10000000000) = -1 EBADF (Bad "
+	 "file descriptor)"},
 	{"mmap(NULL, 5, PROT_NONE, 0x9 /* MAP_??? */|MAP_ANONYMOUS, -1, 0)", NULL},
 	{"mremap(0x7f550c617000, 4294967295, 5, 0x8 /* MREMAP_??? */) = -1 EINVAL (Invalid "
-         "argument)",
-         NULL},
+	 "argument)", NULL},
 	{"mremap(0x7f550c617000, 4096, 5, MREMAP_MAYMOVE|MREMAP_FIXED|0x10, 0x1234)", NULL},
 	{"mremap(0x7f550c617000, 4096, 5, 0)      = 0x7f550c617000",
-         "mremap(0x7f550c617000, 4096, 5, 0) = 0x7f550c617000"},
+	 "mremap(0x7f550c617000, 4096, 5, 0) = 0x7f550c617000"},
 	{"madvise(0x7f550c617000, 4096, 0x63 /* MADV_??? */) = -1 EINVAL (Invalid argument)", NULL},
 	{"mlock2(0x7f550c617000, 4096, MLOCK_ONFAULT|0x2)", NULL},
 	{"mlock2(0x7f550c617000, 4096, 0)", NULL},
@@ -61,30 +56,29 @@ static const struct {
 	{"memfd_create(\"a\\\"b\\n\", MFD_CLOEXEC|MFD_ALLOW_SEALING) = 3", NULL},
 	{"memfd_create(\"x\", 32<<MFD_HUGE_SHIFT) = -1 EINVAL (Invalid argument)", NULL},
 	{"prlimit64(0, RLIMIT_STACK, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}, NULL) = 0",
-         "setrlimit(RLIMIT_STACK, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0"},
+	 "setrlimit(RLIMIT_STACK, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0"},
 	{"openat(AT_FDCWD, \"/tmp/zz\", O_RDWR|O_CREAT|O_TRUNC|O_CLOEXEC, 0600) = 4",
-         "open(\"/tmp/zz\", O_RDWR|O_CREAT|O_TRUNC|O_CLOEXEC, 0600) = 4"},
+	 "open(\"/tmp/zz\", O_RDWR|O_CREAT|O_TRUNC|O_CLOEXEC, 0600) = 4"},
 	{"open(\"/tmp/zz\", O_ACCMODE|0x8000000)", NULL},
 	{"openat(AT_FDCWD</tmp>, \"/tmp/zz\", O_RDONLY) = 5</tmp/zz>",
-         "open(\"/tmp/zz\", O_RDONLY) = 5"},
+	 "open(\"/tmp/zz\", O_RDONLY) = 5"},
 	{"[pid  4191] munmap(0x7f550c60e000, 41907)           = 0",
-         "munmap(0x7f550c60e000, 41907) = 0"},
+	 "munmap(0x7f550c60e000, 41907) = 0"},
 	{"4191  munlockall() = 0", "munlockall() = 0"},
 	{"[2] fork() = 3", NULL},
 	{"[pid     3] fork() = 4", "[3] fork() = 4"},
 	{"[1] load(0x1000)", "load(0x1000)"},
 	{"[63] exit_group(0) = ?", "[63] exit()"},
 	{"mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|MAP_HUGE_2MB, -1, 0)",
-         "mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|21<<MAP_HUGE_SHIFT, -1, "
-         "0)"},
+	 "mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|21<<MAP_HUGE_SHIFT, -1, "
+	 "0)"},
 	{"mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|MAP_HUGE_1GB, -1, 0)",
-         "mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|30<<MAP_HUGE_SHIFT, -1, "
-         "0)"},
+	 "mmap(NULL, 5, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS|MAP_HUGETLB|30<<MAP_HUGE_SHIFT, -1, "
+	 "0)"},
 	{"mseal(0x7f550c617000, 4096, 0x1) = -1 EINVAL (Invalid argument)", NULL},
 	{"ftruncate(3</memfd:x>, 4096) = 0", "ftruncate(3, 4096) = 0"},
 	{"munmap(NULL, 18446744073709551615) = -1 EINVAL",
-         "munmap(NULL, 18446744073709551615) = -1 "
-         "EINVAL (Invalid argument)"},
+	 "munmap(NULL, 18446744073709551615) = -1 EINVAL (Invalid argument)"},
 	/* ours */
 	{"load(0x1000) = 0x55", NULL},
 	{"store(0x1000, 0x55) = SIGSEGV (SEGV_ACCERR)", NULL},
@@ -100,6 +94,7 @@ static const struct {
 	{"munmap(0x1000, 4096) = ?", "munmap(0x1000, 4096)"},
 	{"munmap(0x1000, 4096) = -1 (errno 4000)", NULL},
 	{"mremap(0x1000, 1, 1, MREMAP_MAYMOVE, 0x5000)", NULL},
+	/* clang-format on */
 };
 
 static void lines_come_back(void **state)

@@ -23,7 +23,7 @@
 #define MEMORY_DEVICES 1 /* major number: /dev/null and the like */
 
 const long terminal_calls[TERMINAL_CALLS] = {__NR_read,   __NR_write,    __NR_readv,
-                                             __NR_writev, __NR_sendfile, __NR_splice};
+	                                     __NR_writev, __NR_sendfile, __NR_splice};
 
 static uint64_t now_ns(void)
 {

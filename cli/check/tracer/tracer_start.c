@@ -34,30 +34,27 @@ static const struct {
 	uint16_t test; /* BPF_JEQ: equal to one of the values; BPF_JSET: has bits of one */
 	uint32_t values[CHOSEN_VALUES]; /* 0 ends */
 } chosen[] = {
-	{__NR_ioctl,
-         1,
-         BPF_JEQ,
-         {0xc020aa00 /* UFFDIO_REGISTER */, 0x8010aa01 /* UFFDIO_UNREGISTER */}},
-	{__NR_prctl,
-         0,
-         BPF_JEQ,
-         {0x53564d41 /* PR_SET_VMA */, PR_GET_SECCOMP, 35 /* PR_SET_MM */, VAS_PR_SET_MDWE,
-          VAS_PR_SET_MEMORY_MERGE}},
+	/* clang-format off */
+	{__NR_ioctl, 1, BPF_JEQ,
+	 {0xc020aa00 /* UFFDIO_REGISTER */, 0x8010aa01 /* UFFDIO_UNREGISTER */}},
+	{__NR_prctl, 0, BPF_JEQ,
+	 {0x53564d41 /* PR_SET_VMA */, PR_GET_SECCOMP, 35 /* PR_SET_MM */, VAS_PR_SET_MDWE,
+	  VAS_PR_SET_MEMORY_MERGE}},
 #ifdef __NR_arch_prctl
 	{__NR_arch_prctl, 0, BPF_JEQ, {0x5001 /* ARCH_SHSTK_ENABLE */}},
 #endif
 	{__NR_wait4, 2, BPF_JSET, {__WALL | WNOHANG}},
 	{__NR_waitid, 3, BPF_JSET, {WNOHANG}},
+	/* clang-format on */
 };
 
 #define FOREIGN_CALLS 7
-static const uint32_t i386_calls[FOREIGN_CALLS] = {45 /* brk */,
-                                                   90 /* mmap */,
-                                                   91 /* munmap */,
-                                                   125 /* mprotect */,
-                                                   163 /* mremap */,
-                                                   192 /* mmap2 */,
-                                                   435 /* clone3 */};
+/* clang-format off */
+static const uint32_t i386_calls[FOREIGN_CALLS] = {
+	45 /* brk */, 90 /* mmap */, 91 /* munmap */, 125 /* mprotect */, 163 /* mremap */,
+	192 /* mmap2 */, 435 /* clone3 */,
+};
+/* clang-format on */
 #define I386_CLONE 120
 
 /* Numbers of x32 calls; above them there is only what no kernel knows, like -1. */
