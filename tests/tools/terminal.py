@@ -75,9 +75,14 @@ class Terminal:
         return text
 
     def end(self):
-        """Ctrl-D: a line of its own, status 0."""
-        self.type("\x04")
+        """Ctrl-D: a line of its own, status 0. Whoever edits lines has the prompt written before
+        the terminal is its own; typed in between, Ctrl-D is the terminal's, which may lose it."""
         end = time.monotonic() + PATIENCE
+        while "--plain" not in sys.argv and termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            if time.monotonic() > end:
+                sys.exit("the terminal is nobody's")
+            time.sleep(0.01)
+        self.type("\x04")
         while self.read():
             if time.monotonic() > end:
                 sys.exit(f"no end, but {self.seen!r}")
