@@ -5,8 +5,8 @@
  * How tables are made, shared and flushed is the page map's and the gather's.
  *
  * The first write to a vma asks the tree for it and, for its identity, for both its neighbours, and
- * writes it back: fewer would not be as Linux, which shares an identity with either. All are asked
- * at one position. Later faults ask once.
+ * writes it back: fewer would not be as Linux, which shares an identity with either. Each goes down
+ * from the root, as faults look without moving the tree's position. Later faults ask once.
  *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"

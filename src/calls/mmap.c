@@ -6,9 +6,10 @@
  * Owns Linux's order of checks, which shows: arguments, address, rights, limits, charge; then what
  * is replaced goes, then the vma is placed. Pages come later, by faults: none is known here.
  *
- * Without an address it asks the tree for the hole, and for the vma above it (whose guard gap may
- * reach into the hole); then the position goes there once, and both neighbours and the change are
- * asked at it.
+ * Without an address it asks the tree five times, on three ways down from the root: for the hole;
+ * for the vma above it, whose guard gap may reach into the hole; and for what is there, where the
+ * position goes and both neighbours and the change are asked at it. Into a hole that is named it
+ * takes the last way alone.
  *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"

@@ -12,10 +12,10 @@
  * kept here step by step; the cases under tests/cases/mremap show each. How entries move is the
  * page map's; which frames they are is not known here.
  *
- * A move of one vma to a hole asks the tree of vmas five times and changes it twice, on three ways
- * down from the root: for the source; for the target, where both neighbours are then asked at the
- * tree's position and the vma is put; and for the source again, to take it out. Another position
- * would save the third; two changes there must be, since they are far apart.
+ * A move of one vma to a hole asks the tree of vmas six times and changes it twice, on three ways
+ * down from the root: for the source; for the target, which is asked for twice and whose neighbours
+ * are then asked at the tree's position, where the vma is put; and for the source again, to take it
+ * out. Another position would save the third; two changes there must be, since they are far apart.
  *
  * SPDX-License-Identifier: MIT */
 #include "calls/calls.h"
@@ -45,7 +45,6 @@ struct plan {
 	uint64_t delta;     /* and their difference in pages, before anything is cut off */
 	struct vma vma;     /* the vma that holds `old` */
 	struct later later; /* locked memory that it has grown by */
-	bool stocked;       /* what the move takes has been taken before */
 };
 
 static bool is_placed(const struct request *asked)
@@ -60,7 +59,6 @@ static void classify(struct plan *p)
 
 	p->shrinks = p->new_len < p->old_len;
 	p->delta = space_pages(p->space, len);
-	p->stocked = false;
 	if (is_placed(p->asked))
 		p->kind = MOVE;
 	else
@@ -297,7 +295,7 @@ static bool prepare_move(struct plan *p)
 {
 	struct vas *space = p->space;
 
-	return (p->stocked || space_reserve(space)) &&
+	return (space->pages.stock.open || space_reserve(space)) &&
 	       space_split_at(space, p->old, p->old + p->old_len) &&
 	       space_split_at(space, p->new, p->new + p->new_len) &&
 	       pagemap_prepare_move(&space->pages, p->old, p->new, p->old_len);
@@ -575,19 +573,32 @@ static bool split_within(struct vas *space, uint64_t start, uint64_t len)
 	       space_split_at(space, start, start + len);
 }
 
-/* Before anything is unmapped, all the memory that unmapping and moving will take: at the target
- * and at both ends twice. What will be refused anyhow takes none. False: no memory. */
-static bool stock_up(struct plan *p)
+/* The part of the source that moves; the rest of a source that shrinks goes before. */
+static uint64_t moved_len(const struct plan *p)
 {
-	struct vas *space = p->space;
-	uint64_t len = min_u64(p->old_len, p->new_len), end = p->new + p->new_len;
+	return min_u64(p->old_len, p->new_len);
+}
+
+/* Whether something is unmapped before the move, which then must not lack memory. What will be
+ * refused anyhow takes none. */
+static bool needs_stock(const struct plan *p)
+{
 	struct vma vma;
 
-	if (!(p->asked->flags & VAS_MREMAP_FIXED) ||
-	    (p->old_len <= p->new_len && !space_has_vma(space, p->new, end)) ||
-	    !vma_at(space, p->old, &vma) || len > vma.end - p->old)
-		return true;
-	p->stocked = true;
+	if (!(p->asked->flags & VAS_MREMAP_FIXED))
+		return false;
+	if (p->old_len <= p->new_len && !space_has_vma(p->space, p->new, p->new + p->new_len))
+		return false;
+	return vma_at(p->space, p->old, &vma) && moved_len(p) <= vma.end - p->old;
+}
+
+/* All the memory that unmapping and moving will take: at the target and at both ends twice. False:
+ * not to be had. */
+static bool stock_up(const struct plan *p)
+{
+	struct vas *space = p->space;
+	uint64_t len = moved_len(p);
+
 	return space_reserve_vmas(space, 9) && split_within(space, p->new, p->new_len) &&
 	       split_within(space, p->old + len, p->old_len - len) &&
 	       space_split_at(space, p->old, p->old + len) &&
@@ -597,14 +608,15 @@ static bool stock_up(struct plan *p)
 static int64_t move_placed(struct plan *p)
 {
 	struct table_stock *stock = &p->space->pages.stock;
+	bool stocks = needs_stock(p);
 	int64_t err = -VAS_ENOMEM;
 
-	if (stock_up(p)) {
-		stock->open = p->stocked;
+	if (!stocks || stock_up(p)) {
+		stock->open = stocks;
 		err = unmap_and_move(p);
 		stock->open = false;
 	}
-	if (p->stocked) {
+	if (stocks) {
 		stock_trim(stock, stock->keep);
 		space_restock(p->space);
 	}
