@@ -1,5 +1,8 @@
 /* manual.c - a command's table as text for people.
  *
+ * All of it is printed from the table that command lines are read by, so that none says what is
+ * not so. What a command does is not known here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "manual.h"
 

@@ -1,5 +1,8 @@
 /* bench_kernel.c - the side of the benchmark that is the running kernel, by system calls.
  *
+ * Its works are those of vas, compiled from the same source (bench_work.h); owns what is the
+ * kernel's alone: system calls, child processes, and what its caches say of themselves.
+ *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <errno.h>

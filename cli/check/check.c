@@ -1,5 +1,8 @@
 /* check.c - `vas check`: runs a program and compares what Linux answers it with what vas would.
  *
+ * Owns the command line and the exit status. The tracer makes events of what the program does, the
+ * model makes the calls on vas and compares.
+ *
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,8 @@
 /* replay.c - `vas replay`: a recorded program's calls made on vas again, without the program.
  *
+ * Owns the command line and the exit status. The events come out of a log instead of a tracer; the
+ * model is that of `vas check`.
+ *
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,8 @@
 /* fuzz_run.c - one call on both sides and all that is compared after it.
  *
+ * Owns both sides of a round, of which vas answers first, and which calls are not made at all:
+ * those that would take the machine's memory or time, or in which the kernel is known to differ.
+ *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "fuzz/fuzz_run.h"

@@ -1,5 +1,8 @@
 /* fuzz_shrink.c - delta debugging: chunks of calls go, then calls, then flags and numbers.
  *
+ * Each trial is made on fresh sides, and kept only if it shows a difference of the same sort: so
+ * what is left at any time shows it. A script that ends vas is tried in a process of its own.
+ *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "fuzz/fuzz_shrink.h"

@@ -1,5 +1,8 @@
 /* remote.c - system calls made by a stopped task (remote.h).
  *
+ * Owns what waiting for one task has brought of others: it is put off, the oldest first, and none
+ * is lost. What a call means is not known here.
+ *
  * SPDX-License-Identifier: MIT */
 #if defined(__linux__) && defined(__x86_64__)
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* snapshot.c - taking a process down, and what differs between two moments.
  *
+ * A snapshot is made of copies: nothing in it leads into a space, which goes on or ends.
+ *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "show/snapshot.h"

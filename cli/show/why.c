@@ -1,5 +1,8 @@
 /* why.c - finds the cause of an errno: the first of its call's that holds.
  *
+ * Owns what the causes ask of: the snapshot taken before the call, and of vas only what calls
+ * leave as it is (page size, settings).
+ *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "show/why.h"

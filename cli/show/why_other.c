@@ -1,5 +1,8 @@
 /* why_other.c - the causes of the other calls' errors, and of the signals of accesses.
  *
+ * Within a call and an errno, rows stand in the order in which Linux checks: the first that holds
+ * is the cause. Each is Linux's rule in words of its own, and asks only what was there before.
+ *
  * SPDX-License-Identifier: MIT */
 #include "show/why_internal.h"
 #include "strace/strace_names.h"

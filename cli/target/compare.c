@@ -1,5 +1,8 @@
 /* compare.c - one call on both sides, and what differs afterwards.
  *
+ * Owns which processes live on the sides, and what counts as a difference. Either side may be
+ * missing; which of them is right is not asked here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "target/compare.h"
 

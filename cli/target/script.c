@@ -1,5 +1,8 @@
 /* script.c - reads a script and its directives.
  *
+ * Owns the directives and their words, and says the line of a mistake. Runs nothing: a script that
+ * cannot be read to its end is not begun.
+ *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "target/script.h"

@@ -1,5 +1,8 @@
 /* target.c - what the two targets share: which calls neither makes, and maps that compare.
  *
+ * Owns what makes two maps comparable: the stub's lines go, blanks become one, files are numbered
+ * in the order in which they are seen.
+ *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "target/target.h"

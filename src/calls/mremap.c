@@ -573,23 +573,16 @@ static bool split_within(struct vas *space, uint64_t start, uint64_t len)
 	       space_split_at(space, start, start + len);
 }
 
-/* The part of the source that moves; the rest of a source that shrinks goes before. */
-static uint64_t moved_len(const struct plan *p)
-{
-	return min_u64(p->old_len, p->new_len);
-}
-
 /* Whether something is unmapped before the move, which then must not lack memory. What will be
  * refused anyhow takes none. */
 static bool needs_stock(const struct plan *p)
 {
 	struct vma vma;
 
-	if (!(p->asked->flags & VAS_MREMAP_FIXED))
-		return false;
-	if (p->old_len <= p->new_len && !space_has_vma(p->space, p->new, p->new + p->new_len))
-		return false;
-	return vma_at(p->space, p->old, &vma) && moved_len(p) <= vma.end - p->old;
+	return (p->asked->flags & VAS_MREMAP_FIXED) &&
+	       (p->old_len > p->new_len || space_has_vma(p->space, p->new, p->new + p->new_len)) &&
+	       vma_at(p->space, p->old, &vma) &&
+	       min_u64(p->old_len, p->new_len) <= vma.end - p->old;
 }
 
 /* All the memory that unmapping and moving will take: at the target and at both ends twice. False:
@@ -597,7 +590,7 @@ static bool needs_stock(const struct plan *p)
 static bool stock_up(const struct plan *p)
 {
 	struct vas *space = p->space;
-	uint64_t len = moved_len(p);
+	uint64_t len = min_u64(p->old_len, p->new_len);
 
 	return space_reserve_vmas(space, 9) && split_within(space, p->new, p->new_len) &&
 	       split_within(space, p->old + len, p->old_len - len) &&

@@ -1,5 +1,8 @@
 /* log_maps.c - lines of /proc/PID/maps and smaps, read and compared.
  *
+ * Read by hand, since a map is read after nearly every call. What makes two lines the same is said
+ * in log_maps.h; processes and spaces are not known here.
+ *
  * SPDX-License-Identifier: MIT */
 #include "check/log/log_maps.h"
 

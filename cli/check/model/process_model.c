@@ -1,5 +1,8 @@
 /* process_model.c - processes, their spaces and files, and where each event goes.
  *
+ * Owns the list of processes with their spaces and open files, and says which function an event is
+ * for. Who has made the event, a tracer or a log, is not known here.
+ *
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>

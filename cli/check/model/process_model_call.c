@@ -1,5 +1,9 @@
 /* process_model_call.c - one call made on vas, its answer compared with the kernel's.
  *
+ * Owns which answers are taken over because only the kernel can know them (places that it draws,
+ * huge pages that others take): such a call is made on vas so that it agrees, and the summary says
+ * so.
+ *
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>

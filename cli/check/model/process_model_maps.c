@@ -1,5 +1,8 @@
 /* process_model_maps.c - whole maps: compared with the kernel's, and taken over from it.
  *
+ * Owns how a difference is shown, and how the kernel's map is taken over: what is equal keeps its
+ * identity, what is not gets one that joins as the kernel's lines show it to.
+ *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,8 @@
 /* process_model_report.c - the summary, as text and as JSON.
  *
+ * Changes nothing of the model. Names come from the program: none reaches a terminal or JSON
+ * without being made harmless.
+ *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <string.h>
