@@ -1,5 +1,6 @@
 /* mmuworld.h - spaces and files beside the strictest MMU (mmu.h): what each page holds, whose it
- * is, and what others do in the middle of a call. What is checked is listed in test_mmu.c.
+ * is (shadow.h), and what others do in the middle of a call. What is checked is listed in
+ * test_mmu.c.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef VAS_MMUWORLD_H
@@ -7,10 +8,10 @@
 
 #include "base/lock.h"
 #include "mmu.h"
+#include "shadow.h"
 
 #define SPACES 4u
 #define OBJECTS 3u /* the first is memory, the others are files that are written back */
-#define OBJECT_PAGES 96u
 #define AREAS 5u         /* of 1 GiB, */
 #define AREA_PAGES 1280u /* the first of which are used: more than two leaf tables */
 #define HEAP (4u * AREA_PAGES) /* brk's begins with the last of them */
@@ -19,29 +20,6 @@
 #define NPAGES (AREAS * AREA_PAGES)
 #define GIB ((uint64_t)1 << 30)
 #define MEMORY ((uint64_t)512 << 20)
-
-enum kind { NOTHING, PRIVATE, SHARED };
-
-/* What the test knows of a page of a space. */
-struct page {
-	enum kind kind;
-	unsigned prot;
-	int object;     /* -1: anonymous */
-	unsigned index; /* in it */
-	bool own;       /* a private page that was written: `value` is in it */
-	bool guard, locked, sealed;
-	bool huge; /* of the huge page pool */
-	uint64_t value;
-};
-
-struct object {
-	struct vas_object *object;
-	struct vas_file *file;
-	bool open;       /* the test has a handle */
-	unsigned npages; /* its size */
-	uint64_t value[OBJECT_PAGES];
-	uint64_t disk[OBJECT_PAGES];
-};
 
 static struct world {
 	struct unit unit;
@@ -207,28 +185,6 @@ static uint64_t *host_word(const struct mmu *mmu, const struct mmu_entry *e, uin
 	                            (addr - e->start));
 }
 
-static bool past_end(const struct page *page)
-{
-	return page->object >= 0 && !page->own && page->index >= w.object[page->object].npages;
-}
-
-static uint64_t value_of(const struct page *page)
-{
-	if (page->kind == PRIVATE && (page->own || page->object < 0))
-		return page->own ? page->value : 0;
-	return w.object[page->object].value[page->index];
-}
-
-static void stored(struct page *page, uint64_t value)
-{
-	if (page->kind == SHARED) {
-		w.object[page->object].value[page->index] = value;
-	} else {
-		page->own = true;
-		page->value = value;
-	}
-}
-
 /* ---- Meanwhile ------------------------------------------------------------------------------- */
 
 static void begin_call(unsigned a, unsigned b)
@@ -256,10 +212,10 @@ static void store_held(unsigned s)
 
 		if (e->table || !(e->rights & RIGHT_WRITE) || p == NPAGES ||
 		    w.page[s][p].kind == NOTHING || w.page[s][p].guard ||
-		    past_end(&w.page[s][p]))
+		    page_past_end(&w.page[s][p], w.object))
 			continue;
 		*host_word(mmu, e, page_addr(p)) = ++w.next_value;
-		stored(&w.page[s][p], w.next_value);
+		page_stored(&w.page[s][p], w.object, w.next_value);
 	}
 }
 
@@ -340,8 +296,7 @@ static void access_page(unsigned s, unsigned p, unsigned access)
 	uint64_t addr = page_addr(p);
 	struct page *page = &w.page[s][p];
 	struct mmu *mmu = &w.mmu[s];
-	bool allowed = page->kind != NOTHING && (page->prot & access) && !past_end(page) &&
-	               !page->guard;
+	bool allowed = page_allows(page, w.object, access);
 
 	for (int faults = 0;; faults++) {
 		/* A file's page that was copied just now may have been stored to since. */
@@ -356,11 +311,11 @@ static void access_page(unsigned s, unsigned p, unsigned access)
 		if (e && (e->rights & access)) {
 			if (!allowed)
 				fail_entry(s, e, "such an access is not allowed");
-			if (!copied && *host_word(mmu, e, addr) != value_of(page))
+			if (!copied && *host_word(mmu, e, addr) != page_value(page, w.object))
 				fail_entry(s, e, "a store was lost");
 			if (access & RIGHT_WRITE) {
 				*host_word(mmu, e, addr) = ++w.next_value;
-				stored(page, w.next_value);
+				page_stored(page, w.object, w.next_value);
 			}
 			return;
 		}

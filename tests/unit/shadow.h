@@ -19,6 +19,8 @@ struct page {
 	bool own;       /* a private page that was written: `value` is in it */
 	bool locked;
 	bool guard;     /* nobody may touch it */
+	bool sealed;
+	bool huge; /* of the huge page pool */
 	uint64_t value;
 };
 
@@ -88,8 +90,9 @@ static inline bool pages_mapped(const struct page *first, unsigned n, bool alike
 		if (page->kind == NOTHING)
 			return false;
 		if (alike && (page->kind != first->kind || page->object != first->object ||
-		              page->prot != first->prot || page->locked != first->locked ||
-		              page->index != first->index + i))
+		              page->prot != first->prot || page->index != first->index + i ||
+		              page->locked != first->locked || page->sealed != first->sealed ||
+		              page->huge != first->huge))
 			return false;
 	}
 	return true;

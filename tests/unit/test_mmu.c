@@ -86,15 +86,6 @@ static bool is_anonymous(unsigned s, struct stretch r)
 	return true;
 }
 
-static bool any_locked(unsigned s, struct stretch r)
-{
-	for (unsigned i = 0; i < r.n; i++) {
-		if (w.page[s][r.first + i].locked)
-			return true;
-	}
-	return false;
-}
-
 static bool any_guard(unsigned s, struct stretch r)
 {
 	for (unsigned i = 0; i < r.n; i++) {
@@ -121,20 +112,7 @@ static void forget(unsigned s, struct stretch r)
 /* All of it mapped, with what `alike` wants to be the same along it. */
 static bool is_mapped(unsigned s, struct stretch r, bool alike)
 {
-	const struct page *first = &w.page[s][r.first];
-
-	for (unsigned i = 0; i < r.n; i++) {
-		const struct page *page = first + i;
-
-		if (page->kind == NOTHING)
-			return false;
-		if (alike && (page->kind != first->kind || page->object != first->object ||
-		              page->prot != first->prot || page->index != first->index + i ||
-		              page->locked != first->locked || page->sealed != first->sealed ||
-		              page->huge != first->huge))
-			return false;
-	}
-	return true;
+	return pages_mapped(&w.page[s][r.first], r.n, alike);
 }
 
 static uint64_t len_of(struct stretch r)
@@ -269,7 +247,7 @@ static void discard(unsigned s)
 {
 	struct stretch r = some_range(s);
 
-	if (!is_mapped(s, r, false) || any_sealed(s, r) || any_locked(s, r))
+	if (!is_mapped(s, r, false) || any_sealed(s, r) || any_locked(&w.page[s][r.first], r.n))
 		return;
 	assert_int_equal(advise(s, r, VAS_MADV_DONTNEED), 0);
 	for (unsigned i = 0; i < r.n; i++)
@@ -332,7 +310,7 @@ static void populate(unsigned s)
 	for (unsigned i = 0; i < r.n; i++) {
 		struct page *page = &w.page[s][r.first + i];
 
-		page->value = value_of(page);
+		page->value = page_value(page, w.object);
 		page->own = true;
 	}
 }
@@ -342,7 +320,8 @@ static void guard(unsigned s)
 	struct stretch r = some_range(s);
 	bool installs = below(2);
 
-	if (!is_anonymous(s, r) || any_locked(s, r) || any_sealed(s, r) || any_huge(s, r))
+	if (!is_anonymous(s, r) || any_locked(&w.page[s][r.first], r.n) || any_sealed(s, r) ||
+	    any_huge(s, r))
 		return;
 	assert_int_equal(advise(s, r, installs ? VAS_MADV_GUARD_INSTALL : VAS_MADV_GUARD_REMOVE),
 	                 0);
