@@ -62,7 +62,8 @@ worst: ## the worst that a guest can make of each call, into docs/worst-cases.md
 
 stress: ## STEPS calls in threads beside a shadow of every page, over both kinds of page maps
 	@scripts/deps
-	$(call build,release,,--target test_shadow)
+	$(call build,release,,--target test_shadow test_tenants)
+	@build/release/tests/test_tenants && VAS_SOFTWARE=1 build/release/tests/test_tenants
 	@VAS_SHADOW_STEPS=$(STEPS) build/release/tests/test_shadow
 	@VAS_SOFTWARE=1 VAS_SHADOW_STEPS=$(STEPS) build/release/tests/test_shadow
 
@@ -100,8 +101,8 @@ bench-kernel: release kernel static ## the kernel port beside Linux kernels unde
 install: ## into $(DESTDIR)$(PREFIX): headers, archives, program, manual pages, pkg-config, CMake
 	@scripts/deps build
 	$(call build,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX),--target vas vas_host vas_heap \
-		vas_heap_preload vas_cli manual mremap)
-	@DESTDIR=$(DESTDIR) cmake --install build/release --strip
+		vas_heap_preload vas_cli manual mremap vasmremap)
+	@DESTDIR='$(DESTDIR)' cmake --install build/release --strip
 	@sed 's|^|$(DESTDIR)|' build/release/install_manifest.txt >build/installed.txt
 
 uninstall: ## what the last make install has put there

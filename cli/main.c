@@ -83,7 +83,7 @@ static const struct command command_help = {
 	.what = "says what the commands are, or what one of them takes",
 	.synopsis = "[COMMAND]",
 	.text = "Without COMMAND, names each command with what it does.",
-	.status = "0 all well\n2 there is no such command",
+	.status = "0 all well\n2 there is no such command\n3 the output could not be written",
 	.operand = "COMMAND",
 	.options = help_options,
 	.run = run_help,
@@ -118,12 +118,21 @@ static const struct command command_version = {
 	.synopsis = "",
 	.text = "Prints the version of the program, the newest Linux that it answers as, and the "
 		"kernels that have judged it.",
-	.status = "0 all well",
+	.status = "0 all well\n3 the output could not be written",
 	.options = version_options,
 	.run = run_version,
 };
 
 /* ---- The program ----------------------------------------------------------------------------- */
+
+/* A command has not done well whose output went nowhere. */
+static int written(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fputs("vas: standard output could not be written\n", stderr);
+	return status ? status : EXIT_UNFOLLOWED;
+}
 
 int main(int argc, char **argv)
 {
@@ -134,7 +143,7 @@ int main(int argc, char **argv)
 	else if (strcmp(name, "--version") == 0)
 		command = &command_version;
 	if (command)
-		return command->run(argc - 1, argv + 1);
+		return written(command->run(argc - 1, argv + 1));
 	if (*name)
 		fprintf(stderr, "vas: there is no command '%s'; 'vas help' lists them\n", name);
 	else

@@ -159,10 +159,12 @@ static void print_call(const char *before, const struct call *call, const struct
 static void refuse_log(struct shell *shell)
 {
 	complain(shell, 1, hint_log);
-	if (shell->terminal)
+	if (shell->terminal) {
+		puts("what was pasted behind it was dropped");
 		shell_lines_drop();
-	else
+	} else {
 		shell->quit = true;
+	}
 }
 
 static void make_call(struct shell *shell, const char *line)

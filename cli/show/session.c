@@ -217,7 +217,7 @@ static enum word_result show_why(const struct session *session, FILE *out,
 	else
 		fprintf(out, "%s\n",
 		        why_has_failed(&session->answer) ? "no cause is known"
-		                                         : "the last call has not failed");
+		                                         : "the last call has answered no errno");
 	return WORD_SHOWN;
 }
 

@@ -83,6 +83,14 @@ void hint_show_words(struct hint *hint)
 		hint_show(hint, word->text);
 }
 
+bool hint_is_word(const char *text, size_t len)
+{
+	for (const struct word *word = word_table; word->text; word++)
+		if (strncmp(word->text, text, len) == 0 && word->text[len] == '\0')
+			return true;
+	return false;
+}
+
 bool cursor_fail_near(struct cursor *cursor, const struct hint *hint, const char *what)
 {
 	if (!hint->best)

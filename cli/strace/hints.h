@@ -25,6 +25,9 @@ void hint_show_variables(struct hint *hint, const struct variables *variables);
 void hint_show_calls(struct hint *hint);
 void hint_show_words(struct hint *hint);
 
+/* Whether the text, of that many bytes, is one of the shell's words. */
+bool hint_is_word(const char *text, size_t len);
+
 /* cursor_fail, with "; did you mean 'NAME'?" where there is one. */
 bool cursor_fail_near(struct cursor *cursor, const struct hint *hint, const char *what);
 

@@ -306,6 +306,9 @@ static bool take_name(struct cursor *cursor, const struct call *call,
 	if (!*shape) {
 		char what[100];
 		struct hint hint = {.word = cursor->at, .len = len};
+		if (hint_is_word(cursor->at, len))
+			return cursor_fail(cursor, "'%.*s' is a word: it stands without ()",
+			                   (int)len, cursor->at);
 		hint_show_calls(&hint);
 		hint_show_words(&hint);
 		(void)snprintf(what, sizeof(what), "unknown call '%.*s'", cursor_word_here(cursor),
