@@ -29,15 +29,29 @@ void vas_settings_default(struct vas_settings *settings, uint64_t ram_pages)
 	};
 }
 
+/* Field by field: what stands between them is anything. */
+static bool are_unfilled(const struct vas_settings *settings)
+{
+	uint64_t numbers = settings->mmap_min_addr | settings->lsm_mmap_min_addr |
+	                   settings->max_map_count | settings->ram_pages | settings->swap_pages |
+	                   settings->overcommit_memory | settings->overcommit_ratio |
+	                   settings->overcommit_kbytes | settings->admin_reserve_kbytes |
+	                   settings->user_reserve_kbytes | settings->committed_elsewhere |
+	                   settings->thp_enabled | settings->shmem_sizes | settings->hugepages[0] |
+	                   settings->hugepages[1] | settings->placement;
+
+	return !numbers && !settings->thp && !settings->thp_zero_page && !settings->shmem_thp &&
+	       !settings->ignore_rlimit_data && !settings->anon_vma_name && !settings->ksm &&
+	       !settings->memory_failure && !settings->leak_locked;
+}
+
 /* Settings that nobody has filled are the defaults: with no page of memory and no vma allowed,
  * every call would answer ENOMEM. With some of them filled, somebody has forgotten the others. */
 static bool settings_complete(struct vas_settings *settings, uint64_t npages)
 {
-	static const struct vas_settings none;
-
 	if (settings->max_map_count || settings->ram_pages)
 		return true;
-	if (memcmp(settings, &none, sizeof(none)) != 0)
+	if (!are_unfilled(settings))
 		return false;
 	vas_settings_default(settings, npages);
 	return true;

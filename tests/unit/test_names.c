@@ -84,7 +84,7 @@ static const struct {
 	{"_p = fork()", 1, "begins with a small letter"},
 	{"a23456789012345678901234567890123 = fork()", 1, "the name is too long"},
 	{"p = 4096", 5, "expected a call"},
-	{"p = q = fork()", 5, "unknown call 'q'"},
+	{"p = q = fork()", 5, "'q' is a word"},
 	{"mprotect(p, 4k, p)", 17, "unknown name 'p' among PROT_???"},
 };
 
